@@ -1,0 +1,237 @@
+"""Every setting of a realm: one frozen object, validated before anything starts.
+
+Sources, strongest first: arguments of the command, `RAYREALM_*` variables (nested with `__`, as in
+`RAYREALM_GATEWAY__CAPACITY=500`), `realm.toml` in the working directory (or `RAYREALM_CONFIG`), the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from cluster.errors import SettingsError
+
+Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
+Metres = Annotated[float, Field(gt=0, le=1_000_000)]
+ZoneId = Annotated[str, Field(pattern=r"^zon_[a-z0-9_]{1,40}$")]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bounds(Section):
+    """A zone's ground in metres, on the x and z axes; the minimum belongs to the zone, the maximum does too."""
+
+    min_x: float
+    min_z: float
+    max_x: float
+    max_z: float
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.min_x >= self.max_x or self.min_z >= self.max_z:
+            raise ValueError("a zone needs min_x < max_x and min_z < max_z")
+        return self
+
+
+class ZoneSpec(Section):
+    """A zone as the operator declares it."""
+
+    id: ZoneId
+    name: str = Field(min_length=1, max_length=40)
+    bounds: Bounds
+
+
+class MovementSettings(Section):
+    """What the zone allows (row 7.1)."""
+
+    max_speed: Metres = 8.0
+    tolerance: float = Field(default=1.25, ge=1.0, le=10.0)
+    budget_s: Seconds = 1.0
+    min_y: float = -1_000.0
+    max_y: float = 1_000.0
+
+
+class InterestSettings(Section):
+    """Who sees whom (row 3.5): seen within `radius`, forgotten beyond `radius + hysteresis`."""
+
+    radius: Metres = 50.0
+    hysteresis: float = Field(default=5.0, ge=0.0, le=1_000.0)
+
+
+class WorldSettings(Section):
+    zones: tuple[ZoneSpec, ...] = (
+        ZoneSpec(id="zon_meadow", name="Meadow", bounds=Bounds(min_x=0, min_z=0, max_x=200, max_z=200)),
+        ZoneSpec(id="zon_harbour", name="Harbour", bounds=Bounds(min_x=200, min_z=0, max_x=400, max_z=200)),
+        ZoneSpec(id="zon_forest", name="Forest", bounds=Bounds(min_x=0, min_z=200, max_x=200, max_z=400)),
+        ZoneSpec(id="zon_ridge", name="Ridge", bounds=Bounds(min_x=200, min_z=200, max_x=400, max_z=400)),
+    )
+    spawn_zone: ZoneId = "zon_meadow"
+    tick_hz: float = Field(default=20.0, ge=1.0, le=120.0)
+    zone_capacity: int = Field(default=5_000, ge=1, le=65_536)
+    checkpoint_s: Seconds = 1.0
+    movement: MovementSettings = MovementSettings()
+    interest: InterestSettings = InterestSettings()
+
+    @model_validator(mode="after")
+    def _zones_make_sense(self) -> Self:
+        ids = [zone.id for zone in self.zones]
+        if not ids:
+            raise ValueError("at least one zone is needed")
+        if len(set(ids)) != len(ids):
+            raise ValueError("two zones have the same id")
+        if self.spawn_zone not in ids:
+            raise ValueError(f"spawn_zone {self.spawn_zone!r} is not one of the zones")
+        return self
+
+
+class GatewaySettings(Section):
+    """Sockets. Sizes are bytes."""
+
+    capacity: int = Field(default=4_000, ge=1, le=100_000)
+    max_frame_bytes: int = Field(default=64 * 1024, ge=1024, le=1024 * 1024)
+    max_inflated_bytes: int = Field(default=1024 * 1024, ge=1024, le=10 * 1024 * 1024)
+    max_pending_requests: int = Field(default=32, ge=1, le=1_000)
+    max_batch: int = Field(default=50, ge=1, le=1_000)
+    max_errors_per_minute: int = Field(default=120, ge=1)
+    send_buffer_bytes: int = Field(default=64 * 1024, ge=4096)
+    slow_consumer_s: Seconds = 10.0
+    slow_consumer_bytes: int = Field(default=256 * 1024, ge=4096)
+    ping_interval_s: Seconds = 30.0
+    pong_deadline_s: Seconds = 10.0
+    idle_timeout_s: Seconds = 1_800.0
+    attach_deadline_s: Seconds = 5.0
+    input_flush_s: Seconds = 0.02
+    call_deadline_s: Seconds = 5.0
+    heartbeat_s: Seconds = 1.0
+    allowed_origins: tuple[str, ...] = ("*",)
+
+
+class SessionSettings(Section):
+    sessions_per_actor: int = Field(default=5_000, ge=1, le=100_000)
+    actors: int = Field(default=1, ge=1, le=64)
+    per_user: int = Field(default=5, ge=1, le=1_000)
+    grace_s: Seconds = 30.0
+    record_ttl_s: Seconds = 300.0
+    max_subscriptions: int = Field(default=64, ge=1, le=1_000)
+    gateway_silence_s: Seconds = 4.0
+
+
+class AccountSettings(Section):
+    """Passwords (argon2id, RFC 9106) and tokens."""
+
+    argon2_memory_kib: int = Field(default=19_456, ge=8, le=4_194_304)
+    argon2_time_cost: int = Field(default=2, ge=1, le=100)
+    hashing_concurrency: int = Field(default=2, ge=1, le=64)
+    hashing_queue: int = Field(default=64, ge=1, le=10_000)
+    access_ttl_s: Seconds = 900.0
+    refresh_ttl_s: Seconds = 30 * 86_400.0
+    clock_skew_s: float = Field(default=5.0, ge=0, le=300)
+    max_characters: int = Field(default=8, ge=1, le=1_000)
+
+
+class RedisSettings(Section):
+    """`url` empty: the embedded Valkey."""
+
+    url: SecretStr = SecretStr("")
+    max_connections: int = Field(default=32, ge=1, le=10_000)
+    timeout_s: Seconds = 2.0
+    health_check_s: Seconds = 15.0
+
+
+class NatsSettings(Section):
+    """`url` empty: the embedded NATS."""
+
+    url: SecretStr = SecretStr("")
+    token: SecretStr = SecretStr("")
+    timeout_s: Seconds = 2.0
+    ping_interval_s: Seconds = 5.0
+    pending_bytes: int = Field(default=16 * 1024 * 1024, ge=65_536)
+
+
+class RaySettings(Section):
+    address: str = ""
+    dashboard_port: int = Field(default=0, ge=0, le=65_535)
+    object_store_mib: int = Field(default=200, ge=80, le=1_048_576)
+
+
+class Settings(BaseSettings):
+    """The whole realm."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RAYREALM_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    realm: str = Field(default="realm", pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65_535)
+    data: Path = Path(".rayrealm")
+    gateways: int = Field(default=2, ge=1, le=64)
+    bots: int = Field(default=0, ge=0, le=1_000)
+    log_level: str = Field(default="info", pattern=r"^(debug|info|warning|error)$")
+
+    world: WorldSettings = WorldSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    session: SessionSettings = SessionSettings()
+    accounts: AccountSettings = AccountSettings()
+    redis: RedisSettings = RedisSettings()
+    nats: NatsSettings = NatsSettings()
+    ray: RaySettings = RaySettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = Path(os.environ.get("RAYREALM_CONFIG", "realm.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
+
+    @property
+    def namespace(self) -> str:
+        """The Ray namespace, and the prefix of every Redis key and NATS subject."""
+        return f"rayrealm-{self.realm}"
+
+
+# Variables that share the prefix and are no settings: where the file is, and what the commands take.
+NOT_SETTINGS = frozenset({"RAYREALM_CONFIG", "RAYREALM_URL"})
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings. Raises SettingsError with the name of each wrong one and the reason."""
+    path = os.environ.get("RAYREALM_CONFIG")
+    if path and not Path(path).is_file():
+        raise SettingsError([("RAYREALM_CONFIG", f"no such file: {path}")])
+    fields = Settings.model_fields
+    unknown = [
+        name
+        for name in os.environ
+        if name.startswith("RAYREALM_")
+        and name not in NOT_SETTINGS
+        and name.removeprefix("RAYREALM_").split("__")[0].lower() not in fields
+    ]
+    if unknown:
+        raise SettingsError([(name, "no such setting") for name in sorted(unknown)])
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(
+            [(".".join(str(part) for part in e["loc"]) or "settings", e["msg"]) for e in error.errors()]
+        ) from None
+    except ValueError as error:  # a realm.toml that is no TOML
+        raise SettingsError([("realm.toml", str(error))]) from None

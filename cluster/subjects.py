@@ -1,0 +1,34 @@
+"""Names of NATS subjects. The realm's namespace comes first, so that realms can share a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    namespace: str
+
+    def zone_input(self, zone_id: str) -> str:
+        """ZoneInput, from gateways. Whoever is the zone subscribes here, so a restarted zone is found without telling anyone."""
+        return f"{self.namespace}.zone.{zone_id}.input"
+
+    def gateway_output(self, gateway_id: str) -> str:
+        """ZoneOutput, from zones to one gateway."""
+        return f"{self.namespace}.gateway.{gateway_id}.output"
+
+    def gateway_control(self, gateway_id: str) -> str:
+        """GatewayControl, to one gateway."""
+        return f"{self.namespace}.gateway.{gateway_id}.control"
+
+    def gateway_alive(self) -> str:
+        """A gateway's id, every `heartbeat_s`."""
+        return f"{self.namespace}.alive.gateway"
+
+    def topic(self, topic: str) -> str:
+        """TopicMessage. Topics may hold characters that subjects may not, hence the hex."""
+        return f"{self.namespace}.topic.{topic.encode().hex()}"
+
+    def metrics(self) -> str:
+        """A request that every process answers with its Prometheus text."""
+        return f"{self.namespace}.metrics"

@@ -1,0 +1,93 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ZoneInput(_message.Message):
+    __slots__ = ("gateway_id", "rows")
+    GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    gateway_id: str
+    rows: bytes
+    def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ...) -> None: ...
+
+class ZoneOutput(_message.Message):
+    __slots__ = ("zone_id", "epoch", "tick", "moves", "viewers", "acks", "move_end", "move_index", "states", "events")
+    ZONE_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    VIEWERS_FIELD_NUMBER: _ClassVar[int]
+    ACKS_FIELD_NUMBER: _ClassVar[int]
+    MOVE_END_FIELD_NUMBER: _ClassVar[int]
+    MOVE_INDEX_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    zone_id: str
+    epoch: int
+    tick: int
+    moves: bytes
+    viewers: bytes
+    acks: bytes
+    move_end: bytes
+    move_index: bytes
+    states: _containers.RepeatedScalarFieldContainer[bytes]
+    events: _containers.RepeatedCompositeFieldContainer[ViewerEvents]
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., moves: _Optional[bytes] = ..., viewers: _Optional[bytes] = ..., acks: _Optional[bytes] = ..., move_end: _Optional[bytes] = ..., move_index: _Optional[bytes] = ..., states: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[_Union[ViewerEvents, _Mapping]]] = ...) -> None: ...
+
+class ViewerEvents(_message.Message):
+    __slots__ = ("viewer", "states", "leaves", "reset", "correction")
+    VIEWER_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    LEAVES_FIELD_NUMBER: _ClassVar[int]
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_FIELD_NUMBER: _ClassVar[int]
+    viewer: int
+    states: _containers.RepeatedScalarFieldContainer[int]
+    leaves: _containers.RepeatedScalarFieldContainer[int]
+    reset: bool
+    correction: bytes
+    def __init__(self, viewer: _Optional[int] = ..., states: _Optional[_Iterable[int]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[bool] = ..., correction: _Optional[bytes] = ...) -> None: ...
+
+class GatewayNotice(_message.Message):
+    __slots__ = ("session_ids", "method", "params_json")
+    SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    session_ids: _containers.RepeatedScalarFieldContainer[str]
+    method: str
+    params_json: bytes
+    def __init__(self, session_ids: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ...) -> None: ...
+
+class GatewayClose(_message.Message):
+    __slots__ = ("session_id", "attach_epoch", "code", "reason")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    attach_epoch: int
+    code: int
+    reason: str
+    def __init__(self, session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., code: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GatewayControl(_message.Message):
+    __slots__ = ("notice", "close")
+    NOTICE_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    notice: GatewayNotice
+    close: GatewayClose
+    def __init__(self, notice: _Optional[_Union[GatewayNotice, _Mapping]] = ..., close: _Optional[_Union[GatewayClose, _Mapping]] = ...) -> None: ...
+
+class TopicMessage(_message.Message):
+    __slots__ = ("topic", "method", "params_json")
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    topic: str
+    method: str
+    params_json: bytes
+    def __init__(self, topic: _Optional[str] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ...) -> None: ...
