@@ -1,0 +1,64 @@
+"""The presence index (row 3.2, first form): who is where, and who watches whom. Plain Python.
+
+It holds nothing that session records do not: after a crash it is filled again from them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from actors.presence.changes import SessionPresence, UserPresence
+
+# The most present session speaks for the user.
+RANK = {"online": 3, "busy": 2, "away": 1, "invisible": 0}
+
+
+class PresenceIndex:
+    def __init__(self) -> None:
+        self._sessions: dict[str, SessionPresence] = {}
+        self._of_user: defaultdict[str, set[str]] = defaultdict(set)
+        self._watchers: defaultdict[str, set[str]] = defaultdict(set)  # user -> session ids
+
+    def __len__(self) -> int:
+        return len(self._of_user)
+
+    def apply(self, changes: Iterable[SessionPresence]) -> list[tuple[UserPresence, list[SessionPresence]]]:
+        """Take changes in. Returns the users whose public presence changed, each with the sessions to tell."""
+        before: dict[str, UserPresence] = {}
+        for change in changes:
+            before.setdefault(change.user_id, self.of_user(change.user_id))
+            self._put(change)
+        told = []
+        for user_id, old in before.items():
+            new = self.of_user(user_id)
+            if new != old:
+                watchers = [self._sessions[s] for s in sorted(self._watchers.get(user_id, ()))]
+                told.append((new, [w for w in watchers if w.gateway_id]))
+        return told
+
+    def of_user(self, user_id: str) -> UserPresence:
+        """The user's merged presence as others see it: invisible is offline."""
+        mine = [self._sessions[s] for s in self._of_user.get(user_id, ())]
+        best = max(mine, key=lambda s: (RANK.get(s.status, 0), bool(s.zone_id), s.session_id), default=None)
+        if best is None or best.status == "invisible":
+            return UserPresence(user_id, "offline")
+        return UserPresence(user_id, best.status, best.zone_id, best.character_id)
+
+    def _put(self, change: SessionPresence) -> None:
+        old = self._sessions.pop(change.session_id, None)
+        if old is not None:
+            for user in old.watching:
+                self._discard(self._watchers, user, old.session_id)
+            self._discard(self._of_user, old.user_id, old.session_id)
+        if change.present:
+            self._sessions[change.session_id] = change
+            self._of_user[change.user_id].add(change.session_id)
+            for user in change.watching:
+                self._watchers[user].add(change.session_id)
+
+    @staticmethod
+    def _discard(index: defaultdict[str, set[str]], key: str, value: str) -> None:
+        index[key].discard(value)
+        if not index[key]:
+            del index[key]

@@ -1,0 +1,368 @@
+"""The zone: a world of entities that ticks. Plain Python; `zone_actor.py` gives it a clock, a bus and a store."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
+from actors.zone.interest import MASK, NOTHING, SHIFT, look
+from actors.zone.movement import OK, REASONS, STALE_SEQUENCE, Rules, judge
+from actors.zone.rows import MOVE_IN, PLACE
+from actors.zone.views import Columns, Tick, outputs
+from cluster.errors import Conflict, InvalidInput, InvalidState, NotFound
+from cluster.settings import WorldSettings, ZoneSpec
+from realm_proto import realtime_pb2
+
+MAX_PROPERTIES_BYTES = 4096
+MAX_OUTAGE_S = 30.0
+INPUT_ROWS_PER_ENTITY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who comes into the zone. `x`, `y`, `z` in metres, may lie outside: it is put on the nearest ground inside."""
+
+    entity_id: str
+    name: str
+    session_id: str
+    user_id: str
+    character_id: str
+    gateway_id: str
+    attach_epoch: int
+    x: float
+    y: float
+    z: float
+    yaw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an entity is: metres, radians, and the newest move judged."""
+
+    entity_id: str
+    number: int
+    x: float
+    y: float
+    z: float
+    yaw: float
+    sequence: int
+
+
+class Zone:
+    """One incarnation of a zone; `epoch` is what fences it off from earlier ones.
+
+    Times are seconds on any monotonic clock, the same in all calls.
+    """
+
+    def __init__(self, spec: ZoneSpec, world: WorldSettings, epoch: int) -> None:
+        self.spec = spec
+        self.world = world
+        self.epoch = epoch
+        self.ticks = 0
+        self.table = EntityTable(world.zone_capacity)
+        self.rules = Rules.of(spec.bounds, world.movement)
+        self.refused: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.applied = 0
+        self._columns = Columns(self.table.position, self.table.yaw, self.table.sequence, self.table.gateway)
+        self._edges = NOTHING
+        self._gateways: dict[str, int] = {}
+        self._gateway_names: list[str] = []
+        self._input: list[tuple[int, np.ndarray]] = []
+        self._input_rows = 0
+        self._state_bytes: dict[int, bytes] = {}
+        self._fresh: set[int] = set()
+        self._restated: set[int] = set()
+        self._unsettled = True  # someone came, left or moved since interest was last computed
+        self._incarnations = 0
+
+    # --- who is here -------------------------------------------------------------------------------------------
+
+    def enter(self, who: Arrival, now: float) -> Standing:
+        """Bring an entity in, or attach the session's entity again if it is here already (idempotent by session)."""
+        known = self.table.by_session.get(who.session_id)
+        if known is not None:
+            if known.character_id != who.character_id:
+                raise InvalidState("other_character_in_world", "in_world")
+            return self.attach(who.session_id, who.gateway_id, who.attach_epoch)
+        if who.entity_id in self.table.by_id:
+            raise Conflict("entity_exists")
+        number = self.table.next_number()
+        self._incarnations += 1
+        bounds, movement = self.spec.bounds, self.world.movement
+        entity = Entity(
+            number,
+            self._incarnations,
+            who.entity_id,
+            "player",
+            who.name,
+            who.session_id,
+            who.user_id,
+            who.character_id,
+            who.gateway_id,
+            who.attach_epoch,
+        )
+        self.table.add(
+            entity,
+            min(max(who.x, bounds.min_x), bounds.max_x),
+            min(max(who.y, movement.min_y), movement.max_y),
+            min(max(who.z, bounds.min_z), bounds.max_z),
+            who.yaw,
+            0,
+            self.rules.budget_cap,
+            now,
+        )
+        self._connect(entity)
+        return self.standing(entity)
+
+    def attach(self, session_id: str, gateway_id: str, attach_epoch: int) -> Standing:
+        """The session's views go to `gateway_id` from now on, and start from nothing. An older attach is refused."""
+        entity = self.of_session(session_id)
+        if attach_epoch < entity.attach_epoch:
+            raise Conflict("newer_attach")
+        entity.gateway_id, entity.attach_epoch = gateway_id, attach_epoch
+        self._connect(entity)
+        return self.standing(entity)
+
+    def detach(self, session_id: str, attach_epoch: int) -> None:
+        """No views any more; the entity stays. Ignored if a newer attach holds."""
+        entity = self.table.by_session.get(session_id)
+        if entity is not None and attach_epoch >= entity.attach_epoch:
+            entity.gateway_id = ""
+            self.table.gateway[entity.number] = NO_GATEWAY
+            self._fresh.discard(entity.number)
+
+    def leave(self, session_id: str) -> Standing | None:
+        """Take the session's entity out; None if it is not here (idempotent)."""
+        entity = self.table.by_session.get(session_id)
+        if entity is None:
+            return None
+        standing = self.standing(entity)
+        self.table.remove(entity.number)
+        self._state_bytes.pop(entity.number, None)
+        self._fresh.discard(entity.number)
+        self._restated.discard(entity.number)
+        self._unsettled = True
+        return standing
+
+    def of_session(self, session_id: str) -> Entity:
+        entity = self.table.by_session.get(session_id)
+        if entity is None:
+            raise InvalidState("not_in_zone", "authenticated")
+        return entity
+
+    def standing(self, entity: Entity) -> Standing:
+        n = entity.number
+        x, y, z = (float(v) for v in self.table.position[n])
+        return Standing(
+            entity.entity_id, n, x, y, z, float(self.table.yaw[n]), int(self.table.sequence[n])
+        )
+
+    def _connect(self, entity: Entity) -> None:
+        self.table.gateway[entity.number] = self._gateway_index(entity.gateway_id)
+        self._fresh.add(entity.number)
+        self._unsettled = True
+
+    def _gateway_index(self, gateway_id: str) -> int:
+        index = self._gateways.get(gateway_id)
+        if index is None:
+            index = self._gateways[gateway_id] = len(self._gateway_names)
+            self._gateway_names.append(gateway_id)
+        return index
+
+    # --- moves in ----------------------------------------------------------------------------------------------
+
+    def take_input(self, gateway_id: str, rows: bytes) -> None:
+        """MOVE_IN rows from a gateway. What is not a whole number of rows, or is too much for a tick, is dropped and counted."""
+        if len(rows) % MOVE_IN.itemsize:
+            self.dropped["torn"] += 1
+            return
+        moves = np.frombuffer(rows, MOVE_IN)
+        if self._input_rows + len(moves) > INPUT_ROWS_PER_ENTITY * self.table.capacity:
+            self.dropped["overflow"] += len(moves)
+            return
+        index = self._gateways.get(gateway_id)
+        if index is None:
+            self.dropped["unknown_gateway"] += len(moves)
+            return
+        self._input.append((index, moves))
+        self._input_rows += len(moves)
+
+    def _apply_input(self, now: float, moved: np.ndarray, acked: np.ndarray) -> dict[int, bytes]:
+        """Judge what came in since the last tick, oldest first. Returns the corrections."""
+        batches, self._input, self._input_rows = self._input, [], 0
+        moves = np.concatenate([rows for _, rows in batches])
+        sender = np.repeat([index for index, _ in batches], [len(rows) for _, rows in batches])
+        table = self.table
+        known = moves["number"] < table.capacity
+        moves, sender = moves[known], sender[known]
+        # A gateway speaks only for the entities attached to it; alive is implied by having a gateway.
+        held = table.gateway[moves["number"]] == sender
+        self.dropped["not_attached"] += int(len(known) - np.count_nonzero(held))
+        moves = moves[held]
+        corrections: dict[int, bytes] = {}
+        while len(moves):
+            _, first = np.unique(moves["number"], return_index=True)
+            now_judged = moves[first]
+            verdict = judge(table, self.rules, now_judged, now)
+            good = now_judged["number"][verdict == OK]
+            moved[good] = True
+            acked[now_judged["number"][verdict != STALE_SEQUENCE]] = True
+            self.applied += len(good)
+            for number, why in zip(
+                now_judged["number"][verdict != OK].tolist(), verdict[verdict != OK].tolist(), strict=True
+            ):
+                self.refused[REASONS[why]] += 1
+                corrections[number] = self._correction(number, REASONS[why])
+            later = np.ones(len(moves), bool)
+            later[first] = False
+            moves = moves[later]
+        return corrections
+
+    def _correction(self, number: int, reason: str) -> bytes:
+        x, y, z = (float(v) for v in self.table.position[number])
+        return realtime_pb2.Correction(
+            sequence=int(self.table.sequence[number]),
+            position=realtime_pb2.Vector3(x=x, y=y, z=z),
+            reason=reason,
+            yaw=float(self.table.yaw[number]),
+        ).SerializeToString()
+
+    # --- the tick ----------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> list[tuple[str, bytes]]:
+        """Advance one tick. Returns (gateway id, serialised ZoneOutput) for every gateway with news."""
+        self.ticks += 1
+        table = self.table
+        moved = np.zeros(table.capacity, bool)
+        acked = np.zeros(table.capacity, bool)
+        corrections = self._apply_input(now, moved, acked) if self._input else {}
+        if not (self._unsettled or self._restated or corrections or moved.any() or acked.any()):
+            return []
+        fresh, self._fresh = self._fresh, set()
+        if fresh:
+            starts = np.zeros(table.capacity, bool)
+            starts[list(fresh)] = True
+            self._edges = self._edges[~starts[self._edges >> SHIFT]]
+        interest = self.world.interest
+        change = look(
+            table.position, table.alive, table.gateway != NO_GATEWAY, self._edges, interest.radius, interest.hysteresis
+        )
+        self._edges = change.edges
+        tick = Tick(moved, acked, self._restated, fresh, corrections)
+        made = outputs(change, tick, self._columns, self._active_gateways(), self._state_of)
+        self._restated = set()
+        self._unsettled = False
+        table.end_tick()
+        messages = []
+        for index, out in made.items():
+            out.zone_id, out.epoch, out.tick = self.spec.id, self.epoch, self.ticks & 0xFFFFFFFF
+            messages.append((self._gateway_names[index], out.SerializeToString()))
+        return messages
+
+    def _active_gateways(self) -> list[int]:
+        used = self.table.gateway[self.table.alive]
+        return [int(index) for index in np.unique(used) if index != NO_GATEWAY]
+
+    def _state_of(self, number: int) -> bytes:
+        made = self._state_bytes.get(number)
+        if made is None:
+            e = self.table.by_number[number]
+            made = realtime_pb2.EntityState(
+                number=number,
+                entity_id=e.entity_id,
+                entity_type=e.entity_type,
+                name=e.name,
+                version=e.version,
+                properties_json=orjson.dumps(e.properties).decode() if e.properties else "",
+            ).SerializeToString()
+            self._state_bytes[number] = made
+        return made
+
+    # --- state (row 3.4, first form) ---------------------------------------------------------------------------
+
+    def snapshot(self, session_id: str) -> dict[str, Any]:
+        """What the session's entity sees, itself first: the result of state.sync.request."""
+        me = self.of_session(session_id)
+        mine = self._edges[(self._edges >> SHIFT) == me.number] & MASK
+        numbers = [me.number, *(n for n in mine.tolist() if n in self.table.by_number)]
+        return {"tick": self.ticks, "zone": self.spec.id, "entities": [self.describe(n) for n in numbers]}
+
+    def describe(self, number: int) -> dict[str, Any]:
+        e = self.table.by_number[number]
+        s = self.standing(e)
+        return {
+            "number": number,
+            "entity_id": e.entity_id,
+            "entity_type": e.entity_type,
+            "name": e.name,
+            "version": e.version,
+            "properties": e.properties,
+            "position": {"x": s.x, "y": s.y, "z": s.z},
+            "yaw": s.yaw,
+            "sequence": s.sequence,
+        }
+
+    def plan_change(
+        self, session_id: str, entity_id: str, version: int, properties: dict[str, Any]
+    ) -> tuple[Entity, dict[str, Any]]:
+        """What the entity's properties would be; nothing is changed yet. None removes a property.
+
+        Raises NotFound (not there, or not the session's own), Conflict with the current state, InvalidInput (too large).
+        """
+        entity = self.table.by_id.get(entity_id)
+        if entity is None or entity.session_id != session_id:
+            raise NotFound("no_such_entity")
+        if version != entity.version:
+            raise Conflict("stale_version", self.describe(entity.number))
+        merged = {k: v for k, v in {**entity.properties, **properties}.items() if v is not None}
+        if len(orjson.dumps(merged)) > MAX_PROPERTIES_BYTES:
+            raise InvalidInput([("properties", f"more than {MAX_PROPERTIES_BYTES} bytes in all")])
+        return entity, merged
+
+    def commit_change(self, entity: Entity, properties: dict[str, Any]) -> int:
+        """Make a planned change true and tell the viewers at the next tick. Returns the new version."""
+        entity.properties = properties
+        entity.version += 1
+        self._state_bytes.pop(entity.number, None)
+        self._restated.add(entity.number)
+        return entity.version
+
+    # --- what outlives a process (row 1.9) ---------------------------------------------------------------------
+
+    def places(self) -> bytes:
+        """PLACE rows of all entities."""
+        numbers = np.flatnonzero(self.table.alive)
+        rows = np.empty(len(numbers), PLACE)
+        rows["number"] = numbers
+        rows["incarnation"] = [self.table.by_number[n].incarnation for n in numbers.tolist()]
+        rows["sequence"] = self.table.sequence[numbers]
+        position = self.table.position[numbers]
+        rows["x"], rows["y"], rows["z"] = position[:, 0], position[:, 1], position[:, 2]
+        rows["yaw"] = self.table.yaw[numbers]
+        return rows.tobytes()
+
+    def restore(self, entities: list[tuple[Entity, Standing]], places: bytes, age_s: float, now: float) -> None:
+        """Fill an empty zone from the store. `age_s`: how old `places` is; an entity may have walked that long meanwhile."""
+        known = {int(row["number"]): row for row in np.frombuffer(places, PLACE)}
+        budget = self.rules.budget_cap + self.rules.speed * min(max(age_s, 0.0), MAX_OUTAGE_S)
+        for entity, entered in entities:
+            row = known.get(entity.number)
+            if row is not None and int(row["incarnation"]) == entity.incarnation:
+                x, y, z, yaw, sequence = (row[f] for f in ("x", "y", "z", "yaw", "sequence"))
+            else:
+                x, y, z, yaw, sequence = entered.x, entered.y, entered.z, entered.yaw, entered.sequence
+            if not all(math.isfinite(v) for v in (x, y, z, yaw)):
+                raise ValueError(f"the stored place of {entity.entity_id} is not finite")
+            self.table.reserve(entity.number)
+            self.table.add(entity, x, y, z, yaw, int(sequence), budget, now)
+            self._incarnations = max(self._incarnations, entity.incarnation)
+            if entity.gateway_id:
+                self._connect(entity)
+        self._unsettled = True

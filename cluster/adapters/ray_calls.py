@@ -1,0 +1,70 @@
+"""Calls to named Ray actors."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Any
+
+import ray
+import structlog
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from cluster.errors import RealmError, Unavailable
+
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class RayCalls:
+    """Implements `cluster.ports.calls.Calls`. One per process; handles are resolved by name once, and again after a death."""
+
+    def __init__(self, namespace: str, seed: int | None = None) -> None:
+        self._namespace = namespace
+        self._handles: dict[str, Any] = {}
+        self._random = random.Random(seed)  # noqa: S311 - jitter
+
+    async def call(self, actor: str, method: str, *args: Any, deadline_s: float, idempotent: bool = False) -> Any:
+        until = time.monotonic() + deadline_s
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._once(actor, method, args, until - time.monotonic())
+            except Unavailable:
+                wait = self._random.uniform(0.5, 1.0) * pause
+                if not idempotent or time.monotonic() + wait >= until:
+                    raise
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, LAST_PAUSE_S)
+
+    async def _once(self, actor: str, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
+        if timeout_s <= 0:
+            raise Unavailable(actor)
+        try:
+            async with asyncio.timeout(timeout_s):
+                handle = self._handles.get(actor) or await self._resolve(actor)
+                return await getattr(handle, method).remote(*args)
+        except TimeoutError:
+            raise Unavailable(actor) from None
+        except RayActorError:  # died or unreachable: the name may mean another process next time
+            self._handles.pop(actor, None)
+            raise Unavailable(actor) from None
+        except RayTaskError as error:
+            if isinstance(error.cause, RealmError):
+                raise error.cause from None
+            log.error("actor_method_failed", actor=actor, method=method, error=str(error))
+            raise Unavailable(actor) from error
+        except RayError as error:
+            log.warning("actor_call_failed", actor=actor, method=method, error=str(error))
+            raise Unavailable(actor) from error
+
+    async def _resolve(self, actor: str) -> Any:
+        loop = asyncio.get_running_loop()
+        try:
+            handle = await loop.run_in_executor(None, lambda: ray.get_actor(actor, namespace=self._namespace))
+        except ValueError:  # no actor of this name, yet or for now
+            raise Unavailable(actor) from None
+        self._handles[actor] = handle
+        return handle

@@ -1,0 +1,58 @@
+"""Accounts in Redis: hash `{ns}:account:{user_id}`, username index `{ns}:username:{lower}` -> user id."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from cluster.adapters.redis.connection import Script, guard
+from cluster.errors import Conflict
+from cluster.ports.accounts import Account
+
+_CREATE = Script(__file__, "account_create.lua")
+_REHASH = Script(__file__, "account_rehash.lua")
+
+
+class RedisAccounts:
+    """AccountStore."""
+
+    def __init__(self, client: Redis, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    @guard()
+    async def create(self, account: Account) -> None:
+        keys = [self._account(account.user_id), self._username(account.username)]
+        fields = {
+            "user_id": account.user_id,
+            "username": account.username,
+            "password_hash": account.password_hash,
+            "created_at": repr(account.created_at),
+        }
+        flat = [part for pair in fields.items() for part in pair]
+        if await _CREATE(self._client, keys, [account.user_id, *flat]) != b"ok":
+            raise Conflict("username_taken")
+
+    @guard()
+    async def by_username(self, username: str) -> Account | None:
+        user_id = await self._client.get(self._username(username))
+        if user_id is None:
+            return None
+        stored = await self._client.hgetall(self._account(user_id.decode()))
+        if not stored:
+            return None
+        return Account(
+            user_id=stored[b"user_id"].decode(),
+            username=stored[b"username"].decode(),
+            password_hash=stored[b"password_hash"].decode(),
+            created_at=float(stored[b"created_at"]),
+        )
+
+    @guard()
+    async def replace_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
+        return bool(await _REHASH(self._client, [self._account(user_id)], [old_hash, new_hash]) == 1)
+
+    def _account(self, user_id: str) -> str:
+        return f"{self._namespace}:account:{user_id}"
+
+    def _username(self, username: str) -> str:
+        return f"{self._namespace}:username:{username}"

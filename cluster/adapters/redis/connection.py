@@ -1,0 +1,91 @@
+"""Connections to Redis or Valkey (row 5.1): one bounded pool a process, outages as Unavailable, Lua from files."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import redis.exceptions as refusals
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import FullJitterBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from cluster.errors import Unavailable
+from cluster.settings import RedisSettings
+
+DEADLINE_S = 5.0
+RETRIES = 2
+BACKOFF_BASE_S = 0.02
+BACKOFF_CAP_S = 0.25
+# A server that is away, is loading its data, has no memory left, or has just become a replica.
+OUTAGES = (
+    refusals.ConnectionError,
+    refusals.TimeoutError,
+    refusals.OutOfMemoryError,
+    refusals.ReadOnlyError,
+    TimeoutError,
+)
+
+
+def connect(settings: RedisSettings, client_name: str) -> Redis:
+    """A client with a pool of at most `max_connections`, opened as they are needed; `aclose()` ends them all.
+
+    Replies are bytes (RESP3). A command whose connection breaks is sent again, at most twice, and may then
+    have run before: scripts must bear that. `client_name` (no spaces) shows in the server's CLIENT LIST.
+    """
+    pool = BlockingConnectionPool.from_url(
+        settings.url.get_secret_value(),
+        max_connections=settings.max_connections,
+        timeout=settings.timeout_s,
+        socket_timeout=settings.timeout_s,
+        socket_connect_timeout=settings.timeout_s,
+        socket_keepalive=True,
+        health_check_interval=settings.health_check_s,
+        retry=Retry(FullJitterBackoff(cap=BACKOFF_CAP_S, base=BACKOFF_BASE_S), RETRIES),
+        protocol=3,
+        decode_responses=False,
+        client_name=client_name,
+        maint_notifications_config=MaintNotificationsConfig(
+            enabled=False
+        ),  # a feature of one cloud's servers
+    )
+    return Redis.from_pool(pool)
+
+
+@asynccontextmanager
+async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
+    """`async with guard():` or `@guard()`: raises Unavailable("redis") for an outage, and after `deadline_s`.
+
+    The deadline covers everything inside: waiting for the pool, connecting, and the retries of each.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            yield
+    except OUTAGES as error:
+        raise Unavailable("redis") from error
+
+
+class Script:
+    """A Lua script from a file beside the module: `Script(__file__, "session_write.lua")`."""
+
+    def __init__(self, module_file: str, name: str) -> None:
+        self.source = Path(module_file).with_name(name).read_text(encoding="utf-8")
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(
+        self, client: Redis, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()
+    ) -> Any:
+        """Run it atomically; the reply is whatever the script returns. The source is sent only if it is not known."""
+        try:
+            return await client.evalsha(self.sha, len(keys), *keys, *args)
+        except refusals.NoScriptError:
+            return await client.eval(self.source, len(keys), *keys, *args)
+
+    async def load(self, client: Redis) -> None:
+        """Make the script known, for pipelines of `evalsha(script.sha, ...)`. Gone again after a server restart."""
+        await client.script_load(self.source)

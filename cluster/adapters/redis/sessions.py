@@ -1,0 +1,157 @@
+"""Session records in Redis (row 3.1).
+
+`{ns}:session:{id}` hash with TTL; `{ns}:user:{id}:sessions`, `{ns}:gateway:{id}:sessions`, `{ns}:actor:{name}:sessions` sets;
+`{ns}:online` sorted by last activity; `{ns}:session-actors` sorted by load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from cluster.adapters.redis.connection import Script, guard
+from cluster.errors import Fenced, InvalidState, RateLimited, SessionGone, Unauthorized
+from cluster.ports.sessions import Fence, Placed, SessionRecord
+
+PLACE = Script(__file__, "session_place.lua")
+REGISTER = Script(__file__, "session_register.lua")
+WRITE = Script(__file__, "session_write.lua")
+END = Script(__file__, "session_end.lua")
+TOUCH = Script(__file__, "session_touch.lua")
+
+TOO_MANY_RETRY_S = 30.0
+
+
+def to_fields(record: SessionRecord) -> list[str | bytes]:
+    """The hash's fields and values, flat."""
+    return [
+        "session_id", record.session_id, "user_id", record.user_id, "actor", record.actor, "state", record.state,
+        "gateway_id", record.gateway_id, "attach_epoch", str(record.attach_epoch),
+        "character_id", record.character_id, "character_name", record.character_name, "zone_id", record.zone_id,
+        "status", record.status, "connected_at", repr(record.connected_at), "last_activity", repr(record.last_activity),
+        "attributes", orjson.dumps(record.attributes), "subscriptions", orjson.dumps(record.subscriptions),
+        "watching", orjson.dumps(record.watching),
+    ]  # fmt: skip
+
+
+def from_fields(fields: dict[bytes, bytes]) -> SessionRecord:
+    def text(name: str, default: str = "") -> str:
+        return fields.get(name.encode(), default.encode()).decode()
+
+    def data(name: str, default: str) -> Any:
+        return orjson.loads(fields.get(name.encode(), default.encode()))
+
+    return SessionRecord(
+        session_id=text("session_id"),
+        user_id=text("user_id"),
+        actor=text("actor"),
+        state=text("state"),
+        gateway_id=text("gateway_id"),
+        attach_epoch=int(text("attach_epoch", "0")),
+        character_id=text("character_id"),
+        character_name=text("character_name"),
+        zone_id=text("zone_id"),
+        status=text("status", "online"),
+        connected_at=float(text("connected_at", "0")),
+        last_activity=float(text("last_activity", "0")),
+        attributes=data("attributes", "{}"),
+        subscriptions=tuple(data("subscriptions", "[]")),
+        watching=tuple(data("watching", "[]")),
+    )
+
+
+class RedisSessionStore:
+    """Implements `cluster.ports.sessions.SessionStore`."""
+
+    def __init__(self, client: Redis, namespace: str) -> None:
+        self._client = client
+        self._ns = namespace
+
+    @guard()
+    async def place(
+        self, session_id: str, new_session_id: str, user_id: str, per_user: int, per_actor: int, ttl_s: float, now: float
+    ) -> Placed:
+        args = [self._ns, session_id, new_session_id, user_id, per_user, per_actor, int(ttl_s), repr(now)]
+        found, actor, created = await PLACE(self._client, [], args)
+        if found == b"not_yours":
+            raise Unauthorized("session_not_yours")
+        if found == b"too_many":
+            raise RateLimited("too_many_sessions", TOO_MANY_RETRY_S)
+        return Placed(found.decode(), actor.decode(), created == b"1")
+
+    @guard()
+    async def register_actor(self, fence: Fence) -> None:
+        self._check(await REGISTER(self._client, [], [self._ns, fence.actor, fence.epoch]))
+
+    @guard()
+    async def write(self, record: SessionRecord, fence: Fence, from_states: Sequence[str], ttl_s: float) -> None:
+        args = [
+            self._ns, fence.actor, fence.epoch, record.session_id, int(ttl_s), len(from_states), *from_states,
+            *to_fields(record),
+        ]  # fmt: skip
+        self._check(await WRITE(self._client, [], args))
+
+    @guard()
+    async def end(self, session_id: str, fence: Fence) -> None:
+        self._check(await END(self._client, [], [self._ns, fence.actor, fence.epoch, session_id]))
+
+    @guard()
+    async def touch(self, session_ids: Sequence[str], fence: Fence, ttl_s: float, now: float) -> set[str]:
+        answer = await TOUCH(self._client, [], [self._ns, fence.actor, fence.epoch, int(ttl_s), *session_ids])
+        if isinstance(answer, bytes):
+            self._check(answer)
+        return {gone.decode() for gone in answer}
+
+    @guard()
+    async def get(self, session_id: str) -> SessionRecord | None:
+        fields = await self._client.hgetall(f"{self._ns}:session:{session_id}")
+        return from_fields(fields) if fields else None
+
+    @guard()
+    async def of_actor(self, actor: str) -> list[SessionRecord]:
+        return await self._many(await self._client.smembers(f"{self._ns}:actor:{actor}:sessions"))
+
+    @guard()
+    async def of_user(self, user_id: str) -> list[SessionRecord]:
+        return await self._many(await self._client.smembers(f"{self._ns}:user:{user_id}:sessions"))
+
+    @guard()
+    async def of_gateway(self, gateway_id: str) -> list[SessionRecord]:
+        return await self._many(await self._client.smembers(f"{self._ns}:gateway:{gateway_id}:sessions"))
+
+    @guard()
+    async def online(self, limit: int) -> list[SessionRecord]:
+        ids = [i.decode() for i in await self._client.zrevrange(f"{self._ns}:online", 0, limit - 1)]
+        records = await self._many(ids)
+        expired = set(ids) - {record.session_id for record in records}
+        if expired:
+            await self._client.zrem(f"{self._ns}:online", *expired)
+        return records
+
+    @guard()
+    async def missing(self, session_ids: Sequence[str]) -> set[str]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for session_id in session_ids:
+                pipe.exists(f"{self._ns}:session:{session_id}")
+            there = await pipe.execute()
+        return {session_id for session_id, found in zip(session_ids, there, strict=True) if not found}
+
+    async def _many(self, ids: Iterable[bytes | str]) -> list[SessionRecord]:
+        """The records that still exist; the order of `ids`."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for session_id in ids:
+                name = session_id.decode() if isinstance(session_id, bytes) else session_id
+                pipe.hgetall(f"{self._ns}:session:{name}")
+            return [from_fields(fields) for fields in await pipe.execute() if fields]
+
+    @staticmethod
+    def _check(answer: bytes) -> None:
+        if answer == b"fenced":
+            raise Fenced("a newer session actor holds this session")
+        if answer == b"gone":
+            raise SessionGone("session_expired")
+        if answer.startswith(b"state:"):
+            raise InvalidState("illegal_transition", answer[6:].decode())

@@ -1,0 +1,115 @@
+"""The ports to accounts, characters and refresh tokens (rows 4.1, 4.2): each method is one atomic step.
+
+Adapters: `cluster/adapters/redis/{accounts,characters,refresh_tokens}.py` and the same under `memory/`; one
+contract suite runs over both. Every method may raise Unavailable. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cluster.errors import Unauthorized
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`username` is in lower case; `password_hash` is a PHC string."""
+
+    user_id: str
+    username: str
+    password_hash: str = field(repr=False)
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """A place in metres and radians. `session` holds the character ("" for none); `session_epoch` grows with every new holder."""
+
+    character_id: str
+    user_id: str
+    name: str
+    zone: str
+    x: float
+    y: float
+    z: float
+    yaw: float
+    created_at: float
+    session: str = ""
+    session_epoch: int = 0
+
+
+class TokenReused(Unauthorized):
+    """A refresh token was presented a second time: one of its two holders stole it. The family is revoked by now."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__("token_invalid")
+        self.user_id = user_id
+
+    def __reduce__(self) -> tuple[type[TokenReused], tuple[str]]:
+        return (TokenReused, (self.user_id,))
+
+
+def name_key(name: str) -> str:
+    """What two character names must not share: the name without case and compatibility forms (Unicode, D147)."""
+    folded = unicodedata.normalize("NFD", name).casefold()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
+
+
+class AccountStore(Protocol):
+    async def create(self, account: Account) -> None:
+        """Raises Conflict("username_taken"). Creating the same account again changes nothing."""
+
+    async def by_username(self, username: str) -> Account | None:
+        """`username` in lower case."""
+
+    async def replace_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
+        """Store the new hash if the old one is still there; says whether it was."""
+
+
+class CharacterStore(Protocol):
+    async def get(self, character_id: str) -> Character | None: ...
+
+    async def list(self, user_id: str) -> list[Character]:
+        """Oldest first."""
+
+    async def create(self, character: Character, limit: int) -> None:
+        """Raises Conflict("name_taken"), Conflict("too_many_characters") beyond `limit` for its user.
+
+        Creating the same character again changes nothing. Names are compared by `name_key`.
+        """
+
+    async def delete(self, user_id: str, character_id: str) -> None:
+        """Raises NotFound (missing or not theirs), Conflict("in_world") while a live session holds it."""
+
+    async def claim(self, character_id: str, user_id: str, session_id: str) -> Character:
+        """Take the character for a session; again for the same session changes nothing.
+
+        Raises NotFound (missing or not theirs), Conflict("in_world") if another session holds it and its record
+        still exists. A session whose record is gone is taken over from.
+        """
+
+    async def release(self, character_id: str, session_id: str) -> None:
+        """Let go, if that session holds it; otherwise nothing."""
+
+    async def save_place(self, character_id: str, zone: str, x: float, y: float, z: float, yaw: float) -> None:
+        """Raises NotFound. The caller answers for finite numbers."""
+
+
+class RefreshStore(Protocol):
+    """Tokens are known by the hex SHA-256 of their text. A family is what descends from one login."""
+
+    async def start(self, family_id: str, user_id: str, token_hash: str, now: float, ttl_s: float) -> None:
+        """Begin a family with its first token."""
+
+    async def rotate(self, token_hash: str, successor_hash: str, now: float, ttl_s: float) -> str:
+        """Use the token up and put its successor in its place; returns the user's id.
+
+        Raises Unauthorized("token_invalid") for a token that is unknown, expired or of a revoked family, and
+        TokenReused, after it revoked the family, for one that was used before. The same call again (same
+        successor) gets the same answer: the adapter may have to repeat it over a broken connection.
+        """
+
+    async def revoke(self, token_hash: str) -> None:
+        """End the family of the token, used or not; nothing if it is unknown."""

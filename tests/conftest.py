@@ -1,0 +1,47 @@
+"""Fixtures for every kind of test: real servers, started once and only when a test asks for them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import Nats, Valkey
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """The Valkey that tests share; one that wants to kill a server starts its own."""
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey_server: Valkey) -> str:
+    """redis://:password@127.0.0.1:port/0"""
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
+    """The NATS that tests share; one that wants to kill a server starts its own."""
+    with Nats(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats_url(nats_server: Nats) -> str:
+    """nats://127.0.0.1:port"""
+    return nats_server.url
+
+
+@pytest.fixture(scope="session")
+def nats_token(nats_server: Nats) -> str:
+    return nats_server.token
+
+
+@pytest.fixture
+def namespace() -> str:
+    """Unique for each test: a prefix of keys and subjects, so that tests share servers and nothing else."""
+    return f"test-{secrets.token_hex(6)}"
