@@ -170,9 +170,7 @@ class RaySettings(Section):
 class Settings(BaseSettings):
     """The whole realm."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="RAYREALM_", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="RAYREALM_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     realm: str = Field(default="realm", pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
     host: str = "127.0.0.1"

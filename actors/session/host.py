@@ -17,9 +17,8 @@ from actors.presence.changes import SessionPresence
 from actors.session.session import Session
 from actors.session.states import SessionState, check, sources
 from actors.session.world_info import spawn_place, world_result
-from actors.zone.zone import Arrival, Standing
+from actors.zone.zone import Arrival
 from cluster.errors import (
-    Conflict,
     InvalidInput,
     InvalidState,
     NotFound,
@@ -139,7 +138,9 @@ class SessionHost:
 
     # --- the world ---------------------------------------------------------------------------------------------
 
-    async def enter(self, session_id: str, attach_epoch: int, key: str, character_id: str, zone_id: str) -> dict[str, Any]:
+    async def enter(
+        self, session_id: str, attach_epoch: int, key: str, character_id: str, zone_id: str
+    ) -> dict[str, Any]:
         """Bring a character into the world: the result of world.enter. Repeating a call with its `key` gives the first result."""
         session = await self._find(session_id)
         async with session.lock:
@@ -191,9 +192,7 @@ class SessionHost:
             character = await self._characters.claim(record.character_id, record.user_id, record.session_id)
             _, x, y, z, yaw = spawn_place(self._settings.world, character, record.zone_id, self._rng)
             standing = await self._zone(record.zone_id, "enter", self._arrival(record, x, y, z, yaw))
-        return world_result(
-            self._settings.world, record.zone_id, record.character_id, record.character_name, standing
-        )
+        return world_result(self._settings.world, record.zone_id, record.character_id, record.character_name, standing)
 
     async def leave(self, session_id: str, attach_epoch: int) -> None:
         """Out of the world, still connected. Nothing if the session is not in it."""
@@ -335,7 +334,11 @@ class SessionHost:
 
     async def _zone(self, zone_id: str, method: str, *args: Any) -> Any:
         return await self._calls.call(
-            zone_actor(zone_id), method, *args, deadline_s=self._settings.gateway.call_deadline_s * 0.8, idempotent=True
+            zone_actor(zone_id),
+            method,
+            *args,
+            deadline_s=self._settings.gateway.call_deadline_s * 0.8,
+            idempotent=True,
         )
 
     def _arrival(self, record: SessionRecord, x: float, y: float, z: float, yaw: float) -> Arrival:
@@ -355,11 +358,7 @@ class SessionHost:
 
     def _presence_of(self, session: Session) -> SessionPresence:
         r = session.record
-        return SessionPresence(
-            r.session_id, r.user_id, r.gateway_id, r.status, r.zone_id, r.character_id, r.watching
-        )
+        return SessionPresence(r.session_id, r.user_id, r.gateway_id, r.status, r.zone_id, r.character_id, r.watching)
 
     def _announce(self, session: Session) -> None:
         self._tell_presence(self._presence_of(session))
-
-

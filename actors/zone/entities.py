@@ -7,7 +7,7 @@ so that every viewer has been told of the leave before the number means somethin
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class Entity:
     attach_epoch: int
     version: int = 1
     properties: dict[str, Any] = field(default_factory=dict)
+
+    def changed(self, properties: dict[str, Any]) -> Entity:
+        """The entity with other properties, one version on."""
+        return replace(self, version=self.version + 1, properties=properties)
 
 
 class EntityTable:
@@ -73,7 +77,17 @@ class EntityTable:
         """Undo `next_number` for an entity that was never added."""
         self._free.appendleft(number)
 
-    def add(self, entity: Entity, x: float, y: float, z: float, yaw: float, sequence: int, budget: float, now: float) -> None:
+    def add(
+        self,
+        entity: Entity,
+        x: float,
+        y: float,
+        z: float,
+        yaw: float,
+        sequence: int,
+        budget: float,
+        now: float,
+    ) -> None:
         number = entity.number
         self.by_number[number] = entity
         self.by_session[entity.session_id] = entity

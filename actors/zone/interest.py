@@ -36,7 +36,12 @@ def contains(haystack: np.ndarray, needles: np.ndarray) -> np.ndarray:
 
 
 def look(
-    position: np.ndarray, alive: np.ndarray, sees: np.ndarray, before: np.ndarray, radius: float, hysteresis: float
+    position: np.ndarray,
+    alive: np.ndarray,
+    sees: np.ndarray,
+    before: np.ndarray,
+    radius: float,
+    hysteresis: float,
 ) -> Change:
     """Compute the edges of a tick.
 

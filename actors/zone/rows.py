@@ -11,14 +11,10 @@ import struct
 import numpy as np
 
 # What a client gets of an entity that moved: 18 bytes.
-MOVE_OUT = np.dtype(
-    [("number", "<u2"), ("sequence", "<u2"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<u2")]
-)
+MOVE_OUT = np.dtype([("number", "<u2"), ("sequence", "<u2"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<u2")])
 
 # What a gateway sends of a move: 24 bytes.
-MOVE_IN = np.dtype(
-    [("number", "<u4"), ("sequence", "<u4"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<f4")]
-)
+MOVE_IN = np.dtype([("number", "<u4"), ("sequence", "<u4"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<f4")])
 pack_move_in = struct.Struct("<IIffff").pack
 
 # Where an entity is, as the checkpoint keeps it. `incarnation` tells apart two entities that had one number.
@@ -39,7 +35,8 @@ TURN = 2 * math.pi
 
 def yaw_to_u16(yaw: np.ndarray) -> np.ndarray:
     """Radians to 1/65536 turns; any finite angle is taken modulo a full turn."""
-    return np.rint(np.mod(yaw, TURN) * (65536 / TURN)).astype(np.int64).astype(np.uint16)
+    turns: np.ndarray = np.rint(np.mod(yaw, TURN) * (65536 / TURN)).astype(np.int64).astype(np.uint16)
+    return turns
 
 
 def u16_to_yaw(turns: int) -> float:

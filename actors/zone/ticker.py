@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Ticker:
-    """Ticks are due at multiples of `period_s` after `start_s`; those that cannot be kept are skipped and counted, never bunched."""
+    """Ticks are due at multiples of `period_s` after `start_s`; those that cannot be kept are skipped and counted."""
 
     def __init__(self, period_s: float, start_s: float) -> None:
         self.period_s = period_s

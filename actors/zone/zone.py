@@ -160,9 +160,7 @@ class Zone:
     def standing(self, entity: Entity) -> Standing:
         n = entity.number
         x, y, z = (float(v) for v in self.table.position[n])
-        return Standing(
-            entity.entity_id, n, x, y, z, float(self.table.yaw[n]), int(self.table.sequence[n])
-        )
+        return Standing(entity.entity_id, n, x, y, z, float(self.table.yaw[n]), int(self.table.sequence[n]))
 
     def _connect(self, entity: Entity) -> None:
         self.table.gateway[entity.number] = self._gateway_index(entity.gateway_id)
@@ -252,7 +250,12 @@ class Zone:
             self._edges = self._edges[~starts[self._edges >> SHIFT]]
         interest = self.world.interest
         change = look(
-            table.position, table.alive, table.gateway != NO_GATEWAY, self._edges, interest.radius, interest.hysteresis
+            table.position,
+            table.alive,
+            table.gateway != NO_GATEWAY,
+            self._edges,
+            interest.radius,
+            interest.hysteresis,
         )
         self._edges = change.edges
         tick = Tick(moved, acked, self._restated, fresh, corrections)
@@ -328,8 +331,7 @@ class Zone:
 
     def commit_change(self, entity: Entity, properties: dict[str, Any]) -> int:
         """Make a planned change true and tell the viewers at the next tick. Returns the new version."""
-        entity.properties = properties
-        entity.version += 1
+        entity.properties, entity.version = properties, entity.version + 1
         self._state_bytes.pop(entity.number, None)
         self._restated.add(entity.number)
         return entity.version

@@ -25,7 +25,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """A place in metres and radians. `session` holds the character ("" for none); `session_epoch` grows with every new holder."""
+    """Metres and radians. `session` ("": none) holds it; `session_epoch` grows with each new holder."""
 
     character_id: str
     user_id: str
@@ -41,7 +41,7 @@ class Character:
 
 
 class TokenReused(Unauthorized):
-    """A refresh token was presented a second time: one of its two holders stole it. The family is revoked by now."""
+    """A refresh token came a second time: one of its two holders stole it. The family is revoked by now."""
 
     def __init__(self, user_id: str) -> None:
         super().__init__("token_invalid")
@@ -52,7 +52,7 @@ class TokenReused(Unauthorized):
 
 
 def name_key(name: str) -> str:
-    """What two character names must not share: the name without case and compatibility forms (Unicode, D147)."""
+    """What two names must not share: the name without case and compatibility forms (Unicode, 3.13, D146)."""
     folded = unicodedata.normalize("NFD", name).casefold()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
 
@@ -86,8 +86,8 @@ class CharacterStore(Protocol):
     async def claim(self, character_id: str, user_id: str, session_id: str) -> Character:
         """Take the character for a session; again for the same session changes nothing.
 
-        Raises NotFound (missing or not theirs), Conflict("in_world") if another session holds it and its record
-        still exists. A session whose record is gone is taken over from.
+        Raises NotFound (missing or not theirs), Conflict("in_world") if another session holds it and its
+        record still exists. A session whose record is gone is taken over from.
         """
 
     async def release(self, character_id: str, session_id: str) -> None:

@@ -47,19 +47,27 @@ class Placed:
 
 class SessionStore(Protocol):
     async def place(
-        self, session_id: str, new_session_id: str, user_id: str, per_user: int, per_actor: int, ttl_s: float, now: float
+        self,
+        session_id: str,
+        new_session_id: str,
+        user_id: str,
+        per_user: int,
+        per_actor: int,
+        ttl_s: float,
+        now: float,
     ) -> Placed:
         """Find `session_id` (if not empty), or place a new session on the least loaded actor, in one step.
 
         Raises Unauthorized("session_not_yours"), RateLimited("too_many_sessions"), Unavailable.
         """
 
+    async def room(self, per_actor: int) -> bool:
+        """Whether some actor has room for another session."""
+
     async def register_actor(self, fence: Fence) -> None:
         """The actor may be given sessions from now on. Raises Fenced."""
 
-    async def write(
-        self, record: SessionRecord, fence: Fence, from_states: Sequence[str], ttl_s: float
-    ) -> None:
+    async def write(self, record: SessionRecord, fence: Fence, from_states: Sequence[str], ttl_s: float) -> None:
         """Replace the record and its index entries in one step.
 
         Raises Fenced if a newer incarnation of the actor exists, SessionGone if the record expired, InvalidState if the stored
@@ -70,7 +78,7 @@ class SessionStore(Protocol):
         """Delete the record and its index entries; nothing if it is gone. Raises Fenced."""
 
     async def touch(self, session_ids: Sequence[str], fence: Fence, ttl_s: float, now: float) -> set[str]:
-        """Keep the records for another `ttl_s`, and set the actor's load to their number. Returns those that are gone. Raises Fenced."""
+        """Keep the records for another `ttl_s`, and correct the actor's load. Returns those that are gone. Raises Fenced."""
 
     async def get(self, session_id: str) -> SessionRecord | None: ...
 
@@ -82,7 +90,7 @@ class SessionStore(Protocol):
     async def of_gateway(self, gateway_id: str) -> list[SessionRecord]: ...
 
     async def online(self, limit: int) -> list[SessionRecord]:
-        """Sessions that have a socket or are within their grace period, newest activity first. Expired ones are removed from the index."""
+        """Sessions with a socket or within their grace period, newest activity first. Expired ones leave the index."""
 
     async def missing(self, session_ids: Sequence[str]) -> set[str]:
         """Those that have no record."""

@@ -26,7 +26,7 @@ class NotConnected(RealmError):
 
 
 class ConnectionEnded(RealmError):
-    """The connection is over for good; `code` is the close code, 0 if there was none; `reason` a stable word."""
+    """The connection is over for good. `code`: the close code, 0 without one; `reason`: a stable word."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)

@@ -149,14 +149,12 @@ def _apply_seldom(view: View, entities: dict[int, Entity]) -> Changes:
 def merge(older: View, newer: View) -> View:
     """One view that leaves the same entities as `older` and then `newer`.
 
-    Only places passed on the way are lost, so a slow reader never misses a state or a leave. Its size is bounded by
-    the number of entities, not of views.
+    Only places passed on the way are lost, so a slow reader never misses a state or a leave. Its size is
+    bounded by the number of entities, not of views.
     """
     correction = newer.correction or older.correction
     if newer.reset is not None:
-        return View(
-            newer.tick, newer.ack, newer.moves, newer.states, newer.leaves, newer.reset, correction
-        )
+        return View(newer.tick, newer.ack, newer.moves, newer.states, newer.leaves, newer.reset, correction)
     gone = set(newer.leaves)
     states = {state.number: state for state in older.states if state.number not in gone}
     replaced = set()

@@ -22,7 +22,14 @@ class MemorySessionStore:
         del self._records[session_id]
 
     async def place(
-        self, session_id: str, new_session_id: str, user_id: str, per_user: int, per_actor: int, ttl_s: float, now: float
+        self,
+        session_id: str,
+        new_session_id: str,
+        user_id: str,
+        per_user: int,
+        per_actor: int,
+        ttl_s: float,
+        now: float,
     ) -> Placed:
         known = self._records.get(session_id)
         if known is not None:
@@ -39,6 +46,9 @@ class MemorySessionStore:
             new_session_id, user_id, actor, "connected", connected_at=now, last_activity=now
         )
         return Placed(new_session_id, actor, True)
+
+    async def room(self, per_actor: int) -> bool:
+        return any([len(await self.of_actor(actor)) < per_actor for actor in self._actors])
 
     async def register_actor(self, fence: Fence) -> None:
         await self._check(fence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from cluster.adapters.redis.connection import Script, guard
+from cluster.adapters.redis.connection import Script, guard, text, texts
 from cluster.errors import Conflict
 from cluster.ports.accounts import Account
 
@@ -37,14 +37,14 @@ class RedisAccounts:
         user_id = await self._client.get(self._username(username))
         if user_id is None:
             return None
-        stored = await self._client.hgetall(self._account(user_id.decode()))
+        stored = texts(await self._client.hgetall(self._account(text(user_id))))
         if not stored:
             return None
         return Account(
-            user_id=stored[b"user_id"].decode(),
-            username=stored[b"username"].decode(),
-            password_hash=stored[b"password_hash"].decode(),
-            created_at=float(stored[b"created_at"]),
+            user_id=stored["user_id"],
+            username=stored["username"],
+            password_hash=stored["password_hash"],
+            created_at=float(stored["created_at"]),
         )
 
     @guard()

@@ -1,10 +1,10 @@
-"""Connections to Redis or Valkey (row 5.1): one bounded pool a process, outages as Unavailable, Lua from files."""
+"""Connections to Redis or Valkey (row 5.1): a bounded pool, outages as Unavailable, Lua from files."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ OUTAGES = (
 def connect(settings: RedisSettings, client_name: str) -> Redis:
     """A client with a pool of at most `max_connections`, opened as they are needed; `aclose()` ends them all.
 
-    Replies are bytes (RESP3). A command whose connection breaks is sent again, at most twice, and may then
-    have run before: scripts must bear that. `client_name` (no spaces) shows in the server's CLIENT LIST.
+    Replies are bytes (RESP3). A command whose connection breaks or is silent is sent again, with backoff, and
+    may have run before: scripts must bear that. `client_name` (no spaces) shows in the server's CLIENT LIST.
     """
     pool = BlockingConnectionPool.from_url(
         settings.url.get_secret_value(),
@@ -50,9 +50,8 @@ def connect(settings: RedisSettings, client_name: str) -> Redis:
         protocol=3,
         decode_responses=False,
         client_name=client_name,
-        maint_notifications_config=MaintNotificationsConfig(
-            enabled=False
-        ),  # a feature of one cloud's servers
+        # Notices of one cloud's servers; asking others for them is an error in their logs.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return Redis.from_pool(pool)
 
@@ -70,6 +69,16 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
         raise Unavailable("redis") from error
 
 
+def text(reply: bytes | str) -> str:
+    """A reply as text: UTF-8."""
+    return reply.decode() if isinstance(reply, bytes) else reply
+
+
+def texts(reply: Mapping[bytes | str, bytes | str]) -> dict[str, str]:
+    """A hash as text."""
+    return {text(field): text(value) for field, value in reply.items()}
+
+
 class Script:
     """A Lua script from a file beside the module: `Script(__file__, "session_write.lua")`."""
 
@@ -77,15 +86,13 @@ class Script:
         self.source = Path(module_file).with_name(name).read_text(encoding="utf-8")
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(
-        self, client: Redis, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()
-    ) -> Any:
-        """Run it atomically; the reply is whatever the script returns. The source is sent only if it is not known."""
+    async def __call__(self, client: Redis, keys: Sequence[str], args: Sequence[str | bytes | int | float] = ()) -> Any:
+        """Run it atomically and return its reply. The source is sent only if the server does not know it."""
         try:
             return await client.evalsha(self.sha, len(keys), *keys, *args)
         except refusals.NoScriptError:
             return await client.eval(self.source, len(keys), *keys, *args)
 
     async def load(self, client: Redis) -> None:
-        """Make the script known, for pipelines of `evalsha(script.sha, ...)`. Gone again after a server restart."""
+        """Make it known, for pipelines of `evalsha(script.sha, ...)`. A restarted server has forgotten it."""
         await client.script_load(self.source)

@@ -14,7 +14,14 @@ from cluster.adapters.redis.connection import guard
 @guard()
 async def register(client: Redis, namespace: str, kind: str, name: str, now: float, **more: str | int) -> None:
     """This process is `name`; it replaces what an earlier process of the name had said. `now`: Unix seconds."""
-    entry = {"kind": kind, "name": name, "pid": os.getpid(), "node": socket.gethostname(), "started_at": now, **more}
+    entry = {
+        "kind": kind,
+        "name": name,
+        "pid": os.getpid(),
+        "node": socket.gethostname(),
+        "started_at": now,
+        **more,
+    }
     await client.hset(f"{namespace}:processes", name, orjson.dumps(entry))
 
 

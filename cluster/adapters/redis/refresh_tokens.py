@@ -1,4 +1,4 @@
-"""Refresh tokens in Redis: hashes `{ns}:refresh:{sha256}` and `{ns}:refresh-family:{id}`, gone by themselves in time."""
+"""Refresh tokens in Redis: hashes `{ns}:refresh:{sha256}` and `{ns}:refresh-family:{id}`, which expire."""
 
 from __future__ import annotations
 

@@ -72,7 +72,14 @@ class RedisSessionStore:
 
     @guard()
     async def place(
-        self, session_id: str, new_session_id: str, user_id: str, per_user: int, per_actor: int, ttl_s: float, now: float
+        self,
+        session_id: str,
+        new_session_id: str,
+        user_id: str,
+        per_user: int,
+        per_actor: int,
+        ttl_s: float,
+        now: float,
     ) -> Placed:
         args = [self._ns, session_id, new_session_id, user_id, per_user, per_actor, int(ttl_s), repr(now)]
         found, actor, created = await PLACE(self._client, [], args)
@@ -83,12 +90,17 @@ class RedisSessionStore:
         return Placed(found.decode(), actor.decode(), created == b"1")
 
     @guard()
+    async def room(self, per_actor: int) -> bool:
+        least = await self._client.zrange(f"{self._ns}:session-actors", 0, 0, withscores=True)
+        return bool(least) and float(least[0][1]) < per_actor
+
+    @guard()
     async def register_actor(self, fence: Fence) -> None:
         self._check(await REGISTER(self._client, [], [self._ns, fence.actor, fence.epoch]))
 
     @guard()
     async def write(self, record: SessionRecord, fence: Fence, from_states: Sequence[str], ttl_s: float) -> None:
-        args = [
+        args: list[str | bytes | int | float] = [
             self._ns, fence.actor, fence.epoch, record.session_id, int(ttl_s), len(from_states), *from_states,
             *to_fields(record),
         ]  # fmt: skip
@@ -107,8 +119,8 @@ class RedisSessionStore:
 
     @guard()
     async def get(self, session_id: str) -> SessionRecord | None:
-        fields = await self._client.hgetall(f"{self._ns}:session:{session_id}")
-        return from_fields(fields) if fields else None
+        records = await self._many([session_id])
+        return records[0] if records else None
 
     @guard()
     async def of_actor(self, actor: str) -> list[SessionRecord]:
@@ -124,7 +136,8 @@ class RedisSessionStore:
 
     @guard()
     async def online(self, limit: int) -> list[SessionRecord]:
-        ids = [i.decode() for i in await self._client.zrevrange(f"{self._ns}:online", 0, limit - 1)]
+        newest: list[bytes] = await self._client.zrevrange(f"{self._ns}:online", 0, limit - 1)  # type: ignore[assignment]
+        ids = [name.decode() for name in newest]
         records = await self._many(ids)
         expired = set(ids) - {record.session_id for record in records}
         if expired:

@@ -23,8 +23,9 @@ class RedisZoneStore:
 
     @guard()
     async def load(self, zone_id: str) -> StoredZone:
-        entities = await self._client.hgetall(f"{self._ns}:zone:{zone_id}:entities")
-        places = await self._client.get(f"{self._ns}:zone:{zone_id}:places")
+        # The client decodes nothing (connection.py), its stubs do not know.
+        entities: dict[bytes, bytes] = await self._client.hgetall(f"{self._ns}:zone:{zone_id}:entities")  # type: ignore[assignment]
+        places: bytes | None = await self._client.get(f"{self._ns}:zone:{zone_id}:places")  # type: ignore[assignment]
         at = TAKEN_AT.unpack_from(places)[0] if places else 0.0
         return StoredZone(
             {name.decode(): data for name, data in entities.items()}, (places or b"")[TAKEN_AT.size :], at

@@ -1,0 +1,88 @@
+"""The presence index as a Ray actor. It rebuilds itself from session records, so its death makes nobody offline."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import ray
+import structlog
+
+from actors.presence.changes import SessionPresence, UserPresence
+from actors.presence.index import PresenceIndex
+from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.runtime import open_runtime, until_available
+from cluster.ports.sessions import SessionRecord
+from cluster.realm import Realm
+from cluster.telemetry.metrics import PresenceMetrics
+from realm_proto import internal_pb2
+
+REBUILD_LIMIT = 1_000_000
+
+log = structlog.get_logger(__name__)
+
+
+def presence_of(record: SessionRecord) -> SessionPresence:
+    return SessionPresence(
+        record.session_id,
+        record.user_id,
+        record.gateway_id,
+        record.status,
+        record.zone_id,
+        record.character_id,
+        record.watching,
+    )
+
+
+@ray.remote
+class PresenceActor:
+    def __init__(self, realm: Realm, name: str) -> None:
+        self._realm = realm
+        self._name = name
+        self._metrics = PresenceMetrics(name)
+        self._started = asyncio.create_task(self._start())
+
+    async def _start(self) -> PresenceIndex:
+        self._runtime = await open_runtime(self._realm, "presence", self._name, self._metrics.registry)
+        epoch = await until_available(lambda: self._runtime.epochs.take("presence", self._name))
+        store = RedisSessionStore(self._runtime.redis, self._realm.settings.namespace)
+        index = PresenceIndex()
+        records = await until_available(lambda: store.online(REBUILD_LIMIT))
+        # Nobody is told: what watchers know is still true, or is corrected by the changes that come in from now on.
+        index.apply(presence_of(record) for record in records)
+        self._metrics.watch(index)
+        log.info("presence_started", name=self._name, epoch=epoch, users=len(index))
+        return index
+
+    async def _index(self) -> PresenceIndex:
+        return await asyncio.shield(self._started)
+
+    async def apply(self, changes: list[SessionPresence]) -> None:
+        """Changes from a session actor; watchers are told over the bus."""
+        index = await self._index()
+        for user, watchers in index.apply(changes):
+            self._tell(user, watchers)
+
+    async def watch(self, change: SessionPresence, user_ids: list[str]) -> list[UserPresence]:
+        """Take in what the session watches now and return how `user_ids` are at this very moment: no change is lost between."""
+        index = await self._index()
+        for user, watchers in index.apply([change]):
+            self._tell(user, watchers)
+        return [index.of_user(user_id) for user_id in user_ids]
+
+    def _tell(self, user: UserPresence, watchers: list[SessionPresence]) -> None:
+        by_gateway: dict[str, list[str]] = {}
+        for watcher in watchers:
+            by_gateway.setdefault(watcher.gateway_id, []).append(watcher.session_id)
+        for gateway_id, session_ids in by_gateway.items():
+            notice = internal_pb2.GatewayNotice(
+                session_ids=session_ids, method="presence.changed", params_json=orjson.dumps(user.public())
+            )
+            message = internal_pb2.GatewayControl(notice=notice).SerializeToString()
+            self._runtime.bus.publish(self._runtime.subjects.gateway_control(gateway_id), message)
+
+    async def info(self) -> dict[str, Any]:
+        """Health check."""
+        index = await self._index()
+        return {"actor": self._name, "users": len(index)}

@@ -1,0 +1,133 @@
+"""The world supervisor: makes sure that every zone, session actor and presence index exists. Small and restartable.
+
+Ray restarts actors by itself; the supervisor starts those that are missing and notices those that do not answer. All it knows is
+in the settings and in Redis, and the realm plays on while it is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import ray
+import structlog
+
+from actors.presence.presence_actor import PresenceActor
+from actors.session.sessions_actor import SessionsActor
+from actors.zone.zone_actor import ZoneActor
+from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.runtime import every, open_runtime, until_available
+from cluster.errors import Unavailable
+from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor, zone_actor
+from cluster.realm import Realm
+from cluster.telemetry.metrics import SupervisorMetrics
+
+CHECK_S = 2.0
+CHECK_DEADLINE_S = 5.0
+READY_DEADLINE_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+def options(namespace: str, name: str) -> dict[str, Any]:
+    """How every actor of the realm is made: found by name, outlives its maker, restarted without limit, counted by nobody's CPU."""
+    return {
+        "name": name,
+        "namespace": namespace,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "num_cpus": 0,
+        "max_concurrency": 1_000,
+        "enable_task_events": False,
+    }
+
+
+@ray.remote
+class WorldSupervisor:
+    def __init__(self, realm: Realm) -> None:
+        self._realm = realm
+        self._metrics = SupervisorMetrics()
+        self._names: set[str] = set()
+        self._growing = asyncio.Lock()
+        self._started = asyncio.create_task(self._start())
+
+    async def _start(self) -> None:
+        self._runtime = await open_runtime(self._realm, "supervisor", SUPERVISOR, self._metrics.registry)
+        epoch = await until_available(lambda: self._runtime.epochs.take("supervisor", SUPERVISOR))
+        settings = self._realm.settings
+        self._store = RedisSessionStore(self._runtime.redis, settings.namespace)
+        for zone in settings.world.zones:
+            self._ensure(ZoneActor, zone_actor(zone.id), zone.id)
+        grown = int(await until_available(self._session_actors_so_far))
+        for number in range(max(settings.session.actors, grown)):
+            self._ensure(SessionsActor, sessions_actor(number), sessions_actor(number))
+        self._ensure(PresenceActor, presence_actor(), presence_actor())
+        self._loop = asyncio.create_task(every(CHECK_S, self._check_all, "health"))
+        log.info("supervisor_started", epoch=epoch, actors=len(self._names))
+
+    def _ensure(self, actor_class: Any, name: str, argument: str) -> None:
+        namespace = self._realm.settings.namespace
+        actor_class.options(**options(namespace, name)).remote(self._realm, argument)
+        self._names.add(name)
+
+    def _counter(self) -> str:
+        return f"{self._realm.settings.namespace}:session-actor-count"
+
+    async def _session_actors_so_far(self) -> int:
+        return int(await self._runtime.redis.get(self._counter()) or 0)
+
+    async def _check_all(self) -> None:
+        """Ask every actor how it is. One that does not answer is counted; Ray restarts it once its process is gone."""
+        names = sorted(self._names)
+        checks = (self._runtime.calls.call(name, "info", deadline_s=CHECK_DEADLINE_S) for name in names)
+        for name, answer in zip(names, await asyncio.gather(*checks, return_exceptions=True), strict=True):
+            well = not isinstance(answer, BaseException)
+            self._metrics.checked(name, well)
+            if not well:
+                log.warning("actor_does_not_answer", actor=name, error=str(answer))
+
+    # --- the control lane --------------------------------------------------------------------------------------
+
+    async def ready(self) -> None:
+        """Until every actor answers. Raises Unavailable after a minute."""
+        await asyncio.shield(self._started)
+        calls = self._runtime.calls
+        await asyncio.gather(
+            *(calls.call(n, "info", deadline_s=READY_DEADLINE_S, idempotent=True) for n in self._names)
+        )
+
+    async def more_sessions(self) -> None:
+        """Every session actor is full: start another one. Returns when there is room; several askers start one."""
+        await asyncio.shield(self._started)
+        async with self._growing:
+            if await self._store.room(self._realm.settings.session.sessions_per_actor):
+                return
+            number = sum(name.startswith("sessions/") for name in self._names)
+            name = sessions_actor(number)
+            self._ensure(SessionsActor, name, name)
+            await self._runtime.redis.set(self._counter(), number + 1)
+            await self._runtime.calls.call(name, "info", deadline_s=READY_DEADLINE_S, idempotent=True)
+            log.info("session_actor_added", actor=name)
+
+    async def zones(self) -> list[dict[str, Any]]:
+        """The zones as declared, with population and epoch; population -1 while a zone is away."""
+        await asyncio.shield(self._started)
+        listed = []
+        for zone in self._realm.settings.world.zones:
+            try:
+                info = await self._runtime.calls.call(zone_actor(zone.id), "info", deadline_s=1.0)
+            except Unavailable:
+                info = {"population": -1, "epoch": 0}
+            listed.append(
+                {"zone": zone.id, "name": zone.name, "population": info["population"], "epoch": info["epoch"]}
+            )
+        return listed
+
+
+def start(realm: Realm) -> None:
+    """Start the world and wait until it answers. Called by cluster/launch.py, by import string."""
+    namespace = realm.settings.namespace
+    supervisor = WorldSupervisor.options(**options(namespace, SUPERVISOR)).remote(realm.without_private_keys())  # type: ignore[attr-defined]
+    ray.get(supervisor.ready.remote(), timeout=READY_DEADLINE_S + 10)

@@ -1,0 +1,20 @@
+"""An entity as the zone's store keeps it: JSON, written when it enters, changes hands, or changes its properties."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import orjson
+
+from actors.zone.entities import Entity
+from actors.zone.zone import Standing
+
+
+def dump(entity: Entity, standing: Standing) -> bytes:
+    return orjson.dumps({"entity": asdict(entity), "standing": asdict(standing)})
+
+
+def load(data: bytes) -> tuple[Entity, Standing]:
+    """Raises ValueError or TypeError when the data is not what `dump` made."""
+    stored = orjson.loads(data)
+    return Entity(**stored["entity"]), Standing(**stored["standing"])

@@ -1,0 +1,189 @@
+"""A zone as a Ray actor: a clock, a bus and a store around `zone.Zone`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from typing import Any
+
+import ray
+import structlog
+
+from actors.zone import records
+from actors.zone.ticker import Ticker
+from actors.zone.zone import Arrival, Standing, Zone
+from cluster.adapters.redis.characters import RedisCharacters
+from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.redis.zones import RedisZoneStore
+from cluster.adapters.runtime import Runtime, every, open_runtime, stop_fenced, until_available
+from cluster.errors import Fenced, RealmError
+from cluster.ports.calls import zone_actor
+from cluster.realm import Realm
+from cluster.telemetry.metrics import ZoneMetrics
+from realm_proto import internal_pb2
+
+ORPHAN_SWEEP_S = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+@ray.remote
+class ZoneActor:
+    """Everything public here is the control lane; moves and views go over the bus."""
+
+    def __init__(self, realm: Realm, zone_id: str) -> None:
+        self._realm = realm
+        self._spec = next(zone for zone in realm.settings.world.zones if zone.id == zone_id)
+        self._metrics = ZoneMetrics(zone_id)
+        self._changing = asyncio.Lock()
+        # Ray runs __init__ on the actor's own event loop, and again after every restart.
+        self._started = asyncio.create_task(self._start())
+
+    async def _start(self) -> Zone:
+        settings = self._realm.settings
+        name = zone_actor(self._spec.id)
+        self._runtime: Runtime = await open_runtime(self._realm, "zone", name, self._metrics.registry)
+        runtime = self._runtime
+        epoch = await until_available(lambda: runtime.epochs.take("zone", self._spec.id))
+        self._store = RedisZoneStore(runtime.redis, settings.namespace)
+        self._sessions = RedisSessionStore(runtime.redis, settings.namespace)
+        self._characters = RedisCharacters(runtime.redis, settings.namespace)
+        stored = await until_available(lambda: self._store.load(self._spec.id))
+        zone = Zone(self._spec, settings.world, epoch)
+        now = time.monotonic()
+        age = time.time() - stored.places_at if stored.places_at else 0.0
+        zone.restore([records.load(data) for data in stored.entities.values()], stored.places, age, now)
+        self._zone = zone
+        self._metrics.watch(zone)
+        await runtime.bus.subscribe(runtime.subjects.zone_input(self._spec.id), self._take_input)
+        gc.collect()
+        gc.freeze()
+        self._loops = [
+            asyncio.create_task(self._tick_for_ever()),
+            asyncio.create_task(every(settings.world.checkpoint_s, self._checkpoint, "checkpoint")),
+            asyncio.create_task(every(ORPHAN_SWEEP_S, self._sweep_orphans, "orphans")),
+        ]
+        log.info("zone_started", zone=self._spec.id, epoch=epoch, entities=len(zone.table))
+        return zone
+
+    async def _ready(self) -> Zone:
+        return await asyncio.shield(self._started)
+
+    # --- the hot lane ------------------------------------------------------------------------------------------
+
+    def _take_input(self, data: bytes) -> None:
+        batch = internal_pb2.ZoneInput.FromString(data)
+        self._zone.take_input(batch.gateway_id, batch.rows)
+
+    async def _tick_for_ever(self) -> None:
+        zone, runtime, metrics = self._zone, self._runtime, self._metrics
+        ticker = Ticker(1.0 / self._realm.settings.world.tick_hz, time.monotonic())
+        while True:
+            began = time.monotonic()
+            try:
+                for gateway_id, message in zone.tick(began):
+                    runtime.bus.publish(runtime.subjects.gateway_output(gateway_id), message)
+            except Exception:
+                # A bug in one tick must not stop the world; the next tick starts from the same entities.
+                log.exception("tick_failed", zone=self._spec.id, tick=zone.ticks)
+                metrics.tick_failed()
+            ended = time.monotonic()
+            metrics.ticked(ended - began, ticker.skipped)
+            await asyncio.sleep(ticker.after(ended))
+
+    # --- what outlives the process -----------------------------------------------------------------------------
+
+    async def _checkpoint(self) -> None:
+        began = time.monotonic()
+        try:
+            await self._store.save_places(self._spec.id, self._zone.epoch, self._zone.places(), time.time())
+        except RealmError:
+            self._metrics.checkpoint_failed()
+            raise
+        self._metrics.checkpointed(time.monotonic() - began)
+
+    async def _sweep_orphans(self) -> None:
+        """Entities whose session ended while this zone was away: keep where they stood, and take them out."""
+        owners = list(self._zone.table.by_session)
+        for session_id in await self._sessions.missing(owners):
+            entity = self._zone.table.by_session.get(session_id)
+            standing = await self.leave(session_id)
+            if entity is not None and standing is not None:
+                log.info("orphan_removed", zone=self._spec.id, entity=entity.entity_id)
+                await self._characters.save_place(
+                    entity.character_id, self._spec.id, standing.x, standing.y, standing.z, standing.yaw
+                )
+                await self._characters.release(entity.character_id, session_id)
+
+    async def _put(self, session_id: str) -> None:
+        zone = self._zone
+        entity = zone.of_session(session_id)
+        data = records.dump(entity, zone.standing(entity))
+        try:
+            await self._store.put_entity(self._spec.id, zone.epoch, entity.entity_id, data)
+        except Fenced:
+            stop_fenced(self._spec.id)
+
+    # --- the control lane --------------------------------------------------------------------------------------
+
+    async def enter(self, who: Arrival) -> Standing:
+        """Durable when it returns. Raises RateLimited (full), Conflict, Unavailable."""
+        zone = await self._ready()
+        known = who.session_id in zone.table.by_session
+        standing = zone.enter(who, time.monotonic())
+        try:
+            await self._put(who.session_id)
+        except RealmError:
+            if not known:
+                zone.leave(who.session_id)
+            raise
+        return standing
+
+    async def attach(self, session_id: str, gateway_id: str, attach_epoch: int) -> Standing:
+        zone = await self._ready()
+        standing = zone.attach(session_id, gateway_id, attach_epoch)
+        await self._put(session_id)
+        return standing
+
+    async def detach(self, session_id: str, attach_epoch: int) -> None:
+        zone = await self._ready()
+        zone.detach(session_id, attach_epoch)
+        if session_id in zone.table.by_session:
+            await self._put(session_id)
+
+    async def leave(self, session_id: str) -> Standing | None:
+        zone = await self._ready()
+        entity = zone.table.by_session.get(session_id)
+        if entity is None:
+            return None
+        try:
+            await self._store.drop_entity(self._spec.id, zone.epoch, entity.entity_id)
+        except Fenced:
+            stop_fenced(self._spec.id)
+        return zone.leave(session_id)
+
+    async def snapshot(self, session_id: str) -> dict[str, Any]:
+        return (await self._ready()).snapshot(session_id)
+
+    async def change(self, session_id: str, entity_id: str, version: int, properties: dict[str, Any]) -> int:
+        """state.sync.delta: durable when it returns the new version. Raises Conflict, NotFound, InvalidInput, Unavailable."""
+        zone = await self._ready()
+        async with self._changing:
+            entity, merged = zone.plan_change(session_id, entity_id, version, properties)
+            planned = records.dump(entity.changed(merged), zone.standing(entity))
+            try:
+                await self._store.put_entity(self._spec.id, zone.epoch, entity_id, planned)
+            except Fenced:
+                stop_fenced(self._spec.id)
+            return zone.commit_change(entity, merged)
+
+    async def info(self) -> dict[str, Any]:
+        """Health check, and what `rayrealm zones list` shows."""
+        zone = await self._ready()
+        return {
+            "zone": self._spec.id,
+            "epoch": zone.epoch,
+            "population": len(zone.table),
+            "ticks": zone.ticks,
+        }

@@ -1,0 +1,204 @@
+"""One open WebSocket: requests matched with their answers, everything else handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Self
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from rayrealm_client.accounts import is_loopback, problem_of
+from rayrealm_client.anys import Json, Params
+from rayrealm_client.codec import (
+    MAX_INFLATED_BYTES,
+    SUBPROTOCOLS,
+    Failure,
+    Framing,
+    Id,
+    Item,
+    Notification,
+    Request,
+    Result,
+    decode,
+    encode,
+)
+from rayrealm_client.errors import (
+    CodecError,
+    ConnectionLost,
+    DeadlineExceeded,
+    NotConnected,
+    Refused,
+    RpcError,
+    rpc_error,
+)
+from rayrealm_client.models import Ready
+from rayrealm_client.view import View
+
+log = logging.getLogger("rayrealm_client")
+
+READY_METHOD = "session.ready"
+PENDING_LIMIT = 32
+CLOSE_S = 1.0
+
+Deliver = Callable[[View | Notification], None]
+
+
+def socket_url(base_url: str, session_id: str | None) -> str:
+    """ws://host:port/ws of the HTTP address, with `session=` when there is one to resume."""
+    parts = urlsplit(base_url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme)
+    if scheme is None or not parts.netloc:
+        raise ValueError(f"not an http(s) address: {base_url!r}")
+    query = urlencode({"session": session_id}) if session_id else ""
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/ws", query, ""))
+
+
+class Link:
+    """Made by `open`; `run` reads until the socket closes. Requests fail with ConnectionLost when it does."""
+
+    def __init__(self, socket: ClientConnection, framing: Framing, deliver: Deliver) -> None:
+        self._socket = socket
+        self._framing = framing
+        self._deliver = deliver
+        self._ids = itertools.count(1)
+        self._pending: dict[Id, asyncio.Future[Json]] = {}
+        self._slots = asyncio.Semaphore(PENDING_LIMIT)
+        self.closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        base_url: str,
+        token: str,
+        session_id: str | None,
+        framing: Framing,
+        deliver: Deliver,
+        timeout_s: float,
+    ) -> Self:
+        """Raises Refused, NotConnected or DeadlineExceeded."""
+        try:
+            socket = await connect(
+                socket_url(base_url, session_id),
+                subprotocols=[Subprotocol(SUBPROTOCOLS[framing])],
+                additional_headers={"Authorization": f"Bearer {token}"},
+                compression=None,
+                proxy=None if is_loopback(base_url) else True,
+                open_timeout=timeout_s,
+                close_timeout=CLOSE_S,
+                max_size=MAX_INFLATED_BYTES,
+            )
+        except InvalidStatus as error:
+            answer = error.response
+            problem = problem_of(
+                answer.status_code, bytes(answer.body or b""), answer.headers.get("Retry-After")
+            )
+            raise Refused(problem.status, problem.reason, problem.retry_after_s) from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no upgrade in {timeout_s} s") from error
+        except (OSError, InvalidHandshake) as error:
+            raise NotConnected(str(error) or type(error).__name__) from error
+        return cls(socket, framing, deliver)
+
+    async def ready(self, timeout_s: float) -> Ready:
+        """The first message. Raises ConnectionLost, DeadlineExceeded, or CodecError if it is another."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                items = decode(await self._socket.recv())
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no {READY_METHOD} in {timeout_s} s") from error
+        except ConnectionClosed:
+            raise self._lost() from None
+        first = items[0]
+        if not isinstance(first, Notification) or first.method != READY_METHOD:
+            raise CodecError(f"the first message is no {READY_METHOD}")
+        if not isinstance(first.params, dict):
+            raise CodecError(f"{READY_METHOD} has no params")
+        ready = Ready.of(first.params)
+        self._slots = asyncio.Semaphore(ready.max_pending_requests)
+        for item in items[1:]:
+            self._take(item)
+        return ready
+
+    async def run(self) -> tuple[int, str]:
+        """Read until the socket closes. Returns the close code (1006 if none was sent) and the reason."""
+        try:
+            while True:
+                for item in decode(await self._socket.recv()):
+                    self._take(item)
+        except ConnectionClosed:
+            pass
+        except CodecError as error:
+            log.warning("closing: the server sent what is no message: %s", error)
+            await self._socket.close(1002, "undecodable message")
+            return 1011, "undecodable message"  # theirs, so worth another try; 1002 would be ours
+        finally:
+            self.closed = True
+            lost = self._lost()
+            for waiting in self._pending.values():
+                if not waiting.done():
+                    waiting.set_exception(lost)
+            self._pending.clear()
+        return self._code(), self._socket.close_reason or ""
+
+    async def request(self, method: str, params: Params, timeout_s: float) -> Json:
+        """The result. Raises an RpcError, ConnectionLost or DeadlineExceeded."""
+        loop = asyncio.get_running_loop()
+        id_ = next(self._ids)
+        try:
+            async with asyncio.timeout(timeout_s), self._slots:
+                if self.closed:
+                    raise self._lost()
+                answer: asyncio.Future[Json] = loop.create_future()
+                self._pending[id_] = answer
+                try:
+                    await self.send(Request(id_, method, params))
+                    return await answer
+                finally:
+                    self._pending.pop(id_, None)
+                    if answer.done() and not answer.cancelled():
+                        answer.exception()  # seen, also when sending failed first
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{method}: no answer in {timeout_s} s") from error
+
+    async def send(self, item: Item) -> None:
+        """Raises CodecError for what cannot be said, ConnectionLost."""
+        try:
+            await self._socket.send(encode(item, self._framing))
+        except ConnectionClosed:
+            raise self._lost() from None
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """The closing handshake, at most CLOSE_S seconds."""
+        await self._socket.close(code, reason)
+
+    def _take(self, item: Item) -> None:
+        if isinstance(item, View | Notification):
+            self._deliver(item)
+        elif isinstance(item, Result):
+            waiting = self._pending.get(item.id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(item.value)
+        elif isinstance(item, Failure):
+            self._fail(item)
+        else:
+            raise CodecError(f"a server sends no {type(item).__name__}")
+
+    def _fail(self, item: Failure) -> None:
+        error: RpcError = rpc_error(item.code, item.message, item.data)
+        waiting = None if item.id is None else self._pending.get(item.id)
+        if waiting is None:
+            log.warning("the server refused something it could not name: %s", error)
+        elif not waiting.done():
+            waiting.set_exception(error)
+
+    def _lost(self) -> ConnectionLost:
+        return ConnectionLost(self._code(), self._socket.close_reason or "")
+
+    def _code(self) -> int:
+        return self._socket.close_code or 1006

@@ -1,0 +1,106 @@
+"""What a client sees and hears: the entities in view, callbacks, and iterators with a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+from rayrealm_client.buffers import NoticeBuffer, ViewBuffer
+from rayrealm_client.codec import Notification
+from rayrealm_client.keeper import Loss
+from rayrealm_client.listeners import Listeners
+from rayrealm_client.models import ChatMessage, Presence, Ready, World
+from rayrealm_client.view import Changes, Correction, Entity, View, apply
+
+Remove = Callable[[], None]
+
+
+class Watching:
+    """`entities`: number -> Entity, what is in view right now."""
+
+    def __init__(self) -> None:
+        self.entities: dict[int, Entity] = {}
+        self.views_seen = 0
+        self._listeners = Listeners()
+        self._view_buffers: WeakSet[ViewBuffer] = WeakSet()
+        self._notice_buffers: WeakSet[NoticeBuffer[Notification]] = WeakSet()
+
+    def views(self, limit: int = 64) -> ViewBuffer:
+        """An iterator over views; `entities` is already up to the newest one.
+
+        It holds at most `limit`: for a slow reader the oldest two become one (see `view.merge`).
+        """
+        buffer = ViewBuffer(limit)
+        self._view_buffers.add(buffer)
+        return buffer
+
+    def notices(self, limit: int = 256) -> NoticeBuffer[Notification]:
+        """An iterator over notifications. It holds at most `limit`, then raises NoticesLost once per gap."""
+        buffer = NoticeBuffer[Notification](limit)
+        self._notice_buffers.add(buffer)
+        return buffer
+
+    def on_view(self, callback: Callable[[View, Changes], None]) -> Remove:
+        """After each view was applied to `entities`. Every `on_...` returns a function that ends it."""
+        return self._listeners.add("view", callback)
+
+    def on_enter(self, callback: Callable[[Entity], None]) -> Remove:
+        return self._listeners.add("enter", callback)
+
+    def on_leave(self, callback: Callable[[Entity], None]) -> Remove:
+        return self._listeners.add("leave", callback)
+
+    def on_correction(self, callback: Callable[[Correction], None]) -> Remove:
+        """After `position` was set to where the character really is."""
+        return self._listeners.add("correction", callback)
+
+    def on_world(self, callback: Callable[[World], None]) -> Remove:
+        """In a world, for the first time or again."""
+        return self._listeners.add("world", callback)
+
+    def on_ready(self, callback: Callable[[Ready], None]) -> Remove:
+        return self._listeners.add("ready", callback)
+
+    def on_loss(self, callback: Callable[[Loss], None]) -> Remove:
+        return self._listeners.add("loss", callback)
+
+    def on_chat(self, callback: Callable[[ChatMessage], None]) -> Remove:
+        return self.on_notice("chat.message", lambda params: callback(ChatMessage.of(params)))
+
+    def on_presence(self, callback: Callable[[Presence], None]) -> Remove:
+        return self.on_notice("presence.changed", lambda params: callback(Presence.of(params)))
+
+    def on_notice(self, method: str, callback: Callable[[dict[str, Any]], None]) -> Remove:
+        """Notifications of one method, with their params."""
+        return self._listeners.add(f"notice:{method}", callback)
+
+    def _tell(self, notice: Notification) -> None:
+        self._listeners.call(f"notice:{notice.method}", notice.params)
+        for notices in self._notice_buffers:
+            notices.put(notice)
+
+    def _show(self, view: View) -> None:
+        self.views_seen += 1
+        changes = apply(view, self.entities)
+        if view.correction is not None:
+            self._listeners.call("correction", view.correction)
+        for entity in changes.left:
+            self._listeners.call("leave", entity)
+        for entity in changes.entered:
+            self._listeners.call("enter", entity)
+        self._listeners.call("view", view, changes)
+        for views in self._view_buffers:
+            views.put(view)
+
+    def _forget_entities(self) -> None:
+        gone = tuple(self.entities.values())
+        self.entities.clear()
+        for entity in gone:
+            self._listeners.call("leave", entity)
+
+    def _end_watching(self) -> None:
+        for views in self._view_buffers:
+            views.close()
+        for notices in self._notice_buffers:
+            notices.close()

@@ -1,0 +1,28 @@
+/** `window.rayrealm`: what the page knows and what it drew in the last frame, for tests and for looking closer. */
+
+/** @param {import("./world_screen.js").WorldScreen} screen */
+export function exposeState(screen) {
+  const state = () => {
+    const { client, scene, renderer, hud } = screen;
+    const { world, me, others } = scene;
+    return {
+      screen: document.body.dataset.screen,
+      me: world && me && { name: world.name, number: world.number, x: me.x, y: me.y, z: me.z, yaw: me.yaw },
+      zone: world && world.zone,
+      zoneName: world && world.zoneName,
+      bounds: world && world.bounds,
+      entities: others.map(({ name, number, entityId, pose }) => ({ name, number, entityId, x: pose.x, z: pose.z, yaw: pose.yaw })),
+      latency: client?.connection.latency ?? null,
+      connected: client?.connection.ready ?? false,
+      connection: client?.connection.state ?? null,
+      session: client?.connection.sessionId ?? "",
+      sequence: client?.prediction?.sequence ?? 0,
+      pending: client?.prediction?.pending.length ?? 0,
+      tick: client?.view.tick ?? 0,
+      delay: client?.ticks.delay ?? null,
+      fps: hud.framesPerSecond,
+      drawn: renderer.drawn.map((figure) => ({ ...figure })),
+    };
+  };
+  Object.defineProperty(window, "rayrealm", { value: Object.freeze({ state }) });
+}

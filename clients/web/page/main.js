@@ -1,0 +1,191 @@
+/** The play page: log in, choose, enter. Puts the library and the page's parts together. */
+
+import { RealmApi } from "../rayrealm/api.js";
+import { RealmClient } from "../rayrealm/client.js";
+import { systemClock } from "../rayrealm/clock.js";
+import { Connection } from "../rayrealm/connection.js";
+import { Credentials } from "../rayrealm/credentials.js";
+import { AuthForm } from "./auth_form.js";
+import { exposeState } from "./debug.js";
+import { byId } from "./dom.js";
+import { Lobby } from "./lobby.js";
+import { inWords } from "./words.js";
+import { WorldScreen } from "./world_screen.js";
+
+/** Where the session's id is kept, so that a reload finds its character where it stands. */
+const SESSION_KEY = "rayrealm.session";
+
+const api = new RealmApi();
+const credentials = new Credentials({ api, storage: sessionStorage });
+/** @type {RealmClient | null} */
+let client = null;
+/** The zone channel that was joined. */
+let zoneChannel = "";
+
+const auth = new AuthForm({
+  api,
+  done: (tokens, username) => {
+    credentials.adopt(tokens, username);
+    openLobby();
+  },
+});
+
+const lobby = new Lobby({
+  create: async (name) => api.createCharacter(await credentials.token(), name),
+  enter: async (characterId, zone) => client?.enter(characterId, zone),
+});
+
+const screen = new WorldScreen({
+  clock: systemClock,
+  logout: () => void logout(),
+  say: async (channel, text) => {
+    if (!client?.world) return;
+    await client.channels.say(channel === "zone" ? zoneChannel : "global", text, client.world.name);
+  },
+});
+
+byId("logout", HTMLButtonElement).addEventListener("click", () => void logout());
+byId("leave", HTMLButtonElement).addEventListener("click", () => void leave());
+credentials.addEventListener("lost", () => openAuth("Your login has ended. Log in again."));
+exposeState(screen);
+screen.start();
+void begin();
+
+async function begin() {
+  try {
+    if (await credentials.restore()) openLobby();
+    else openAuth();
+  } catch (error) {
+    openAuth(inWords(error));
+  }
+}
+
+/** @param {"auth" | "lobby" | "world"} name */
+function show(name) {
+  document.body.dataset.screen = name;
+  screen.controls.active = name === "world";
+  screen.controls.release();
+}
+
+/** @param {string} [message] */
+function openAuth(message) {
+  closeClient();
+  show("auth");
+  auth.open(message);
+}
+
+function openLobby() {
+  show("lobby");
+  lobby.open(credentials.username);
+  client ??= openClient();
+  lobby.setConnected(client.connection.ready);
+  if (client.connection.ready) void loadZones(client);
+  void loadCharacters();
+}
+
+/** A connection of this login, and what it brings. @returns {RealmClient} */
+function openClient() {
+  const url = new URL("/ws", location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const connection = new Connection({
+    url: url.href,
+    token: (options) => credentials.token(options),
+    sessionId: sessionStorage.getItem(SESSION_KEY) ?? "",
+  });
+  const opened = new RealmClient({ connection });
+  connection.addEventListener("ready", () => {
+    sessionStorage.setItem(SESSION_KEY, connection.sessionId);
+    if (!opened.world) void loadZones(opened);
+  });
+  connection.addEventListener("state", () => {
+    lobby.setConnected(connection.ready);
+    const { name, code } = connection.state;
+    if (name === "ended" && code === 4501 && opened === client) openAuth("Your login has ended. Log in again.");
+  });
+  opened.addEventListener("world", () => onWorld(opened));
+  opened.addEventListener("chat", (event) => {
+    screen.chat.receive(/** @type {CustomEvent} */ (event).detail, systemClock.now());
+  });
+  opened.addEventListener("trouble", (event) => screen.chat.tell(inWords(/** @type {CustomEvent} */ (event).detail)));
+  screen.attach(opened);
+  connection.connect();
+  return opened;
+}
+
+function closeClient() {
+  const closing = client;
+  client = null;
+  zoneChannel = "";
+  sessionStorage.removeItem(SESSION_KEY);
+  screen.attach(null);
+  closing?.connection.disconnect();
+}
+
+/** @param {RealmClient} of */
+function onWorld(of) {
+  if (of !== client) return;
+  if (!of.world) {
+    openLobby();
+    return;
+  }
+  if (document.body.dataset.screen !== "world") {
+    show("world");
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+  }
+  void joinChannels(of, `zone:${of.world.zone}`);
+}
+
+/** @param {RealmClient} of @param {string} channel of the zone */
+async function joinChannels(of, channel) {
+  if (channel === zoneChannel) return;
+  const before = zoneChannel;
+  zoneChannel = channel;
+  try {
+    if (before) await of.channels.leave(before);
+    else await of.channels.join("global");
+    await of.channels.join(channel);
+  } catch (error) {
+    screen.chat.tell(inWords(error));
+  }
+}
+
+/** @param {RealmClient} of */
+async function loadZones(of) {
+  try {
+    const zones = await of.zones();
+    if (of === client) lobby.showZones(zones);
+  } catch (error) {
+    if (of === client && of.connection.ready) lobby.showProblem(error);
+  }
+}
+
+async function loadCharacters() {
+  try {
+    lobby.showCharacters(await api.characters(await credentials.token()));
+    if (document.body.dataset.screen === "lobby") lobby.focus();
+  } catch (error) {
+    lobby.showCharacters([]);
+    lobby.showProblem(error);
+  }
+}
+
+async function leave() {
+  try {
+    await client?.leave();
+  } catch (error) {
+    screen.chat.tell(inWords(error));
+  }
+}
+
+async function logout() {
+  const leaving = client;
+  client = null; // what it still tells is of no interest
+  try {
+    if (leaving?.world && leaving.connection.ready) await leaving.leave();
+  } catch (error) {
+    console.warn("the realm was not told of the leave", error); // the grace period ends the session anyway
+  }
+  leaving?.connection.disconnect();
+  await credentials.logout();
+  openAuth();
+}

@@ -1,0 +1,69 @@
+/** The zone as a whole in a corner: its bounds, what the canvas shows, everyone who is seen. */
+
+import { colourOf, groundOf, ME } from "./palette.js";
+
+export class Minimap {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  }
+
+  /**
+   * @param {import("../rayrealm/client.js").World} world
+   * @param {{x: number, z: number, yaw: number}} me
+   * @param {import("../rayrealm/client.js").SeenEntity[]} others
+   * @param {import("../rayrealm/prediction.js").Bounds} visible
+   */
+  draw(world, me, others, visible) {
+    const size = this.canvas.clientWidth;
+    const ratio = window.devicePixelRatio || 1;
+    if (this.canvas.width !== Math.round(size * ratio)) {
+      this.canvas.width = this.canvas.height = Math.round(size * ratio);
+    }
+    const { context } = this;
+    const { bounds } = world;
+    const margin = 9;
+    const scale = (size - 2 * margin) / Math.max(bounds.max_x - bounds.min_x, bounds.max_z - bounds.min_z);
+    const middleX = (bounds.min_x + bounds.max_x) / 2;
+    const middleZ = (bounds.min_z + bounds.max_z) / 2;
+    const mapX = (/** @type {number} */ x) => size / 2 + (x - middleX) * scale;
+    const mapY = (/** @type {number} */ z) => size / 2 - (z - middleZ) * scale;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, size, size);
+    const theme = groundOf(`${world.zone} ${world.zoneName}`);
+    const width = (bounds.max_x - bounds.min_x) * scale;
+    const height = (bounds.max_z - bounds.min_z) * scale;
+    context.fillStyle = theme.ground;
+    context.fillRect(mapX(bounds.min_x), mapY(bounds.max_z), width, height);
+    context.strokeStyle = theme.wallTop;
+    context.lineWidth = 1.5;
+    context.strokeRect(mapX(bounds.min_x), mapY(bounds.max_z), width, height);
+
+    context.save();
+    context.beginPath();
+    context.rect(mapX(bounds.min_x), mapY(bounds.max_z), width, height);
+    context.clip();
+    context.strokeStyle = "rgba(230, 240, 245, 0.3)";
+    context.lineWidth = 1;
+    context.strokeRect(mapX(visible.min_x), mapY(visible.max_z), (visible.max_x - visible.min_x) * scale, (visible.max_z - visible.min_z) * scale);
+    for (const other of others) {
+      context.fillStyle = colourOf(other.entityId);
+      context.fillRect(mapX(other.pose.x) - 1.5, mapY(other.pose.z) - 1.5, 3, 3);
+    }
+    context.restore();
+
+    context.save();
+    context.translate(mapX(me.x), mapY(me.z));
+    context.rotate(me.yaw);
+    context.fillStyle = ME;
+    context.beginPath();
+    context.moveTo(0, -6);
+    context.lineTo(4, 4);
+    context.lineTo(0, 2);
+    context.lineTo(-4, 4);
+    context.closePath();
+    context.fill();
+    context.restore();
+  }
+}

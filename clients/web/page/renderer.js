@@ -1,0 +1,187 @@
+/**
+ * Draws the whole scene and tells what it drew.
+ *
+ * @typedef {object} Scene
+ * @property {import("../rayrealm/client.js").World | null} world null: an empty ground that drifts by
+ * @property {{x: number, y: number, z: number, yaw: number, moving: boolean} | null} me
+ * @property {import("../rayrealm/client.js").SeenEntity[]} others
+ * @property {Map<string, {text: string, until: number}>} speech by name; until: seconds of the clock
+ *
+ * @typedef {{name: string, sx: number, sy: number, colour: string, me: boolean}} Drawn middle of the figure, CSS pixels
+ */
+
+import { Camera } from "./camera.js";
+import { drawFigure, figureRadius } from "./figures.js";
+import { drawGround } from "./ground.js";
+import { Labels } from "./labels.js";
+import { colourOf, groundOf, ME } from "./palette.js";
+import { Sprites } from "./sprites.js";
+
+/** Names drawn at most; the nearest. */
+const MOST_NAMES = 60;
+/** Seconds in which a figure appears. */
+const FADE_IN_S = 0.25;
+/** Radians of stride per metre walked. */
+const STRIDE = 4.2;
+const EMPTY_BOUNDS = { min_x: -1_000_000, min_z: -1_000_000, max_x: 1_000_000, max_z: 1_000_000 };
+
+export class Renderer {
+  camera = new Camera();
+  #sprites = new Sprites();
+  #labels = new Labels(this.#sprites);
+  /** When each entity was first drawn, and how far it has walked since. @type {Map<string, {since: number, stride: number}>} */
+  #gaits = new Map();
+  #drawnAt = 0;
+  /** @type {Drawn[]} */
+  drawn = [];
+
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
+  }
+
+  /**
+   * @param {number} now seconds
+   * @param {Scene} scene
+   */
+  draw(now, scene) {
+    const { camera, context } = this;
+    const elapsed = Math.min(0.1, Math.max(0, now - this.#drawnAt));
+    this.#drawnAt = now;
+    this.#fit();
+    camera.settle(elapsed);
+    if (scene.world && scene.me) {
+      camera.x = scene.me.x;
+      camera.z = scene.me.z;
+    }
+    this.drawn = [];
+    const { world } = scene;
+    const theme = groundOf(world ? `${world.zone} ${world.zoneName}` : "meadow");
+    drawGround(context, camera, world?.bounds ?? EMPTY_BOUNDS, theme);
+    if (!world || !scene.me) {
+      if (!matchMedia("(prefers-reduced-motion: reduce)").matches) camera.x += elapsed * 0.6;
+      return;
+    }
+    this.#drawReach(world.interestRadius);
+    this.#drawFolk(now, elapsed, scene, world.name, scene.me);
+  }
+
+  /** The canvas has as many pixels as the screen shows. */
+  #fit() {
+    const ratio = window.devicePixelRatio || 1;
+    const width = window.innerWidth;
+    const height = window.innerHeight;
+    const pixelsX = Math.round(width * ratio);
+    const pixelsY = Math.round(height * ratio);
+    if (this.canvas.width !== pixelsX || this.canvas.height !== pixelsY) {
+      this.canvas.width = pixelsX;
+      this.canvas.height = pixelsY;
+      this.camera.resize(width, height);
+    }
+    this.#sprites.setRatio(ratio);
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  }
+
+  /** How far the player sees. @param {number} radius metres */
+  #drawReach(radius) {
+    const { camera, context } = this;
+    context.strokeStyle = "rgba(243, 184, 92, 0.16)";
+    context.lineWidth = 1.5;
+    context.setLineDash([3, 9]);
+    context.beginPath();
+    context.arc(camera.width / 2, camera.height / 2, radius * camera.scale, 0, 2 * Math.PI);
+    context.stroke();
+    context.setLineDash([]);
+  }
+
+  /**
+   * @param {number} now
+   * @param {number} elapsed
+   * @param {Scene} scene
+   * @param {string} myName
+   * @param {NonNullable<Scene["me"]>} me
+   */
+  #drawFolk(now, elapsed, scene, myName, me) {
+    const { camera, context } = this;
+    const radius = figureRadius(camera.scale);
+    const seen = new Set(["me"]);
+    /** @type {(import("./figures.js").Figure & {name: string})[]} */
+    const figures = [];
+    for (const other of scene.others) {
+      seen.add(other.entityId);
+      const gait = this.#gait(other.entityId, now, other.pose.speed * elapsed);
+      const sx = camera.screenX(other.pose.x);
+      const sy = camera.screenY(other.pose.z);
+      if (sx < -radius || sy < -radius || sx > camera.width + radius || sy > camera.height + radius) continue;
+      figures.push({
+        sx,
+        sy,
+        name: other.name,
+        yaw: other.pose.yaw,
+        stride: gait.stride,
+        moving: other.pose.speed > 0.2,
+        colour: colourOf(other.entityId),
+        person: isPerson(other.entityType),
+        me: false,
+        fade: Math.min(1, (now - gait.since) / FADE_IN_S),
+      });
+    }
+    for (const id of this.#gaits.keys()) if (!seen.has(id)) this.#gaits.delete(id);
+    figures.sort((a, b) => a.sy - b.sy);
+    const mine = {
+      sx: camera.screenX(me.x),
+      sy: camera.screenY(me.z),
+      name: myName,
+      yaw: me.yaw,
+      stride: this.#gait("me", now, me.moving ? 5 * elapsed : 0).stride,
+      moving: me.moving,
+      colour: ME,
+      person: true,
+      me: true,
+      fade: 1,
+    };
+    figures.push(mine);
+    for (const figure of figures) {
+      drawFigure(context, this.#sprites, figure, radius);
+      this.drawn.push({ name: figure.name, sx: figure.sx, sy: figure.sy, colour: figure.colour, me: figure.me });
+    }
+    this.#drawLabels(now, scene, figures, radius);
+  }
+
+  /**
+   * @param {number} now
+   * @param {Scene} scene
+   * @param {(import("./figures.js").Figure & {name: string})[]} figures
+   * @param {number} radius
+   */
+  #drawLabels(now, scene, figures, radius) {
+    const { camera, context } = this;
+    const far = (/** @type {{sx: number, sy: number}} */ f) => Math.hypot(f.sx - camera.width / 2, f.sy - camera.height / 2);
+    const nearest = [...figures].sort((a, b) => far(a) - far(b)).slice(0, MOST_NAMES);
+    this.#labels.clear();
+    for (const { name, sx, sy, me, fade } of nearest) {
+      this.#labels.drawName(context, name, sx, sy - radius - 5, { colour: me ? "#ffd595" : "#e3ebef", fade, always: me });
+    }
+    for (const { name, sx, sy } of nearest) {
+      const speech = scene.speech.get(name);
+      if (speech) this.#labels.drawSpeech(context, speech.text, sx, sy - radius - 24, Math.min(1, (speech.until - now) * 3));
+    }
+  }
+
+  /** @param {string} id @param {number} now @param {number} walked metres */
+  #gait(id, now, walked) {
+    let gait = this.#gaits.get(id);
+    if (!gait) {
+      gait = { since: now, stride: 0 };
+      this.#gaits.set(id, gait);
+    }
+    gait.stride += walked * STRIDE;
+    return gait;
+  }
+}
+
+/** @param {string} entityType */
+function isPerson(entityType) {
+  return /^(|player|character|bot|npc|human)$/i.test(entityType);
+}

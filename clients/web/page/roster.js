@@ -1,0 +1,58 @@
+/** Who is near, the nearest first. Also what a screen reader knows of the canvas. */
+
+import { byId, setText } from "./dom.js";
+import { colourOf } from "./palette.js";
+
+const MOST_SHOWN = 20;
+
+/** @typedef {{item: HTMLLIElement, name: HTMLElement, arrow: HTMLElement, distance: HTMLElement}} Row */
+
+export class Roster {
+  list = byId("roster", HTMLOListElement);
+  more = byId("roster-more", HTMLElement);
+  counts = [byId("near-count", HTMLElement), byId("dock-near", HTMLElement)];
+  /** @type {Row[]} */
+  #rows = [];
+
+  /**
+   * @param {{x: number, z: number}} me
+   * @param {import("../rayrealm/client.js").SeenEntity[]} others
+   */
+  show(me, others) {
+    const near = others
+      .map((other) => ({
+        other,
+        distance: Math.hypot(other.pose.x - me.x, other.pose.z - me.z),
+        bearing: Math.atan2(other.pose.x - me.x, other.pose.z - me.z),
+      }))
+      .sort((a, b) => a.distance - b.distance);
+    const shown = near.slice(0, MOST_SHOWN);
+    while (this.#rows.length < shown.length) this.#rows.push(this.#addRow());
+    this.#rows.forEach((row, index) => {
+      const entry = shown[index];
+      row.item.hidden = !entry;
+      if (!entry) return;
+      setText(row.name, entry.other.name || entry.other.entityId);
+      setText(row.distance, `${Math.round(entry.distance)} m`);
+      row.arrow.style.transform = `rotate(${entry.bearing}rad)`;
+      row.arrow.style.color = colourOf(entry.other.entityId);
+    });
+    for (const count of this.counts) setText(count, String(near.length));
+    setText(this.more, near.length > MOST_SHOWN ? `and ${near.length - MOST_SHOWN} more` : near.length === 0 ? "Nobody in sight." : "");
+  }
+
+  /** @returns {Row} */
+  #addRow() {
+    const item = document.createElement("li");
+    const arrow = document.createElement("span");
+    arrow.className = "arrow";
+    arrow.setAttribute("aria-hidden", "true");
+    const name = document.createElement("span");
+    name.className = "name";
+    const distance = document.createElement("span");
+    distance.className = "distance";
+    item.append(arrow, name, distance);
+    this.list.append(item);
+    return { item, name, arrow, distance };
+  }
+}

@@ -1,0 +1,99 @@
+/** Errors in words that a player can act on, and checks that need no realm. */
+
+import { ApiError } from "../rayrealm/api.js";
+import { NoAnswer, RpcError } from "../rayrealm/pending.js";
+
+/** @type {Record<string, string>} */
+const REASONS = {
+  unreachable: "The realm cannot be reached. Check your connection, then try again.",
+  timeout: "The realm did not answer in time. Try again.",
+  bad_credentials: "That username and password do not belong together.",
+  username_taken: "That username is taken. Choose another.",
+  name_taken: "A character with that name lives here already. Choose another name.",
+  too_many_characters: "You have as many characters as one account may have.",
+  token_missing: "Your login has ended. Log in again.",
+  token_invalid: "Your login has ended. Log in again.",
+  token_expired: "Your login has ended. Log in again.",
+  banned: "This account may not enter the realm.",
+  full: "The realm is full. Try again in a moment.",
+  draining: "This part of the realm is restarting. Try again in a moment.",
+  unavailable: "A part of the realm is away. Try again in a moment.",
+  in_world: "This character is in the world already.",
+};
+
+/**
+ * @param {unknown} error
+ * @returns {string}
+ */
+export function inWords(error) {
+  if (error instanceof ApiError) return withPause(apiWords(error), error.retryAfterS);
+  if (error instanceof RpcError) return withPause(rpcWords(error), Number(error.data.retryAfter ?? NaN));
+  if (error instanceof NoAnswer) return "The realm did not answer. Try again in a moment.";
+  return `Something went wrong on this page: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** @param {ApiError} error */
+function apiWords(error) {
+  if (error.errors.length > 0) return fieldWords(error.errors);
+  if (error.reason in REASONS) return REASONS[error.reason];
+  if (error.detail) return sentence(error.detail);
+  if (error.status === 429) return "Too many tries.";
+  if (error.status >= 500) return "The realm has a problem of its own. Try again in a moment.";
+  return `The realm refused: ${spaced(error.reason)}.`;
+}
+
+/** @param {RpcError} error */
+function rpcWords(error) {
+  const { reason, errors, error_id: errorId } = error.data;
+  if (Array.isArray(errors) && errors.length > 0) return fieldWords(errors);
+  if (typeof reason === "string" && reason in REASONS) return REASONS[reason];
+  if (typeof errorId === "string") return `The realm has a problem of its own. Its number is ${errorId}.`;
+  if (typeof reason === "string" && reason) return sentence(spaced(reason));
+  return sentence(error.message);
+}
+
+/** @param {{field: string, reason: string}[]} errors */
+function fieldWords(errors) {
+  return errors.map(({ field, reason }) => sentence(`${spaced(field)}: ${spaced(reason)}`)).join(" ");
+}
+
+/** @param {string} text @param {number | undefined} seconds */
+function withPause(text, seconds) {
+  if (seconds === undefined || !(seconds > 0)) return text;
+  const whole = Math.ceil(seconds);
+  return `${text} Wait ${whole} second${whole === 1 ? "" : "s"}.`;
+}
+
+/** @param {string} text */
+function spaced(text) {
+  return text.replaceAll("_", " ");
+}
+
+/** @param {string} text */
+function sentence(text) {
+  const trimmed = text.trim();
+  const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/** What is wrong with a username, or an empty string. @param {string} username */
+export function usernameProblem(username) {
+  if (username === "") return "Enter a username.";
+  if (username.length < 3 || username.length > 32) return "A username has 3 to 32 characters.";
+  if (!/^[a-z0-9_.-]+$/i.test(username)) return "A username is made of a-z, 0-9, _ . and -.";
+  return "";
+}
+
+/** What is wrong with a new password, or an empty string. @param {string} password */
+export function passwordProblem(password) {
+  const length = [...password].length;
+  return length < 8 || length > 128 ? "A password has 8 to 128 characters." : "";
+}
+
+/** What is wrong with a character's name, or an empty string. @param {string} name */
+export function characterNameProblem(name) {
+  const length = [...name].length;
+  if (length < 2 || length > 24) return "A name has 2 to 24 characters.";
+  if (!/^[\p{L}\p{N} '-]+$/u.test(name)) return "A name is made of letters, digits, spaces, ' and -.";
+  return "";
+}

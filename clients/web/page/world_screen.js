@@ -1,0 +1,131 @@
+/** The world on the screen: one frame after another, and the panels around it. */
+
+import { ChatBox } from "./chat_box.js";
+import { Controls } from "./controls.js";
+import { byId } from "./dom.js";
+import { Hud } from "./hud.js";
+import { LinkNotice, shortWordsFor } from "./link_notice.js";
+import { Minimap } from "./minimap.js";
+import { Renderer } from "./renderer.js";
+import { Roster } from "./roster.js";
+
+/** How often the panels change, seconds: text that changes 60 times a second cannot be read. */
+const PANELS_EVERY_S = 0.2;
+
+export class WorldScreen {
+  canvas = byId("ground", HTMLCanvasElement);
+  renderer = new Renderer(this.canvas);
+  minimap = new Minimap(byId("map", HTMLCanvasElement));
+  hud = new Hud();
+  roster = new Roster();
+  /** @type {import("../rayrealm/client.js").RealmClient | null} */
+  client = null;
+  /** What the last frame showed. @type {import("./renderer.js").Scene} */
+  scene = { world: null, me: null, others: [], speech: new Map() };
+  #panelsAt = 0;
+  #wasReady = false;
+
+  /**
+   * @param {object} options
+   * @param {import("../rayrealm/clock.js").Clock} options.clock
+   * @param {() => void} options.logout
+   * @param {(channel: string, text: string) => Promise<void>} options.say
+   */
+  constructor({ clock, logout, say }) {
+    this.clock = clock;
+    this.chat = new ChatBox({ say, isVisible: () => this.#isOpen("chat") });
+    this.notice = new LinkNotice({ reconnect: () => this.client?.connection.connect(), logout });
+    this.controls = new Controls({
+      surface: this.canvas,
+      joystick: byId("joystick", HTMLElement),
+      zoom: (factor) => this.renderer.camera.zoom(factor),
+      talk: () => {
+        this.#toggle("chat", true);
+        this.chat.focus();
+      },
+      touched: () => {
+        if (this.client?.connection.state.name === "asleep") this.client.connection.connect();
+      },
+    });
+    for (const panel of ["near", "chat"]) {
+      byId(`show-${panel}`, HTMLButtonElement).addEventListener("click", () => this.#toggle(panel, !this.#isUnfolded(panel)));
+    }
+    this.canvas.addEventListener("pointerdown", () => {
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur(); // out of the chat, back to walking
+    });
+  }
+
+  /** Starts drawing, for as long as the page lives. */
+  start() {
+    const loop = () => {
+      this.#frame(this.clock.now());
+      requestAnimationFrame(loop);
+    };
+    requestAnimationFrame(loop);
+  }
+
+  /** @param {import("../rayrealm/client.js").RealmClient | null} client */
+  attach(client) {
+    this.client = client;
+    this.#wasReady = false;
+    this.chat.clear();
+    this.#showLink(this.clock.now());
+    client?.connection.addEventListener("state", () => this.#showLink(this.clock.now()));
+  }
+
+  /** @param {number} now seconds */
+  #frame(now) {
+    const { client } = this;
+    const seen = client?.frame(now, this.controls.steering) ?? { me: null, others: [] };
+    this.chat.forgetSpeech(now);
+    this.scene = { world: client?.world ?? null, ...seen, speech: this.chat.speech };
+    this.renderer.draw(now, this.scene);
+    this.hud.countFrame(now);
+    if (now - this.#panelsAt >= PANELS_EVERY_S) {
+      this.#panelsAt = now;
+      this.#showPanels(now);
+    }
+  }
+
+  /** @param {number} now */
+  #showPanels(now) {
+    this.#showLink(now);
+    const { client, scene } = this;
+    if (!client || !scene.world || !scene.me) return;
+    this.hud.show({
+      zone: scene.world.zoneName,
+      me: scene.me,
+      latencyS: client.connection.latency,
+      connection: shortWordsFor(client.connection.state, now),
+    });
+    this.roster.show(scene.me, scene.others);
+    this.minimap.draw(scene.world, scene.me, scene.others, this.renderer.camera.visible);
+  }
+
+  /** @param {number} now */
+  #showLink(now) {
+    const state = this.client?.connection.state ?? { name: /** @type {const} */ ("off") };
+    this.#wasReady = this.#wasReady || state.name === "ready";
+    document.body.dataset.connection = state.name;
+    this.notice.show(state, now, this.#wasReady);
+  }
+
+  /** Whether a panel can be seen: folded away only on a narrow screen. @param {string} panel */
+  #isOpen(panel) {
+    return getComputedStyle(byId(panel, HTMLElement)).display !== "none";
+  }
+
+  /** @param {string} panel */
+  #isUnfolded(panel) {
+    return document.body.dataset.panel === panel;
+  }
+
+  /** @param {string} panel @param {boolean} open */
+  #toggle(panel, open) {
+    document.body.dataset.panel = open ? panel : "";
+    for (const each of ["near", "chat"]) {
+      byId(`show-${each}`, HTMLButtonElement).setAttribute("aria-expanded", String(this.#isUnfolded(each)));
+    }
+    if (open && panel === "chat") this.chat.markRead();
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * A player in a realm: connection, view, interpolation and prediction put together. A game calls `frame` once per drawn frame.
+ *
+ * Events, each a CustomEvent with a `detail`:
+ * - `world`: World or null, on entering, on another zone, on coming back, on leaving
+ * - `chat`: {message_id, channel, from, name, text, sent_at}, each message once
+ * - `notification`: {method, params} of everything else
+ * - `correction`: Correction, after it was applied
+ * - `trouble`: Error, the world or a channel could not be entered again after the session was lost
+ *
+ * @typedef {object} World
+ * @property {string} zone
+ * @property {string} zoneName for people
+ * @property {import("./prediction.js").Bounds} bounds
+ * @property {string} characterId
+ * @property {string} name of the character
+ * @property {number} number its entity number
+ * @property {number} interestRadius metres
+ * @property {number} maxSpeed metres per second
+ *
+ * @typedef {{zone: string, name: string, bounds: import("./prediction.js").Bounds, population: number}} ZoneInfo
+ * @typedef {import("./view.js").Entity & {pose: import("./interpolation.js").Pose}} SeenEntity
+ */
+
+import { Backoff } from "./backoff.js";
+import { Channels } from "./channels.js";
+import { systemClock } from "./clock.js";
+import { Interpolation } from "./interpolation.js";
+import { RpcError } from "./pending.js";
+import { Prediction } from "./prediction.js";
+import { TickClock } from "./tick_clock.js";
+import { View } from "./view.js";
+
+/** Attempts to enter again after the session was lost; with the backoff, about a minute. */
+const MOST_ENTRIES = 8;
+/** Errors that may be gone a moment later: rate limited, invalid state, conflict, unavailable, internal. */
+const PASSING = new Set([-32001, -32003, -32005, -32006, -32603]);
+
+export class RealmClient extends EventTarget {
+  /** The last entry that was asked for: what to ask for again when the session was lost. @type {{character_id: string} | null} */
+  #wanted = null;
+  /** Grows with every entry and leave, so that an attempt to enter again can see that it is out of date. */
+  #generation = 0;
+
+  /**
+   * @param {object} options
+   * @param {import("./connection.js").Connection} options.connection
+   * @param {import("./clock.js").Clock} [options.clock]
+   * @param {() => number} [options.random]
+   */
+  constructor({ connection, clock = systemClock, random = Math.random }) {
+    super();
+    this.connection = connection;
+    this.clock = clock;
+    this.random = random;
+    this.view = new View();
+    this.ticks = new TickClock({ tickHz: 20 });
+    this.interpolation = new Interpolation();
+    this.channels = new Channels(connection);
+    /** @type {World | null} */
+    this.world = null;
+    /** @type {Prediction | null} */
+    this.prediction = null;
+    /** @type {ZoneInfo[]} */
+    this.knownZones = [];
+    this.channels.addEventListener("trouble", (event) => this.#emit("trouble", /** @type {CustomEvent} */ (event).detail));
+    this.channels.addEventListener("chat", (event) => this.#emit("chat", /** @type {CustomEvent} */ (event).detail));
+    connection.addEventListener("ready", (event) => this.#onReady(/** @type {CustomEvent} */ (event).detail));
+    connection.addEventListener("view", (event) => this.#onView(/** @type {CustomEvent} */ (event).detail));
+    connection.addEventListener("notification", (event) => {
+      const { detail } = /** @type {CustomEvent} */ (event);
+      if (detail.method === "chat.message") this.channels.receive(detail.params);
+      else this.#emit("notification", detail);
+    });
+  }
+
+  /** @returns {Promise<ZoneInfo[]>} */
+  async zones() {
+    const { zones } = await this.connection.request("world.zones");
+    this.knownZones = zones;
+    return zones;
+  }
+
+  /**
+   * @param {string} characterId
+   * @param {string} [zone] absent: where the character was last
+   * @returns {Promise<World>}
+   */
+  async enter(characterId, zone) {
+    this.#generation += 1;
+    this.#forgetOthers();
+    const result = await this.connection.request("world.enter", { character_id: characterId, zone });
+    // Where it is later is for the zone to say, so an entry that is repeated names no zone.
+    this.#wanted = { character_id: characterId };
+    return this.#adopt(result);
+  }
+
+  async leave() {
+    this.#generation += 1;
+    this.#wanted = null;
+    await this.connection.request("world.leave");
+    this.#forgetOthers();
+    this.world = null;
+    this.prediction = null;
+    this.#emit("world", null);
+  }
+
+  /**
+   * One drawn frame: walks, sends a move if one is due, and says where everyone is now.
+   * @param {number} now seconds, of the clock
+   * @param {import("./prediction.js").Steering} steering
+   * @returns {{me: Prediction["shown"] | null, others: SeenEntity[]}}
+   */
+  frame(now, steering) {
+    const { prediction, connection } = this;
+    if (prediction && this.world && connection.ready) {
+      const move = prediction.step(now, steering);
+      if (move) {
+        const { x, y, z, yaw, sequence } = move;
+        connection.sendMove({ position: { x, y, z }, rotation: { yaw }, sequence });
+      }
+    }
+    const time = this.ticks.renderTime(now);
+    /** @type {SeenEntity[]} */
+    const others = [];
+    for (const entity of this.view.entities.values()) {
+      const pose = this.interpolation.sample(entity.number, time, this.ticks.newest);
+      if (pose) others.push({ ...entity, pose });
+    }
+    return { me: prediction?.shown ?? null, others };
+  }
+
+  /** @param {Record<string, any>} session params of `session.ready` */
+  #onReady(session) {
+    const generation = this.#generation;
+    if (session.world) {
+      this.#wanted = { character_id: session.world.character_id };
+      this.#adopt(session.world);
+      void this.channels.rejoin();
+    } else if (this.#wanted) {
+      void this.#enterAgain(generation);
+    }
+  }
+
+  /** The realm gave a new session: its character may be held by the old one for a while. @param {number} generation */
+  async #enterAgain(generation) {
+    const backoff = new Backoff({ firstS: 1, mostS: 10, random: this.random });
+    for (let attempt = 1; ; attempt += 1) {
+      const socketSession = this.connection.sessionId;
+      try {
+        const result = await this.connection.request("world.enter", { ...this.#wanted });
+        if (generation === this.#generation) this.#adopt(result);
+        void this.channels.rejoin();
+        return;
+      } catch (error) {
+        // Without a connection the next `session.ready` comes back here.
+        if (!this.connection.ready || generation !== this.#generation) return;
+        const mayPass = !(error instanceof RpcError) || PASSING.has(error.code);
+        if (!mayPass || attempt >= MOST_ENTRIES) {
+          this.#emit("trouble", error);
+          return;
+        }
+        const asked = error instanceof RpcError ? Number(error.data.retryAfter ?? 0) : 0;
+        const wait = Math.max(asked, 0.2 + backoff.next());
+        await /** @type {Promise<void>} */ (new Promise((resolve) => void this.clock.after(wait, resolve)));
+        if (generation !== this.#generation || socketSession !== this.connection.sessionId) return;
+      }
+    }
+  }
+
+  /**
+   * @param {Record<string, any>} result of `world.enter`
+   * @returns {World}
+   */
+  #adopt(result) {
+    if (result.tick_hz !== this.ticks.tickHz) this.ticks = new TickClock({ tickHz: result.tick_hz });
+    const same = this.prediction && this.world?.zone === result.zone && this.world?.characterId === result.character_id;
+    const { position, yaw, bounds, sequence } = result;
+    if (same && this.prediction) this.prediction.rebase(position, yaw, sequence);
+    else this.prediction = new Prediction({ position, yaw, bounds, maxSpeed: result.max_speed, sequence });
+    this.world = {
+      zone: result.zone,
+      zoneName: this.#zoneName(result.zone),
+      bounds,
+      characterId: result.character_id,
+      name: result.name,
+      number: result.number,
+      interestRadius: result.interest_radius,
+      maxSpeed: result.max_speed,
+    };
+    this.#emit("world", this.world);
+    if (!this.knownZones.some((zone) => zone.zone === result.zone)) void this.#nameZone(result.zone);
+    return this.world;
+  }
+
+  /** @param {import("./messages.js").ViewFrame} frame */
+  #onView(frame) {
+    const changes = this.view.apply(frame);
+    if (changes.reset) {
+      this.interpolation.clear();
+      if (this.world && this.world.zone !== this.view.zoneId) void this.#nameZone(this.view.zoneId);
+    }
+    this.ticks.observe(frame.tick, this.clock.now());
+    for (const number of changes.left) this.interpolation.forget(number);
+    const time = this.ticks.timeOf(frame.tick);
+    for (const { number, x, y, z, yaw } of changes.moved) this.interpolation.add(number, { time, x, y, z, yaw });
+    if (frame.correction && this.prediction) {
+      this.prediction.correct(frame.correction);
+      this.#emit("correction", frame.correction);
+    }
+    this.prediction?.acknowledge(frame.ack);
+  }
+
+  /** Asks for a zone's name and bounds, and takes them over if the player is there. @param {string} zone */
+  async #nameZone(zone) {
+    try {
+      await this.zones();
+    } catch (error) {
+      this.#emit("trouble", error);
+      return;
+    }
+    const info = this.knownZones.find((each) => each.zone === zone);
+    if (!info || !this.world || !this.prediction) return;
+    this.world = { ...this.world, zone, zoneName: info.name, bounds: info.bounds };
+    this.prediction.bounds = info.bounds;
+    this.#emit("world", this.world);
+  }
+
+  /** @param {string} zone */
+  #zoneName(zone) {
+    return this.knownZones.find((each) => each.zone === zone)?.name ?? zone;
+  }
+
+  #forgetOthers() {
+    this.view.clear();
+    this.interpolation.clear();
+    this.ticks.clear();
+  }
+
+  /** @param {string} type @param {any} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

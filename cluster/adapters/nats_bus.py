@@ -1,0 +1,371 @@
+"""The message bus on core NATS (row 4.3): subscriptions and publishers outlive connections."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Self
+
+import structlog
+from nats import errors
+from nats.aio.subscription import Subscription as ConnectionSubscription
+
+from cluster.adapters.nats_connection import Connection, Sink
+from cluster.errors import Unavailable
+from cluster.ports.bus import Handler, Responder
+from cluster.settings import NatsSettings
+from cluster.telemetry.counts import BusCounts
+
+RECONNECT_FIRST_S, RECONNECT_MOST_S = 0.05, 2.0
+MISSED_ECHOES = 2  # one may be our own fault: a loop that stood still sees its deadline before the answer
+RESPONSES_AT_ONCE = 256
+RESPONSE_DEADLINE_S = 30.0
+
+THE_BUS = "the message bus"
+CONNECTION_ERRORS = (OSError, errors.Error, TimeoutError)
+
+log = structlog.get_logger(__name__)
+
+
+class NatsSubscription:
+    """What the caller holds; in each connection it is another subscription of nats-py."""
+
+    def __init__(self, bus: NatsBus, subject: str, sink: Sink) -> None:
+        self.connection: Connection | None = None
+        self._bus = bus
+        self._subject = subject
+        self._sink = sink
+        self._inner: ConnectionSubscription | None = None
+
+    async def attach(self, connection: Connection) -> None:
+        self.connection = connection
+        self._inner = await connection.listen(self._subject, self._sink)
+
+    async def unsubscribe(self) -> None:
+        self._bus.forget(self)
+        connection, self.connection = self.connection, None
+        inner, self._inner = self._inner, None
+        if connection is not None and inner is not None:
+            await connection.unlisten(inner)
+
+
+class Backlog:
+    """What was published while the bus was away: the newest, `max_bytes` of data and `max_age_s` at most."""
+
+    def __init__(self, max_bytes: int, max_age_s: float) -> None:
+        self.size = 0
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._messages: deque[tuple[float, str, bytes]] = deque()
+
+    def add(self, now: float, subject: str, data: bytes) -> int:
+        """How many messages it had to give up."""
+        self._messages.append((now, subject, data))
+        self.size += len(data)
+        given_up = 0
+        while self.size > self._max_bytes or (self._messages and self._messages[0][0] < now - self._max_age_s):
+            self.size -= len(self._messages.popleft()[2])
+            given_up += 1
+        return given_up
+
+    def take(self, now: float) -> tuple[list[tuple[str, bytes]], int]:
+        """Empty it: the messages, oldest first, and how many were too old."""
+        kept = [(subject, data) for when, subject, data in self._messages if when >= now - self._max_age_s]
+        too_old = len(self._messages) - len(kept)
+        self._messages.clear()
+        self.size = 0
+        return kept, too_old
+
+
+class NatsBus:
+    """Made by `connect`; belongs to the event loop it was made on.
+
+    Publishers never wait. What the server does not take is held in memory: twice `pending_bytes` at most.
+    """
+
+    def __init__(self, settings: NatsSettings, name: str) -> None:
+        self.counts = BusCounts()
+        self._settings = settings
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._random = random.Random()  # noqa: S311 - jitter
+        self._closed = False
+        self._connection: Connection | None = None  # set while the subscriptions are live at the server
+        self._online = asyncio.Event()
+        self._lost: asyncio.Future[Exception] = self._loop.create_future()
+        self._supervisor: asyncio.Task[None] | None = None
+        self._backlog = Backlog(settings.pending_bytes, settings.timeout_s)
+        self._subscriptions: set[NatsSubscription] = set()
+        self._responses: set[asyncio.Task[None]] = set()
+        # Answers to this bus's own requests arrive under one wildcard and are told apart by their last token.
+        self._inbox = f"_INBOX.{secrets.token_hex(11)}"
+        self._tokens = itertools.count()
+        self._answers: dict[str, Callable[[bytes, bool], None]] = {}
+        self._subscriptions.add(NatsSubscription(self, f"{self._inbox}.*", self._on_answer))
+
+    @classmethod
+    async def connect(cls, settings: NatsSettings, name: str) -> Self:
+        """Connect within `settings.timeout_s`, then stay so until `close`. NATS's monitoring shows `name`.
+
+        Raises Unavailable.
+        """
+        bus = cls(settings, name)
+        bus._supervisor = asyncio.create_task(bus._stay_connected(), name=f"nats-bus-{name}")
+        try:
+            await bus._until_online(settings.timeout_s)
+        except BaseException:
+            await bus.close()
+            raise
+        return bus
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    async def close(self) -> None:
+        """Send what is buffered, for `timeout_s` at most, and end. Twice is fine."""
+        if self._closed:
+            return
+        if self._connection is not None:
+            try:
+                await self.flush(self._settings.timeout_s)
+            except Unavailable:
+                log.warning("bus_closed_unflushed", bus=self._name)
+        self._closed = True
+        tasks = [task for task in (self._supervisor, *self._responses) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._go_offline()
+
+    # Publishing
+
+    def publish(self, subject: str, data: bytes) -> None:
+        """See the port. While the bus is away, the newest `timeout_s` and `pending_bytes` of messages wait.
+
+        Raises ValueError for a bad subject, and for data over the server's limit (1 MiB unless configured).
+        """
+        connection = self._connection
+        if connection is not None:
+            self._send(connection, subject, data)
+        elif self._closed:
+            self.counts.dropped += 1
+        else:
+            self.counts.dropped += self._backlog.add(self._loop.time(), subject, data)
+
+    def _send(self, connection: Connection, subject: str, data: bytes, reply: str = "") -> None:
+        if connection.pending_data_size + len(data) > self._settings.pending_bytes:
+            self.counts.dropped += 1
+            return
+        connection.send(subject, data, reply)
+        self.counts.published += 1
+        self.counts.published_bytes += len(data)
+
+    async def flush(self, timeout_s: float) -> None:
+        """Until the server has seen everything published so far. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._online.wait()
+                if self._connection is not None:
+                    await self._echo(self._connection)
+        except TimeoutError:
+            raise Unavailable(THE_BUS) from None
+
+    async def _echo(self, connection: Connection) -> None:
+        """A message to ourselves: once it is back, the server has seen everything that was sent before."""
+        arrived = asyncio.Event()
+        token = self._expect(lambda _data, _nobody: arrived.set())
+        try:
+            connection.send(f"{self._inbox}.{token}", b"")
+            await arrived.wait()
+        finally:
+            del self._answers[token]
+
+    # Subscribing
+
+    async def subscribe(self, subject: str, handler: Handler) -> NatsSubscription:
+        """See the port. Live at the server on return, or else as soon as the bus is back.
+
+        Raises ValueError for a bad subject and Unavailable after `close`.
+        """
+
+        def sink(_subject: str, _reply: str, data: bytes, _nobody: bool) -> None:
+            self.counts.received += 1
+            self.counts.received_bytes += len(data)
+            try:
+                handler(data)
+            except Exception:
+                self.counts.handler_errors += 1
+                log.exception("bus_handler_failed", subject=subject)
+
+        return await self._listen(subject, sink)
+
+    async def respond(self, subject: str, responder: Responder) -> NatsSubscription:
+        """See the port and `subscribe`. `RESPONSES_AT_ONCE` are answered at a time, more than that never."""
+
+        async def answer(reply: str, data: bytes) -> None:
+            try:
+                async with asyncio.timeout(RESPONSE_DEADLINE_S):
+                    result = await responder(data)
+                if reply:
+                    self.publish(reply, result)
+            except Exception:
+                self.counts.handler_errors += 1
+                log.exception("bus_responder_failed", subject=subject)
+
+        def sink(_subject: str, reply: str, data: bytes, _nobody: bool) -> None:
+            self.counts.received += 1
+            self.counts.received_bytes += len(data)
+            if len(self._responses) >= RESPONSES_AT_ONCE:
+                self.counts.unanswered += 1
+                return
+            task = self._loop.create_task(answer(reply, data))
+            self._responses.add(task)
+            task.add_done_callback(self._responses.discard)
+
+        return await self._listen(subject, sink)
+
+    async def _listen(self, subject: str, sink: Sink) -> NatsSubscription:
+        if self._closed:
+            raise Unavailable(THE_BUS)
+        if any(not token or not token.isprintable() or " " in token for token in subject.split(".")):
+            raise ValueError(f"no subject: {subject!r}")
+        subscription = NatsSubscription(self, subject, sink)
+        self._subscriptions.add(subscription)
+        connection = self._connection
+        if connection is not None:
+            try:
+                async with asyncio.timeout(self._settings.timeout_s):
+                    await subscription.attach(connection)
+                    await self._echo(connection)
+            except CONNECTION_ERRORS:
+                log.info("bus_subscription_waits", subject=subject)
+        return subscription
+
+    def forget(self, subscription: NatsSubscription) -> None:
+        self._subscriptions.discard(subscription)
+
+    # Requests
+
+    async def request(self, subject: str, data: bytes, timeout_s: float) -> bytes:
+        """One answer. Raises Unavailable: at once when nobody listens, else when the time is over."""
+        answers = await self._ask(subject, data, timeout_s, 1)
+        if not answers:
+            raise Unavailable(subject)
+        return answers[0]
+
+    async def gather(self, subject: str, data: bytes, timeout_s: float, limit: int) -> list[bytes]:
+        """All answers that come within `timeout_s`, at most `limit`. None, at once, when nobody listens."""
+        return await self._ask(subject, data, timeout_s, limit)
+
+    async def _ask(self, subject: str, data: bytes, timeout_s: float, limit: int) -> list[bytes]:
+        answers: list[bytes] = []
+        finished = asyncio.Event()
+
+        def on_answer(answer: bytes, nobody: bool) -> None:
+            if not nobody and len(answers) < limit:
+                answers.append(answer)
+            if nobody or len(answers) == limit:
+                finished.set()
+
+        token = self._expect(on_answer)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._online.wait()
+                if self._connection is not None:
+                    self._send(self._connection, subject, data, f"{self._inbox}.{token}")
+                await finished.wait()
+        except TimeoutError:
+            log.debug("bus_request_timed_out", subject=subject, answers=len(answers))
+        finally:
+            del self._answers[token]
+        return answers
+
+    def _expect(self, on_answer: Callable[[bytes, bool], None]) -> str:
+        token = format(next(self._tokens), "x")
+        self._answers[token] = on_answer
+        return token
+
+    def _on_answer(self, subject: str, _reply: str, data: bytes, nobody: bool) -> None:
+        on_answer = self._answers.get(subject.rpartition(".")[2])
+        if on_answer is not None:  # else it came too late
+            on_answer(data, nobody)
+
+    # Staying connected
+
+    async def _until_online(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._online.wait()
+        except TimeoutError:
+            raise Unavailable(THE_BUS) from None
+
+    async def _stay_connected(self) -> None:
+        attempt = 0
+        while True:
+            connection = Connection(self._on_lost)
+            online_since = None
+            try:
+                await self._go_online(connection)
+                online_since = self._loop.time()
+                await self._watch()
+            except CONNECTION_ERRORS as error:
+                log.warning("bus_away", bus=self._name, attempt=attempt, error=repr(error))
+            finally:
+                self._go_offline()
+                connection.discard()
+            if online_since is not None and self._loop.time() - online_since > RECONNECT_MOST_S:
+                attempt = 0
+            await asyncio.sleep(self._random.uniform(0, min(RECONNECT_MOST_S, RECONNECT_FIRST_S * 2**attempt)))
+            attempt = min(attempt + 1, 16)
+
+    async def _go_online(self, connection: Connection) -> None:
+        self._lost = self._loop.create_future()
+        async with asyncio.timeout(self._settings.timeout_s):
+            await connection.open(self._settings, self._name)
+            while missing := [s for s in self._subscriptions if s.connection is not connection]:
+                for subscription in missing:
+                    await subscription.attach(connection)
+                await self._echo(connection)
+        self._connection = connection
+        kept, too_old = self._backlog.take(self._loop.time())
+        self.counts.dropped += too_old
+        for subject, data in kept:
+            try:
+                connection.send(subject, data)
+                self.counts.published += 1
+                self.counts.published_bytes += len(data)
+            except ValueError as error:
+                self.counts.dropped += 1
+                log.error("bus_message_refused", error=str(error))
+        self._online.set()
+        self.counts.connects += 1
+        log.info("bus_online", bus=self._name)
+
+    async def _watch(self) -> None:
+        """Until the connection is lost; then raises one of CONNECTION_ERRORS."""
+        missed = 0
+        while missed < MISSED_ECHOES:
+            if not missed:
+                await asyncio.wait({self._lost}, timeout=self._settings.ping_interval_s)
+            if self._lost.done():
+                raise self._lost.result()
+            try:
+                await self.flush(self._settings.timeout_s)
+                missed = 0
+            except Unavailable:
+                missed += 1
+        raise ConnectionAbortedError("the server does not answer")
+
+    def _on_lost(self, _connection: Connection, error: Exception) -> None:
+        self._go_offline()
+        if not self._lost.done():
+            self._lost.set_result(error if isinstance(error, CONNECTION_ERRORS) else ConnectionError(repr(error)))
+
+    def _go_offline(self) -> None:
+        self._connection = None
+        self._online.clear()

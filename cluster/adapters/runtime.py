@@ -1,0 +1,105 @@
+"""What every actor and gateway process opens as it starts, and closes as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from cluster.adapters.nats_bus import NatsBus
+from cluster.adapters.ray_calls import RayCalls
+from cluster.adapters.redis import processes
+from cluster.adapters.redis.connection import connect
+from cluster.adapters.redis.epochs import RedisEpochStore
+from cluster.errors import Fenced, RealmError, Unavailable
+from cluster.realm import Realm
+from cluster.subjects import Subjects
+from cluster.telemetry.logs import configure
+from cluster.telemetry.scrape import serve_metrics
+
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 2.0
+FENCED_EXIT_CODE = 3
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A process's connections. `name` is what `rayrealm status` and the metrics call it."""
+
+    realm: Realm
+    kind: str
+    name: str
+    subjects: Subjects
+    redis: Redis
+    bus: NatsBus
+    calls: RayCalls
+    epochs: RedisEpochStore
+    registry: CollectorRegistry
+
+    async def close(self) -> None:
+        await self.bus.close()
+        await self.redis.aclose()
+
+
+async def open_runtime(realm: Realm, kind: str, name: str, registry: CollectorRegistry) -> Runtime:
+    """Connect, register the process and serve its metrics. Repeats with jittered backoff until the servers answer."""
+    settings = realm.settings
+    configure(settings.log_level)
+    subjects = Subjects(settings.namespace)
+    client = connect(settings.redis, name.replace("/", "-"))
+    bus = await until_available(lambda: NatsBus.connect(settings.nats, name))
+    await until_available(lambda: processes.register(client, settings.namespace, kind, name, time.time()))
+    await serve_metrics(bus, subjects, registry, name)
+    return Runtime(
+        realm,
+        kind,
+        name,
+        subjects,
+        client,
+        bus,
+        RayCalls(settings.namespace),
+        RedisEpochStore(client, settings.namespace),
+        registry,
+    )
+
+
+async def until_available(step: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a step of the start until what it needs is there. The supervisor's health check bounds the wait from outside."""
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return await step()
+        except Unavailable as error:
+            log.warning("start_waits", what=str(error))
+        await asyncio.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311 - jitter
+        pause = min(pause * 2, LAST_PAUSE_S)
+
+
+async def every(period_s: float, step: Callable[[], Awaitable[None]], what: str) -> None:
+    """Run a step for ever, `period_s` between its ends. Errors of the realm are logged; being fenced ends the process."""
+    while True:
+        await asyncio.sleep(period_s)
+        try:
+            await step()
+        except Fenced:
+            stop_fenced(what)
+        except RealmError as error:
+            log.warning("step_failed", what=what, error=str(error))
+        except Exception:
+            log.exception("step_failed", what=what)
+
+
+def stop_fenced(what: str) -> None:
+    """A newer incarnation owns what this process holds: stop at once, write nothing more (DESIGN, "Fencing")."""
+    log.error("fenced", what=what)
+    os._exit(FENCED_EXIT_CODE)

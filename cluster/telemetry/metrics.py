@@ -1,0 +1,386 @@
+"""What each kind of process measures (row 5.4): names, labels, buckets. Labels are bounded and never name a player.
+
+`websocket_*` and `game_*` are the names that dashboards of this field expect; the realm's own start with `rayrealm_`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+
+from cluster.errors import Theirs
+from cluster.telemetry.collectors import (
+    AnySource,
+    CounterSource,
+    CountsCollector,
+    GaugeSource,
+    HistogramSource,
+)
+from cluster.telemetry.counts import (
+    DEPENDENCY_ERRORS,
+    BusCounts,
+    HistogramsByLabel,
+    PlainHistogram,
+    Tally,
+    ViewCounts,
+    exponential,
+)
+
+UNKNOWN = "unknown"
+TICK_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 1.0)
+STORE_S = exponential(0.001, 2, 12)
+CALL_S = exponential(0.001, 2, 13)
+CONNECTION_S = exponential(1, 2, 15)
+MESSAGE_S = exponential(0.001, 2, 10)
+PROCESSING_S = exponential(0.000_01, 4, 10)
+SIZE_BYTES = exponential(16, 4, 9)
+RATIO = tuple(step / 10 for step in range(1, 11))
+
+SLOW_CONSUMER, HEARTBEAT_TIMEOUT = "4001", "4002"  # close codes of PROTOCOL.md
+
+BUS = {
+    "published": "Messages handed to the bus for sending",
+    "published_bytes": "Bytes handed to the bus for sending",
+    "dropped": "Messages never sent: the buffer was full or the bus was away for too long",
+    "received": "Messages that came",
+    "received_bytes": "Bytes that came",
+    "handler_errors": "Messages whose handler or responder raised",
+    "unanswered": "Requests that came while too many were being answered",
+    "connects": "Connections made to the bus, the first one included",
+}
+VIEWS = {
+    "sent": "Views written to clients",
+    "merged": "Views merged into a later one for a client that read slowly",
+    "dropped": "Views for a viewer that is not here",
+    "bytes": "Bytes of views written to clients",
+}
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def _reader(counts: BusCounts | ViewCounts, name: str) -> Callable[[], float]:
+    return lambda: float(getattr(counts, name))
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry of a process's own: its CPU, memory, file descriptors and start time, and the servers' failures."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    help_text = "Calls of a server or an actor that failed or came too late"
+    errors = CounterSource("rayrealm_dependency_errors_total", help_text, lambda: DEPENDENCY_ERRORS, "dependency")
+    registry.register(CountsCollector([errors]))
+    return registry
+
+
+class Metrics:
+    """What the classes below share: a registry, their own unless they are given one to share."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = process_registry() if registry is None else registry
+
+    def add(self, *sources: AnySource) -> None:
+        self.registry.register(CountsCollector(sources))
+
+
+def watch_bus(registry: CollectorRegistry, counts: BusCounts) -> None:
+    """Add a bus to the process's metrics."""
+    registry.register(
+        CountsCollector(
+            CounterSource(f"rayrealm_bus_{name}_total", text, _reader(counts, name)) for name, text in BUS.items()
+        )
+    )
+
+
+class WatchedZone(Protocol):
+    """What a zone says about itself: totals since it started."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def ticks(self) -> int: ...
+    @property
+    def applied(self) -> int: ...
+    @property
+    def refused(self) -> Mapping[str, int]: ...
+    @property
+    def dropped(self) -> Mapping[str, int]: ...
+    @property
+    def table(self) -> Sized: ...
+
+
+class ZoneMetrics(Metrics):
+    def __init__(self, zone_id: str, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self._tick_s = PlainHistogram(TICK_S)
+        self._checkpoint_s = PlainHistogram(STORE_S)
+        self._skipped = 0
+        self._failed_ticks = 0
+        self._failed_checkpoints = 0
+        self._zone: Labels = (("zone_id", zone_id),)
+        self.add(
+            HistogramSource("rayrealm_zone_tick_seconds", "Work of a tick", lambda: self._tick_s, fixed=self._zone),
+            CounterSource(
+                "rayrealm_zone_ticks_skipped_total",
+                "Ticks left out because earlier ones took too long",
+                lambda: self._skipped,
+                fixed=self._zone,
+            ),
+            CounterSource(
+                "rayrealm_zone_tick_failures_total",
+                "Ticks that raised",
+                lambda: self._failed_ticks,
+                fixed=self._zone,
+            ),
+            HistogramSource(
+                "rayrealm_zone_checkpoint_seconds",
+                "Time to store where everyone stands",
+                lambda: self._checkpoint_s,
+                fixed=self._zone,
+            ),
+            CounterSource(
+                "rayrealm_zone_checkpoint_failures_total",
+                "Checkpoints that failed",
+                lambda: self._failed_checkpoints,
+                fixed=self._zone,
+            ),
+        )
+
+    def watch(self, zone: WatchedZone) -> None:
+        """Once the zone has started."""
+        fixed = self._zone
+        self.add(
+            GaugeSource("game_zone_population", "Entities in the zone", lambda: len(zone.table), fixed=fixed),
+            GaugeSource("rayrealm_zone_epoch", "The zone's incarnation", lambda: zone.epoch, fixed=fixed),
+            CounterSource("rayrealm_zone_ticks_total", "Ticks", lambda: zone.ticks, fixed=fixed),
+            CounterSource(
+                "rayrealm_zone_moves_applied_total", "Moves that became true", lambda: zone.applied, fixed=fixed
+            ),
+            CounterSource("rayrealm_zone_moves_refused_total", "Moves refused", lambda: zone.refused, "reason", fixed),
+            CounterSource(
+                "rayrealm_zone_inputs_dropped_total",
+                "Moves that were never judged",
+                lambda: zone.dropped,
+                "reason",
+                fixed,
+            ),
+        )
+
+    def ticked(self, seconds: float, skipped: int) -> None:
+        """A tick's work took `seconds`; `skipped` ticks were left out since the start."""
+        self._tick_s.observe(seconds)
+        self._skipped = skipped
+
+    def tick_failed(self) -> None:
+        self._failed_ticks += 1
+
+    def checkpointed(self, seconds: float) -> None:
+        self._checkpoint_s.observe(seconds)
+
+    def checkpoint_failed(self) -> None:
+        self._failed_checkpoints += 1
+
+
+class WatchedSessions(Protocol):
+    @property
+    def sessions(self) -> Sized: ...
+
+
+class SessionMetrics(Metrics):
+    """A session actor; attaches are the calls of `attach`."""
+
+    def __init__(self, name: str, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self._fixed: Labels = (("actor", name),)
+        self._calls = Counter(
+            "rayrealm_session_calls",
+            "Calls by method and outcome: done, refused (the caller's fault), failed (ours)",
+            ("method", "outcome"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "rayrealm_session_call_seconds",
+            "Time to answer a call",
+            ("method",),
+            buckets=CALL_S,
+            registry=self.registry,
+        )
+
+    def watch(self, host: WatchedSessions) -> None:
+        """Once the actor has started."""
+        self.add(GaugeSource("rayrealm_sessions", "Sessions held", lambda: len(host.sessions), fixed=self._fixed))
+
+    @contextmanager
+    def call(self, method: str) -> Iterator[None]:
+        """Around each call. `method` comes from our own code, so there are few."""
+        began = time.monotonic()
+        outcome = "failed"
+        try:
+            yield
+            outcome = "done"
+        except Theirs:
+            outcome = "refused"
+            raise
+        finally:
+            self._calls.labels(method, outcome).inc()
+            self._seconds.labels(method).observe(time.monotonic() - began)
+
+
+class PresenceMetrics(Metrics):
+    def __init__(self, name: str, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self._fixed: Labels = (("actor", name),)
+
+    def watch(self, index: Sized) -> None:
+        """Once the index is built; its length is the number of users who are online."""
+        self.add(GaugeSource("game_active_users", "Users online", lambda: len(index), fixed=self._fixed))
+
+
+class SupervisorMetrics(Metrics):
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self._up: dict[str, float] = {}
+        self._failures = Tally()
+        self.add(
+            GaugeSource("rayrealm_actor_up", "Whether the actor answered last time", lambda: self._up, "actor"),
+            CounterSource(
+                "rayrealm_actor_checks_failed_total",
+                "Health checks without an answer",
+                lambda: self._failures,
+                "actor",
+            ),
+        )
+
+    def checked(self, name: str, well: bool) -> None:
+        """An actor answered its health check, or did not."""
+        self._up[name] = float(well)
+        self._failures.add(name, int(not well))
+
+
+class WebMetrics(Metrics):
+    """The HTTP API. `routes` are the path templates that exist; any other path is `unknown`."""
+
+    def __init__(self, routes: Collection[str], registry: CollectorRegistry | None = None) -> None:
+        super().__init__(registry)
+        self._routes = frozenset(routes)
+        self._requests = Counter(
+            "rayrealm_http_requests",
+            "Requests answered, by route and status",
+            ("route", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "rayrealm_http_request_seconds",
+            "Time to answer a request",
+            ("route",),
+            buckets=CALL_S,
+            registry=self.registry,
+        )
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        known = route if route in self._routes else UNKNOWN
+        self._requests.labels(known, str(status)).inc()
+        self._seconds.labels(known).observe(seconds)
+
+
+class GatewayMetrics(Metrics):
+    """Sockets. `methods` are the JSON-RPC methods that exist, `close_codes` those of PROTOCOL.md.
+
+    The hot lane counts into `views`, `received`, `sent`, `latency_s`, `size_bytes` and `processing_s` directly.
+    """
+
+    def __init__(
+        self, methods: Iterable[str], close_codes: Iterable[int], registry: CollectorRegistry | None = None
+    ) -> None:
+        super().__init__(registry)
+        known = (*methods, UNKNOWN)
+        self.opened = 0
+        self.views = ViewCounts()
+        self.received = Tally(known, UNKNOWN)
+        self.sent = Tally()
+        self.latency_s = HistogramsByLabel(known, MESSAGE_S, UNKNOWN)
+        self.size_bytes = HistogramsByLabel(("in", "out"), SIZE_BYTES)
+        self.processing_s = PlainHistogram(PROCESSING_S)
+        self.compression = PlainHistogram(RATIO)
+        self._closes = Tally(str(code) for code in close_codes)
+        self._closed = 0
+        self._refused = Tally()
+        self._errors = Tally()
+        self._protocol_errors = Tally()
+        self._connection_s = PlainHistogram(CONNECTION_S)
+        self.add(
+            GaugeSource("websocket_active_connections", "Sockets open", lambda: self.opened - self._closed),
+            CounterSource("websocket_connections_total", "Sockets opened", lambda: self.opened),
+            HistogramSource("websocket_connection_duration_seconds", "Life of a socket", lambda: self._connection_s),
+            CounterSource(
+                "websocket_connection_errors_total",
+                "Sockets that ended without a close frame or by an error of ours",
+                lambda: self._errors,
+                "reason",
+            ),
+            CounterSource("websocket_messages_received_total", "Messages received", lambda: self.received, "method"),
+            CounterSource("websocket_messages_sent_total", "Messages sent", lambda: self.sent, "kind"),
+            HistogramSource(
+                "websocket_message_size_bytes", "Payload of a message", lambda: self.size_bytes, "direction"
+            ),
+            HistogramSource(
+                "websocket_message_latency_seconds",
+                "From a message's arrival to its answer",
+                lambda: self.latency_s,
+                "method",
+            ),
+            CounterSource(
+                "websocket_protocol_errors_total",
+                "Messages that broke the protocol",
+                lambda: self._protocol_errors,
+                "reason",
+            ),
+            HistogramSource("websocket_compression_ratio", "Compressed to original size", lambda: self.compression),
+            HistogramSource(
+                "websocket_processing_time_seconds",
+                "Work on one message without waiting",
+                lambda: self.processing_s,
+            ),
+            CounterSource(
+                "rayrealm_gateway_upgrades_refused_total", "Upgrades refused", lambda: self._refused, "reason"
+            ),
+            CounterSource("rayrealm_gateway_closes_total", "Sockets closed", lambda: self._closes, "code"),
+            CounterSource(
+                "rayrealm_gateway_heartbeat_timeouts_total",
+                "Clients that sent no pong in time",
+                lambda: self._closes.get(HEARTBEAT_TIMEOUT, 0),
+            ),
+            CounterSource(
+                "rayrealm_gateway_slow_consumers_total",
+                "Clients closed because they did not read",
+                lambda: self._closes.get(SLOW_CONSUMER, 0),
+            ),
+            *(
+                CounterSource(f"rayrealm_gateway_views_{name}_total", text, _reader(self.views, name))
+                for name, text in VIEWS.items()
+            ),
+        )
+
+    def watch_queues(self, depth: Callable[[], int]) -> None:
+        """`depth`: messages, or bytes, that wait for clients; called at a scrape."""
+        self.add(GaugeSource("websocket_queue_depth", "What waits for clients that read slowly", depth))
+
+    def closed(self, code: int, seconds: float) -> None:
+        """A socket is gone after `seconds`; `code` is the one its close frame had, either way."""
+        self._closed += 1
+        self._closes.add(str(code))
+        self._connection_s.observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """An upgrade was refused; `reason` as in PROTOCOL.md."""
+        self._refused.add(reason)
+
+    def failed(self, reason: str) -> None:
+        """A socket ended without a close frame, or by an error of ours."""
+        self._errors.add(reason)
+
+    def protocol_error(self, reason: str) -> None:
+        self._protocol_errors.add(reason)

@@ -1,0 +1,51 @@
+"""The play page's files at /play/: revalidated on every load, and allowed to talk to this realm alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "connect-src 'self' ws: wss:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+class PlayFiles(StaticFiles):
+    """Files of a folder. `no-cache` with an ETag: a new version is seen at once, an old one costs a 304."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        return response
+
+
+def mount(app: FastAPI, folder: Path) -> None:
+    """Serve `folder` at /play/ and lead / and /play there."""
+
+    async def to_play() -> RedirectResponse:
+        return RedirectResponse("/play/")
+
+    for path in ("/", "/play"):
+        app.add_api_route(
+            path, to_play, methods=["GET", "HEAD"], include_in_schema=False, response_model=None
+        )
+    app.mount("/play", PlayFiles(directory=folder, html=True), name="play")

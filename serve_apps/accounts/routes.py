@@ -1,0 +1,164 @@
+"""The routes of the HTTP API (PROTOCOL.md): a checked body in, a call of the service, the answer's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.responses import JSONResponse
+
+from serve_apps.accounts import problems
+from serve_apps.accounts.models import (
+    CharacterList,
+    CharacterView,
+    Health,
+    Login,
+    NewCharacter,
+    RealmView,
+    RefreshToken,
+    Registration,
+    Tokens,
+)
+from serve_apps.accounts.service import AccountService
+
+JWKS_MEDIA_TYPE = "application/jwk-set+json"
+_JWKS_CACHE = "public, max-age=60"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDeps:
+    """What the HTTP API is made of.
+
+    `metrics` gives the Prometheus text of every process, `health` each check by name; `mount_play` is the
+    folder of the play page, or None for an API alone.
+    """
+
+    service: AccountService
+    metrics: Callable[[], Awaitable[bytes]]
+    health: Callable[[], Awaitable[dict[str, bool]]]
+    mount_play: Path | None = None
+
+
+async def _deps(request: Request) -> HttpDeps:
+    deps: HttpDeps = request.app.state.deps
+    return deps
+
+
+Deps = Annotated[HttpDeps, Depends(_deps)]
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The access token of a login.")
+
+
+async def _user_id(deps: Deps, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+    return deps.service.authenticate(sent.credentials if sent else None).user_id
+
+
+UserId = Annotated[str, Depends(_user_id)]
+
+
+def _refusals(described: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """For OpenAPI: what else a route answers, all of it problem details."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": text, "content": {problems.MEDIA_TYPE: schema}}
+        for status, text in sorted(described.items())
+    }
+
+
+_BODY = {
+    400: "`bad_request`: no JSON",
+    413: "`too_large`: over 64 KiB",
+    415: "`unsupported_media_type`",
+    422: "`invalid_input`: see `errors`",
+}
+_AWAY = {503: "`unavailable`: wait `Retry-After` seconds"}
+_TOKEN = {401: "`token_missing`, `token_invalid`, `token_expired`"}
+
+router = APIRouter()
+
+
+@router.post(
+    "/v1/auth/register", status_code=201, responses=_refusals({**_BODY, **_AWAY, 409: "`username_taken`"})
+)
+async def register(body: Registration, deps: Deps) -> Tokens:
+    """Make an account and log it in."""
+    return await deps.service.register(body.username, body.password.get_secret_value())
+
+
+@router.post("/v1/auth/login", responses=_refusals({**_BODY, **_AWAY, 401: "`bad_credentials`"}))
+async def login(body: Login, deps: Deps) -> Tokens:
+    """Log in with a username and a password."""
+    return await deps.service.login(body.username, body.password.get_secret_value())
+
+
+@router.post("/v1/auth/refresh", responses=_refusals({**_BODY, **_AWAY, 401: "`token_invalid`"}))
+async def refresh(body: RefreshToken, deps: Deps) -> Tokens:
+    """Get new tokens. A refresh token works once; presenting a used one ends its whole family."""
+    return await deps.service.refresh(body.refresh_token.get_secret_value())
+
+
+@router.post("/v1/auth/logout", status_code=204, responses=_refusals({**_BODY, **_AWAY}))
+async def logout(body: RefreshToken, deps: Deps) -> None:
+    """End the refresh token and all that came of the same login."""
+    await deps.service.logout(body.refresh_token.get_secret_value())
+
+
+@router.get("/v1/auth/keys", response_class=Response, responses={200: {"content": {JWKS_MEDIA_TYPE: {}}}})
+async def keys(deps: Deps) -> Response:
+    """The public keys of access tokens, as a JWK set (RFC 7517)."""
+    return JSONResponse(
+        deps.service.keys.jwks(), headers={"Cache-Control": _JWKS_CACHE}, media_type=JWKS_MEDIA_TYPE
+    )
+
+
+@router.get("/v1/characters", responses=_refusals({**_TOKEN, **_AWAY}))
+async def list_characters(user_id: UserId, deps: Deps) -> CharacterList:
+    """The caller's characters, oldest first."""
+    characters = await deps.service.list_characters(user_id)
+    return CharacterList(characters=[CharacterView.of(character) for character in characters])
+
+
+@router.post(
+    "/v1/characters",
+    status_code=201,
+    responses=_refusals({**_BODY, **_TOKEN, **_AWAY, 409: "`name_taken`, `too_many_characters`"}),
+)
+async def create_character(body: NewCharacter, user_id: UserId, deps: Deps) -> CharacterView:
+    """Make a character. Names are unique without case; spaces are tidied up."""
+    return CharacterView.of(await deps.service.create_character(user_id, body.name))
+
+
+@router.delete(
+    "/v1/characters/{character_id}",
+    status_code=204,
+    responses=_refusals({**_TOKEN, **_AWAY, 404: "`not_found`: none of yours", 409: "`in_world`"}),
+)
+async def delete_character(character_id: str, user_id: UserId, deps: Deps) -> None:
+    """Delete a character that is not in the world."""
+    await deps.service.delete_character(user_id, character_id)
+
+
+@router.get("/v1/realm")
+async def realm(deps: Deps) -> RealmView:
+    """The realm, its zones, and where its WebSocket is."""
+    return RealmView.of(deps.service.settings)
+
+
+@router.get("/v1/healthz", responses={503: {"description": "A check failed", "model": Health}})
+async def healthz(deps: Deps, response: Response) -> Health:
+    """Whether this realm can work."""
+    checks = await deps.health()
+    healthy = all(checks.values())
+    response.status_code = HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    return Health(status="ok" if healthy else "unavailable", checks=checks)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(deps: Deps) -> Response:
+    """Every process of the realm, as Prometheus text."""
+    return Response(await deps.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,72 @@
+"""One attached client in a gateway: its session, its connection, and what waits for it. Owns nothing that matters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from actors.session.host import Attached
+from actors.session.states import SessionState
+from serve_apps.gateway.connection import Connection
+from serve_apps.gateway.messages import Call, Fault, Framing
+from serve_apps.gateway.outgoing import Frame, Outgoing
+
+Work = tuple[Call | Fault, ...]
+
+
+class Socket(Protocol):
+    """What the shell around a real socket offers. All of it returns at once."""
+
+    def send(self, frame: bytes, framing: Framing) -> None: ...
+
+    def ping(self) -> None: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+
+class Client:
+    """`user_id`, `session_id` and `actor` never change; `state` and `zone_id` follow the session."""
+
+    def __init__(
+        self,
+        attached: Attached,
+        actor: str,
+        connection: Connection,
+        outgoing: Outgoing,
+        socket: Socket,
+        now: float,
+    ) -> None:
+        self.session_id = attached.session_id
+        self.user_id = attached.user_id
+        self.attach_epoch = attached.attach_epoch
+        self.actor = actor
+        self.state = SessionState(attached.state)
+        self.resumed = attached.resumed
+        self.world = attached.world
+        self.topics: frozenset[str] = frozenset()
+        self.connection = connection
+        self.outgoing = outgoing
+        self.socket = socket
+        self.connected_at = now
+        self.messages_out = 0
+        self.bytes_out = 0
+        self.closed = False
+        self.work: deque[tuple[Work, bool]] = deque()
+        self.pending_requests = 0
+        self.worker: asyncio.Task[None] | None = None
+        self.last_error_told = float("-inf")
+
+    @property
+    def zone_id(self) -> str:
+        return self.world["zone"] if self.world else ""
+
+    @property
+    def number(self) -> int | None:
+        return self.connection.entity
+
+    def write(self, frames: list[Frame]) -> None:
+        for data, framing in frames:
+            self.messages_out += 1
+            self.bytes_out += len(data)
+            self.socket.send(data, framing)

@@ -1,0 +1,114 @@
+"""Requests of one client, one after another; answers of a batch together (row 2.3, JSON-RPC 2.0 section 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import orjson
+
+from serve_apps.gateway import json_framing, proto_framing
+from serve_apps.gateway.client import Client
+from serve_apps.gateway.connection import Close
+from serve_apps.gateway.faults import to_fault
+from serve_apps.gateway.messages import NO_ID, Call, Code, Decoded, Fault, Framing, Result
+from serve_apps.gateway.outgoing import Priority
+from serve_apps.gateway.router import MethodNotFound, Router
+
+if TYPE_CHECKING:
+    from serve_apps.gateway.services import Services
+
+ERROR_NOTICE_S = 1.0
+RETRY_S = 0.5
+
+
+class Dispatcher:
+    """`observe(method, seconds)` is told how long each handler took; a method nobody handles is "unknown"."""
+
+    def __init__(
+        self,
+        router: Router,
+        services: Services,
+        clock: Callable[[], float],
+        max_pending: int,
+        observe: Callable[[str, float], None],
+    ) -> None:
+        self._router = router
+        self._services = services
+        self._clock = clock
+        self._max_pending = max_pending
+        self._observe = observe
+
+    def take(self, client: Client, decoded: Decoded) -> None:
+        """Queue what a frame said. Over the bound, its requests are refused at once (policy: refuse, row 1.4)."""
+        size = len(decoded.items)
+        if client.pending_requests + size > self._max_pending:
+            refused = [
+                Fault(Code.RATE_LIMITED, {"retryAfter": RETRY_S, "reason": "too_many_pending"}, item.id)
+                for item in decoded.items
+                if item.id is not NO_ID
+            ]
+            self._answer(client, list(refused), decoded.batch)
+            return
+        client.pending_requests += size
+        client.work.append((decoded.items, decoded.batch))
+        if client.worker is None:
+            client.worker = asyncio.create_task(self._work(client))
+
+    async def _work(self, client: Client) -> None:
+        try:
+            while client.work and not client.closed:
+                items, batch = client.work.popleft()
+                answers: list[Result | Fault] = []
+                for item in items:
+                    answer = await self._one(client, item)
+                    client.pending_requests -= 1
+                    if answer is not None:
+                        answers.append(answer)
+                self._answer(client, answers, batch)
+        finally:
+            client.worker = None
+
+    async def _one(self, client: Client, item: Call | Fault) -> Result | Fault | None:
+        """The answer, or None for a notification."""
+        if isinstance(item, Fault):
+            if item.id is NO_ID:
+                self._tell(client, "", item)
+                return None
+            return item
+        began = self._clock()
+        known = item.method
+        try:
+            value = await self._router.dispatch(self._services, client, item.method, item.params)
+        except MethodNotFound:
+            known = "unknown"
+            fault = Fault(Code.METHOD_NOT_FOUND, {"method": item.method}, item.id)
+        except Exception as error:
+            fault = to_fault(error, item.id, item.method)
+        else:
+            return None if item.id is NO_ID else Result(value, item.id)
+        finally:
+            self._observe(known, self._clock() - began)
+        if client.connection.error(self._clock()):
+            self._services.close(client, Close.TOO_MANY_ERRORS, "too many errors")
+            return None
+        if item.id is NO_ID:
+            self._tell(client, item.method, fault)
+            return None
+        return fault
+
+    def _tell(self, client: Client, method: str, fault: Fault) -> None:
+        """A notification is never answered; a developer is told all the same, at most once a second."""
+        now = self._clock()
+        if now - client.last_error_told < ERROR_NOTICE_S:
+            return
+        client.last_error_told = now
+        said = {"method": method, "code": fault.code.value, "data": fault.data}
+        self._services.notify(client, "system.error", orjson.dumps(said), Priority.NORMAL)
+
+    def _answer(self, client: Client, answers: list[Result | Fault], batch: bool) -> None:
+        if not answers or client.closed:
+            return
+        framing = json_framing if client.outgoing.framing is Framing.JSON else proto_framing
+        client.write(client.outgoing.frame(framing.encode_answers(answers, batch), self._clock()))

@@ -1,0 +1,273 @@
+"""The gateway: its clients, and what happens to frames, views and notices. Plain Python; the `*_app.py` files give it sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+
+from actors.session.host import Attached
+from actors.session.states import SessionState
+from cluster.errors import RealmError
+from cluster.ports.bus import Bus
+from cluster.ports.calls import Calls
+from cluster.settings import Settings
+from cluster.subjects import Subjects
+from realm_proto import internal_pb2
+from serve_apps.gateway.client import Client, Socket
+from serve_apps.gateway.connection import Close, Closing, Connection, Moved, Ping, Received
+from serve_apps.gateway.dispatch import Dispatcher
+from serve_apps.gateway.outgoing import Outgoing, Priority
+from serve_apps.gateway.topics import Topics
+from serve_apps.gateway.upgrade import Refusal, Upgrade
+from serve_apps.gateway.views import View
+from serve_apps.gateway.zone_link import ZoneLink
+
+PROTOCOL_VERSION = 1
+FULL_RETRY_S = 5
+BACKGROUND_LIMIT = 10_000
+DETACH_DEADLINE_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Hub:
+    """`observe_closed(seconds)` is told how long each connection lasted. All times are seconds on `clock`."""
+
+    def __init__(
+        self,
+        gateway_id: str,
+        settings: Settings,
+        bus: Bus,
+        subjects: Subjects,
+        calls: Calls,
+        clock: Callable[[], float],
+        observe_closed: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self.gateway_id = gateway_id
+        self.settings = settings
+        self.clients: dict[str, Client] = {}
+        self.zones = ZoneLink(gateway_id, bus, subjects, self._write_view)
+        self.topics = Topics(bus, subjects, self._deliver_topic)
+        self.accepted = 0
+        self.reserved = 0  # upgrades on their way
+        self.views_out = 0
+        self.views_merged = 0
+        self.refused: Counter[str] = Counter()
+        self.closes: Counter[int] = Counter()
+        self.draining = False
+        self._calls = calls
+        self._clock = clock
+        self._observe_closed = observe_closed
+        self._dispatcher: Dispatcher | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    def use(self, dispatcher: Dispatcher) -> None:
+        """The dispatcher's handlers need the hub, and the hub needs the dispatcher."""
+        self._dispatcher = dispatcher
+
+    # --- sockets -----------------------------------------------------------------------------------------------
+
+    def room(self) -> Refusal | None:
+        """Why no further socket is taken, if so (row 1.6)."""
+        if self.draining:
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "this gateway is leaving", 1)
+        if len(self.clients) + self.reserved >= self.settings.gateway.capacity:
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "full", "this gateway is full", FULL_RETRY_S)
+        return None
+
+    def connect(self, attached: Attached, actor: str, upgrade: Upgrade, socket: Socket) -> Client:
+        """A socket is open: the client is told who it is, and its world comes back if it had one."""
+        now, limits = self._clock(), self.settings.gateway
+        connection = Connection(upgrade.framing, limits, now)
+        outgoing = Outgoing(connection.framing, limits.slow_consumer_bytes, limits.slow_consumer_s)
+        client = Client(attached, actor, connection, outgoing, socket, now)
+        older = self.clients.get(client.session_id)
+        if older is not None:
+            self.close(older, Close.REPLACED, "replaced")
+        self.clients[client.session_id] = client
+        self.accepted += 1
+        self.notify(client, "session.ready", orjson.dumps(self.session_info(client)), Priority.IMMEDIATE)
+        if client.world:
+            self.zones.show(client, client.zone_id, client.world["number"])
+        if attached.subscriptions:
+            self._spawn(self.topics.set(client, attached.subscriptions))
+        return client
+
+    def session_info(self, client: Client) -> dict[str, Any]:
+        """The params of session.ready and the result of system.info."""
+        limits = self.settings.gateway
+        return {
+            "session_id": client.session_id,
+            "user_id": client.user_id,
+            "resumed": client.resumed,
+            "state": client.state.value,
+            "realm": self.settings.realm,
+            "gateway": self.gateway_id,
+            "protocol": PROTOCOL_VERSION,
+            "limits": {
+                "max_frame_bytes": limits.max_frame_bytes,
+                "max_pending_requests": limits.max_pending_requests,
+                "max_subscriptions": self.settings.session.max_subscriptions,
+            },
+            "world": client.world,
+        }
+
+    def disconnected(self, client: Client) -> None:
+        """The socket is gone, whoever closed it. The session waits in its actor for another one."""
+        if self.clients.get(client.session_id) is client:
+            del self.clients[client.session_id]
+        if client.worker is not None:
+            client.worker.cancel()
+        client.closed = True
+        self.zones.hide(client)
+        self._observe_closed(self._clock() - client.connected_at)
+        self._spawn(self.topics.set(client, ()))
+        self._spawn(self._detach(client.actor, client.session_id, client.attach_epoch))
+
+    def abandoned(self, attached: Attached, actor: str) -> None:
+        """The session was attached, but its socket never opened."""
+        self._spawn(self._detach(actor, attached.session_id, attached.attach_epoch))
+
+    async def _detach(self, actor: str, session_id: str, attach_epoch: int) -> None:
+        await self._calls.call(actor, "detach", session_id, attach_epoch, deadline_s=DETACH_DEADLINE_S, idempotent=True)
+
+    def close(self, client: Client, code: Close, reason: str) -> None:
+        """Close the socket; `disconnected` follows from the shell."""
+        if not client.closed:
+            client.closed = True
+            self.closes[code.value] += 1
+            client.socket.close(code.value, reason)
+
+    # --- frames in ---------------------------------------------------------------------------------------------
+
+    def receive(self, client: Client, text: bool, payload: bytes, fin: bool) -> None:
+        """A data frame from the client."""
+        connection, now = client.connection, self._clock()
+        event = connection.text(payload, fin, now) if text else connection.binary(payload, fin, now)
+        self._act(client, event, now)
+
+    def receive_continuation(self, client: Client, payload: bytes, fin: bool) -> None:
+        now = self._clock()
+        self._act(client, client.connection.continuation(payload, fin, now), now)
+
+    def heard(self, client: Client) -> None:
+        """A ping or a pong from the client."""
+        client.connection.alive(self._clock())
+
+    def _act(self, client: Client, event: object, now: float) -> None:
+        if type(event) is Moved:
+            self.zones.move(client.zone_id, event.row)
+        elif isinstance(event, Received):
+            client.write(client.outgoing.speak(client.connection.framing, now))
+            if self._dispatcher is not None and not client.closed:
+                self._dispatcher.take(client, event.decoded)
+        elif isinstance(event, Closing):
+            self.close(client, event.code, event.reason)
+
+    # --- what goes out -----------------------------------------------------------------------------------------
+
+    def _write_view(self, client: Client, view: View) -> None:
+        frame = client.outgoing.view(view)
+        if frame is None:
+            self.views_merged += 1
+            return
+        self.views_out += 1
+        client.messages_out += 1
+        client.bytes_out += len(frame)
+        client.socket.send(frame, client.outgoing.framing)
+
+    def notify(self, client: Client, method: str, params_json: bytes, priority: Priority) -> None:
+        client.write(client.outgoing.notice(method, params_json, priority, self._clock()))
+
+    def _deliver_topic(self, client: Client, method: str, params_json: bytes) -> None:
+        self.notify(client, method, params_json, Priority.NORMAL)
+
+    def blocked(self, client: Client) -> None:
+        """The socket's buffer is over its high-water mark."""
+        client.outgoing.block(self._clock())
+
+    def unblocked(self, client: Client) -> None:
+        """... and under its low one. Writing may block it again at once: what is left waits for the next turn."""
+        client.write(client.outgoing.unblock())
+
+    def control(self, data: bytes) -> None:
+        """A GatewayControl from an actor."""
+        message = internal_pb2.GatewayControl.FromString(data)
+        if message.HasField("notice"):
+            notice = message.notice
+            targets: Iterable[Client | None] = (
+                (self.clients.get(session_id) for session_id in notice.session_ids)
+                if notice.session_ids
+                else list(self.clients.values())
+            )
+            for client in targets:
+                if client is not None:
+                    self.notify(client, notice.method, notice.params_json, Priority.NORMAL)
+        elif message.HasField("close"):
+            order = message.close
+            client = self.clients.get(order.session_id)
+            if client is not None and client.attach_epoch <= order.attach_epoch:
+                self.close(client, Close(order.code), order.reason)
+
+    # --- the world ---------------------------------------------------------------------------------------------
+
+    def entered(self, client: Client, world: dict[str, Any]) -> None:
+        client.world, client.state = world, SessionState.IN_WORLD
+        if not client.closed:
+            self.zones.show(client, world["zone"], world["number"])
+
+    def left(self, client: Client) -> None:
+        self.zones.hide(client)
+        client.world, client.state = None, SessionState.AUTHENTICATED
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def pulse(self) -> None:
+        """Called every `input_flush_s`: batches go out, and notices whose window is over."""
+        self.zones.flush()
+        now = self._clock()
+        for client in self.clients.values():
+            frames = client.outgoing.pulse(now)
+            if frames:
+                client.write(frames)
+
+    def sweep(self) -> None:
+        """Called about once a second: heartbeats, idle and slow clients (rows 1.3 and 1.4)."""
+        now = self._clock()
+        for client in list(self.clients.values()):
+            due = client.connection.sweep(now)
+            if client.outgoing.too_slow(now):
+                self.close(client, Close.SLOW_CONSUMER, "not reading")
+            elif isinstance(due, Closing):
+                self.close(client, due.code, due.reason)
+            elif isinstance(due, Ping):
+                client.socket.ping()
+
+    def close_all(self, code: Close, reason: str) -> None:
+        """The gateway is going: no new sockets, and the old ones are told why."""
+        self.draining = True
+        for client in list(self.clients.values()):
+            self.close(client, code, reason)
+
+    def _spawn(self, work: Any) -> None:
+        """Run something in the background that the realm can do without: a failure is logged, sweeps elsewhere repair it."""
+        if len(self._background) >= BACKGROUND_LIMIT:
+            work.close()
+            log.error("background_full", limit=BACKGROUND_LIMIT)
+            return
+
+        async def guarded() -> None:
+            try:
+                await work
+            except RealmError as error:
+                log.warning("background_failed", error=str(error))
+
+        task = asyncio.create_task(guarded())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

@@ -1,0 +1,102 @@
+"""JSON-RPC 2.0 in text frames (row 2.2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from serve_apps.gateway.messages import (
+    MESSAGES,
+    NO_ID,
+    BadParams,
+    Call,
+    Code,
+    Decoded,
+    Fault,
+    NoId,
+    RequestId,
+    Result,
+)
+from serve_apps.gateway.typed import to_params
+
+MAX_METHOD = 100
+
+
+def decode(payload: bytes, max_batch: int) -> Decoded:
+    """Never raises: what is wrong becomes a Fault."""
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return Decoded((Fault(Code.PARSE_ERROR, {"reason": "not JSON"}),))
+    if not isinstance(document, list):
+        return Decoded((_one(document),))
+    if not document:
+        return Decoded((Fault(Code.INVALID_REQUEST, {"reason": "an empty batch"}),))
+    if len(document) > max_batch:
+        return Decoded((Fault(Code.INVALID_REQUEST, {"reason": f"a batch of more than {max_batch}"}),))
+    return Decoded(tuple(_one(item) for item in document), batch=True)
+
+
+def _one(item: Any) -> Call | Fault:
+    if not isinstance(item, dict):
+        return Fault(Code.INVALID_REQUEST, {"reason": "not an object"})
+    request_id: RequestId | NoId = item.get("id", NO_ID)
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float | NoId | None):
+        return Fault(Code.INVALID_REQUEST, {"reason": "id is a string, a number or null"})
+    answer_to = None if request_id is NO_ID else request_id
+    if item.get("jsonrpc") != "2.0":
+        return Fault(Code.INVALID_REQUEST, {"reason": 'jsonrpc must be "2.0"'}, answer_to)
+    method = item.get("method")
+    if not isinstance(method, str) or not method or len(method) > MAX_METHOD:
+        return Fault(Code.INVALID_REQUEST, {"reason": "method must be a string"}, answer_to)
+    try:
+        return Call(method, _params(item), request_id)
+    except BadParams as bad:
+        data = {"errors": [{"field": bad.field, "reason": bad.reason}]}
+        return Fault(Code.INVALID_PARAMS, data, request_id)
+
+
+def _params(item: dict[str, Any]) -> dict[str, Any]:
+    params = item.get("params", {})
+    if not isinstance(params, dict):
+        raise BadParams("must be an object")
+    if "@type" not in params:
+        return params
+    type_url, value = params["@type"], params.get("value", "")
+    if not isinstance(type_url, str):
+        raise BadParams("must be a string", "@type")
+    if not isinstance(value, str):
+        raise BadParams("must be base64", "value")
+    try:
+        return to_params(type_url, base64.b64decode(value, validate=True))
+    except (binascii.Error, ValueError):
+        raise BadParams("must be base64", "value") from None
+
+
+def _object(answer: Result | Fault) -> dict[str, Any]:
+    if isinstance(answer, Result):
+        return {"jsonrpc": "2.0", "id": answer.id, "result": answer.value}
+    error: dict[str, Any] = {"code": answer.code.value, "message": MESSAGES[answer.code]}
+    if answer.data:
+        error["data"] = answer.data
+    return {"jsonrpc": "2.0", "id": None if answer.id is NO_ID else answer.id, "error": error}
+
+
+def encode_answers(answers: Sequence[Result | Fault], batch: bool) -> bytes:
+    if batch:
+        return orjson.dumps([_object(answer) for answer in answers])
+    return orjson.dumps(_object(answers[0]))
+
+
+def encode_notification(method: str, params_json: bytes) -> bytes:
+    """`params_json` is put in as it is."""
+    return b'{"jsonrpc":"2.0","method":' + orjson.dumps(method) + b',"params":' + params_json + b"}"
+
+
+def join(notifications: Sequence[bytes]) -> bytes:
+    """Several encoded notifications as one batch."""
+    return b"[" + b",".join(notifications) + b"]"

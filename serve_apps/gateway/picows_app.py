@@ -1,0 +1,233 @@
+"""WebSockets by picows inside the Serve replica's own HTTP server (ray-notes: half the cost of the ASGI path).
+
+Serve calls `install` in every replica before it builds its uvicorn server (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH). uvicorn then
+hands each upgrade to `Doorman`, which decides, and lets picows take the connection over. tests/contract/test_private_seams.py
+holds what this relies on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import structlog
+import uvicorn.config
+from picows import (
+    WSAutoPingStrategy,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import WSProtocol  # type: ignore[attr-defined] # private: see the contract test
+
+from actors.session.host import Attached
+from serve_apps.gateway.admission import Admission
+from serve_apps.gateway.client import Client
+from serve_apps.gateway.hub import Hub
+from serve_apps.gateway.messages import Framing
+from serve_apps.gateway.upgrade import Refusal, Upgrade, parse_head, read
+
+MAX_EARLY_BYTES = 16 * 1024
+HANDSHAKE_S = 5
+READ_BUFFER = 2_048
+TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
+KINDS = {Framing.JSON: TEXT, Framing.PROTO: BINARY}
+
+log = structlog.get_logger(__name__)
+# picows makes a Logger per connection of a Logger; an adapter is shared.
+_picows_logger = logging.getLogger("picows.gateway")
+_picows_logger.setLevel(logging.WARNING)
+_picows_log = logging.LoggerAdapter(_picows_logger)
+
+
+class Door:
+    """What this process's gateway lets sockets in by. Empty in replicas of other deployments, which have no sockets."""
+
+    hub: Hub | None = None
+    admission: Admission | None = None
+
+
+def install() -> list[Any]:
+    """Make uvicorn hand WebSocket upgrades to Doorman. Returns no middlewares."""
+    uvicorn.config.WS_PROTOCOLS["auto"] = f"{__name__}:Doorman"
+    return []
+
+
+class Doorman(asyncio.Protocol):
+    """Stands in the connection while the upgrade is decided. uvicorn makes one per upgrade, with these arguments."""
+
+    def __init__(self, config: object, server_state: object, app_state: object) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._deciding: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")  # noqa: S101 - uvloop's is no subclass
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """First the whole request head, as uvicorn has parsed it; then whatever a client sends too early."""
+        self._received += data
+        if self._deciding is None:
+            self._deciding = asyncio.create_task(self._decide(bytes(self._received)))
+        elif len(self._received) > MAX_EARLY_BYTES and self._transport is not None:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    async def _decide(self, head: bytes) -> None:
+        hub, admission = Door.hub, Door.admission
+        if hub is None or admission is None:
+            upgrade: Upgrade | Refusal = read("/", [], ())
+        else:
+            target, headers = parse_head(head)
+            upgrade = read(target, headers, hub.settings.gateway.allowed_origins)
+        if isinstance(upgrade, Refusal) or hub is None or admission is None:
+            assert isinstance(upgrade, Refusal)  # noqa: S101 - there is no door for anything else
+            self._refuse(hub, upgrade)
+            return
+        decision = hub.room() or admission.authenticate(upgrade)
+        if isinstance(decision, Refusal):
+            self._refuse(hub, decision)
+            return
+        hub.reserved += 1
+        try:
+            attached = await admission.attach(upgrade, decision)
+        except Exception:
+            log.exception("upgrade_failed")
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        finally:
+            hub.reserved -= 1
+        if isinstance(attached, Refusal):
+            self._refuse(hub, attached)
+        else:
+            self._admit(hub, upgrade, *attached)
+
+    def _refuse(self, hub: Hub | None, refusal: Refusal) -> None:
+        if hub is not None:
+            hub.refused[refusal.reason] += 1
+        transport = self._transport
+        if transport is None:
+            return
+        body = refusal.body()
+        retry = f"Retry-After: {refusal.retry_after_s}\r\n" if refusal.retry_after_s else ""
+        challenge = "WWW-Authenticate: Bearer\r\n" if refusal.status == 401 else ""
+        transport.write(
+            f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n"
+            f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
+            f"{retry}{challenge}Connection: close\r\n\r\n".encode()
+            + body
+        )
+        transport.close()
+
+    def _admit(self, hub: Hub, upgrade: Upgrade, attached: Attached, actor: str) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():  # the client has gone meanwhile: the session waits for it
+            hub.abandoned(attached, actor)
+            return
+        listener = ClientSocket(hub, upgrade, attached, actor)
+        protocol = WSProtocol(
+            None, None, False, listener.answer, _picows_log, True, HANDSHAKE_S,
+            False, 1.0, 1.0, WSAutoPingStrategy.PING_WHEN_IDLE, False, hub.settings.gateway.max_frame_bytes, None,
+            READ_BUFFER,
+        )  # fmt: skip
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        data = memoryview(bytes(self._received))
+        while data:
+            room = protocol.get_buffer(len(data))
+            step = min(len(room), len(data))
+            room[:step] = data[:step]
+            protocol.buffer_updated(step)
+            data = data[step:]
+        if not listener.connected:  # the handshake was wrong in a way that only picows looks at
+            hub.abandoned(attached, actor)
+
+
+class ClientSocket(WSListener):
+    """A picows connection: hands frames to the hub, and is the hub's `Socket`."""
+
+    def __init__(self, hub: Hub, upgrade: Upgrade, attached: Attached, actor: str) -> None:
+        self._hub = hub
+        self._upgrade = upgrade
+        self._attached = attached
+        self._actor = actor
+        self._client: Client | None = None
+        self._transport: WSTransport | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._transport is not None
+
+    def answer(self, _request: WSUpgradeRequest) -> Any:
+        """picows asks for a listener once it has parsed the request."""
+        headers = {"Sec-WebSocket-Protocol": self._upgrade.subprotocol} if self._upgrade.subprotocol else None
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), self)
+
+    # --- from picows -------------------------------------------------------------------------------------------
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        high = self._hub.settings.gateway.send_buffer_bytes
+        transport.underlying_transport.set_write_buffer_limits(high=high, low=high // 4)
+        self._client = self._hub.connect(self._attached, self._actor, self._upgrade, self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        client = self._client
+        if client is None or client.closed:
+            return
+        kind = frame.msg_type
+        if kind == BINARY:
+            self._hub.receive(client, False, frame.get_payload_as_bytes(), frame.fin)
+        elif kind == TEXT:
+            self._hub.receive(client, True, frame.get_payload_as_bytes(), frame.fin)
+        elif kind == WSMsgType.CONTINUATION:
+            self._hub.receive_continuation(client, frame.get_payload_as_bytes(), frame.fin)
+        elif kind == WSMsgType.CLOSE:
+            client.closed = True
+            transport.send_close(frame.get_close_code(), b"")
+            transport.disconnect()
+        else:
+            if kind == WSMsgType.PING:
+                transport.send_pong(frame.get_payload_as_bytes())
+            self._hub.heard(client)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            self._hub.disconnected(client)
+
+    def pause_writing(self) -> None:
+        if self._client is not None:
+            self._hub.blocked(self._client)
+
+    def resume_writing(self) -> None:
+        if self._client is not None and not self._client.closed:
+            self._hub.unblocked(self._client)
+
+    # --- for the hub -------------------------------------------------------------------------------------------
+
+    def send(self, frame: bytes, framing: Framing) -> None:
+        if self._transport is not None:
+            self._transport.send(KINDS[framing], frame)
+
+    def ping(self) -> None:
+        if self._transport is not None:
+            self._transport.send_ping()
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why, then hang up: at once for a client that does not read, gracefully otherwise."""
+        transport = self._transport
+        if transport is None:
+            return
+        transport.send_close(code, reason.encode())  # type: ignore[arg-type] # any code will do
+        blocked = self._client is not None and self._client.outgoing.blocked_since is not None
+        transport.disconnect(graceful=not blocked)

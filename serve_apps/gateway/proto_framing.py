@@ -1,0 +1,137 @@
+"""JSON-RPC 2.0 in Protocol Buffers: binary frames of one WebSocketMessage (row 2.2)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import orjson
+from google.protobuf.message import DecodeError
+
+from realm_proto import realtime_pb2 as pb
+from serve_apps.gateway.messages import (
+    MESSAGES,
+    NO_ID,
+    BadParams,
+    Call,
+    Code,
+    Decoded,
+    Fault,
+    NoId,
+    RequestId,
+    Result,
+)
+from serve_apps.gateway.typed import position_to_dict, to_any, to_params
+
+MOVE_METHOD = "world.position.update"
+MAX_METHOD = 100
+
+
+def parse(payload: bytes) -> pb.WebSocketMessage | None:
+    """None: not a WebSocketMessage."""
+    try:
+        return pb.WebSocketMessage.FromString(payload)
+    except DecodeError:
+        return None
+
+
+def decode(message: pb.WebSocketMessage | None, max_batch: int, max_inflated: int) -> Decoded:
+    """Never raises: what is wrong becomes a Fault."""
+    if message is None:
+        return Decoded((Fault(Code.PARSE_ERROR, {"reason": "not a WebSocketMessage"}),))
+    if message.WhichOneof("message_type") != "batch":
+        return Decoded((_one(message),))
+    try:
+        messages = _messages(message.batch, max_inflated)
+    except BadParams as bad:
+        return Decoded((Fault(Code.INVALID_REQUEST, {"reason": bad.reason}),))
+    if not messages:
+        return Decoded((Fault(Code.INVALID_REQUEST, {"reason": "an empty batch"}),))
+    if len(messages) > max_batch:
+        return Decoded((Fault(Code.INVALID_REQUEST, {"reason": f"a batch of more than {max_batch}"}),))
+    return Decoded(tuple(_one(item) for item in messages), batch=True)
+
+
+def _messages(batch: pb.BatchMessage, max_inflated: int) -> Sequence[pb.WebSocketMessage]:
+    """A batch's messages, inflated if need be: never more than it says, nor more than `max_inflated` bytes."""
+    if not batch.compressed:
+        return batch.messages
+    if not 0 < batch.original_size <= max_inflated:
+        raise BadParams(f"original_size must be 1 to {max_inflated}")
+    inflater = zlib.decompressobj()
+    try:
+        plain = inflater.decompress(batch.payload, batch.original_size)
+        more = inflater.decompress(inflater.unconsumed_tail, 1)
+    except zlib.error:
+        raise BadParams("payload is not a zlib stream") from None
+    if len(plain) != batch.original_size or more or not inflater.eof:
+        raise BadParams("original_size is not the size of the payload")
+    try:
+        inner = pb.BatchMessage.FromString(plain)
+    except DecodeError:
+        raise BadParams("payload is not a BatchMessage") from None
+    if inner.compressed:
+        raise BadParams("a compressed batch inside a compressed batch")
+    return inner.messages
+
+
+def _one(message: pb.WebSocketMessage) -> Call | Fault:
+    which = message.WhichOneof("message_type")
+    if which == "move":
+        return Call(MOVE_METHOD, position_to_dict(message.move), NO_ID)
+    id_kind = message.WhichOneof("id_type")
+    request_id: RequestId | NoId = NO_ID if id_kind is None else getattr(message, id_kind)
+    answer_to = None if request_id is NO_ID else request_id
+    if message.jsonrpc != "2.0":
+        return Fault(Code.INVALID_REQUEST, {"reason": 'jsonrpc must be "2.0"'}, answer_to)
+    if which not in ("request", "notification"):
+        return Fault(Code.INVALID_REQUEST, {"reason": "a request, a notification, a move or a batch"}, answer_to)
+    if (which == "request") == (request_id is NO_ID):
+        return Fault(Code.INVALID_REQUEST, {"reason": "a request has an id, a notification has none"}, answer_to)
+    body = message.request if which == "request" else message.notification
+    if not body.method or len(body.method) > MAX_METHOD:
+        return Fault(Code.INVALID_REQUEST, {"reason": "method must be a string"}, answer_to)
+    if not body.HasField("params"):
+        return Call(body.method, {}, request_id)
+    try:
+        return Call(body.method, to_params(body.params.type_url, body.params.value), request_id)
+    except BadParams as bad:
+        data = {"errors": [{"field": bad.field, "reason": bad.reason}]}
+        return Fault(Code.INVALID_PARAMS, data, request_id)
+
+
+def _message(answer: Result | Fault) -> pb.WebSocketMessage:
+    made = pb.WebSocketMessage(jsonrpc="2.0")
+    if isinstance(answer.id, str):
+        made.id_string = answer.id
+    elif isinstance(answer.id, int | float):
+        made.id_number = int(answer.id)
+    if isinstance(answer, Result):
+        made.response.result.CopyFrom(to_any(answer.value))
+    else:
+        made.response.error.code = answer.code.value
+        made.response.error.message = MESSAGES[answer.code]
+        if answer.data:
+            made.response.error.data.CopyFrom(to_any(answer.data))
+    return made
+
+
+def encode_answers(answers: Sequence[Result | Fault], batch: bool) -> bytes:
+    if batch:
+        return pb.WebSocketMessage(
+            jsonrpc="2.0", batch=pb.BatchMessage(messages=[_message(a) for a in answers])
+        ).SerializeToString()
+    return _message(answers[0]).SerializeToString()
+
+
+def encode_notification(method: str, params_json: bytes) -> bytes:
+    made = pb.WebSocketMessage(jsonrpc="2.0")
+    made.notification.method = method
+    made.notification.params.CopyFrom(to_any(orjson.loads(params_json)))
+    return made.SerializeToString()
+
+
+def join(notifications: Sequence[bytes]) -> bytes:
+    """Several encoded notifications as one batch."""
+    batch = pb.BatchMessage(messages=[pb.WebSocketMessage.FromString(n) for n in notifications])
+    return pb.WebSocketMessage(jsonrpc="2.0", batch=batch).SerializeToString()

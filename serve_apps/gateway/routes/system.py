@@ -1,0 +1,58 @@
+"""system.*: ping, info, topics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue
+
+from serve_apps.gateway.client import Client
+from serve_apps.gateway.router import NoParams, Params, Router
+from serve_apps.gateway.services import Services
+
+# Channels are topics too, under a prefix that this pattern cannot name.
+Topic = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+class Echo(Params):
+    echo: JsonValue = None
+
+
+class TopicList(Params):
+    topics: list[Topic] = Field(min_length=1, max_length=64)
+
+
+async def ping(services: Services, _client: Client, params: Echo) -> dict[str, Any]:
+    return {"echo": params.echo, "server_time": services.wall_clock()}
+
+
+async def info(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
+    counters = {
+        "messages_in": client.connection.messages_in,
+        "messages_out": client.messages_out,
+        "bytes_in": client.connection.bytes_in,
+        "bytes_out": client.bytes_out,
+    }
+    return {**services.hub.session_info(client), "counters": counters}
+
+
+async def subscribe(services: Services, client: Client, params: TopicList) -> dict[str, Any]:
+    return {"topics": await change_topics(services, client, params.topics, [])}
+
+
+async def unsubscribe(services: Services, client: Client, params: TopicList) -> dict[str, Any]:
+    return {"topics": await change_topics(services, client, [], params.topics)}
+
+
+async def change_topics(services: Services, client: Client, add: list[str], remove: list[str]) -> list[str]:
+    """The session remembers, this gateway listens. Returns the plain topics, without channels."""
+    topics = await services.session(client, "subscribe", add, remove)
+    await services.hub.topics.set(client, topics)
+    return [topic for topic in topics if ":" not in topic]
+
+
+def add_to(router: Router) -> None:
+    router.add("system.ping", Echo, ping)
+    router.add("system.info", NoParams, info)
+    router.add("system.subscribe", TopicList, subscribe)
+    router.add("system.unsubscribe", TopicList, unsubscribe)

@@ -1,0 +1,120 @@
+"""world.* and character.list: characters, entering and leaving, moving without the short form."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from actors.session.world_info import bounds_result
+from actors.zone.rows import pack_move_in
+from cluster.ports.calls import SUPERVISOR
+from serve_apps.gateway.client import Client
+from serve_apps.gateway.router import IN_WORLD, NoParams, Params, Router
+from serve_apps.gateway.services import Services
+
+# Within float32: what lies outside the zone is the zone's to refuse.
+Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+
+
+class Enter(Params):
+    character_id: str = Field(min_length=1, max_length=64)
+    zone: str = Field(default="", max_length=64)
+
+
+class Point(Params):
+    x: Coordinate
+    y: Coordinate = 0.0
+    z: Coordinate
+
+
+class Facing(Params):
+    yaw: Coordinate = 0.0
+    pitch: Coordinate = 0.0
+    roll: Coordinate = 0.0
+
+
+class Position(Params):
+    """PositionUpdate as JSON; what a client may add (velocity, timestamp, its character) is not needed."""
+
+    position: Point
+    rotation: Facing = Facing()
+    sequence: int = Field(ge=1, le=0xFFFFFFFF)
+    character_id: str = Field(default="", max_length=64)
+    velocity: Point | None = None
+    timestamp: str | None = Field(default=None, max_length=64)
+
+
+class Positions(Params):
+    updates: list[Position] = Field(min_length=1, max_length=50)
+
+
+async def enter(services: Services, client: Client, params: Enter) -> dict[str, Any]:
+    world: dict[str, Any] = await services.session(
+        client, "enter", secrets.token_hex(8), params.character_id, params.zone
+    )
+    services.hub.entered(client, world)
+    return world
+
+
+async def leave(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
+    await services.session(client, "leave")
+    services.hub.left(client)
+    return {}
+
+
+async def zones(services: Services, _client: Client, _: NoParams) -> dict[str, Any]:
+    listed = await services.calls.call(
+        SUPERVISOR, "zones", deadline_s=services.settings.gateway.call_deadline_s, idempotent=True
+    )
+    bounds = {zone.id: bounds_result(zone.bounds) for zone in services.settings.world.zones}
+    return {
+        "zones": [
+            {"zone": z["zone"], "name": z["name"], "bounds": bounds[z["zone"]], "population": z["population"]}
+            for z in listed
+        ]
+    }
+
+
+async def move(services: Services, client: Client, params: Position) -> dict[str, Any]:
+    _move(services, client, params)
+    return {"sequence": params.sequence}
+
+
+async def moves(services: Services, client: Client, params: Positions) -> dict[str, Any]:
+    for update in params.updates:
+        _move(services, client, update)
+    return {"sequence": params.updates[-1].sequence}
+
+
+def _move(services: Services, client: Client, params: Position) -> None:
+    number = client.number
+    if number is not None:
+        p = params.position
+        row = pack_move_in(number, params.sequence, p.x, p.y, p.z, params.rotation.yaw)
+        services.hub.zones.move(client.zone_id, row)
+
+
+async def characters(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
+    mine = await services.characters.list(client.user_id)
+    return {
+        "characters": [
+            {
+                "character_id": c.character_id,
+                "name": c.name,
+                "zone": c.zone,
+                "position": {"x": c.x, "y": c.y, "z": c.z},
+            }
+            for c in mine
+        ]
+    }
+
+
+def add_to(router: Router) -> None:
+    router.add("world.enter", Enter, enter)
+    router.add("world.leave", NoParams, leave)
+    router.add("world.zones", NoParams, zones)
+    router.add("world.position.update", Position, move, IN_WORLD)
+    router.add("world.position.batch", Positions, moves, IN_WORLD)
+    router.add("character.list", NoParams, characters)

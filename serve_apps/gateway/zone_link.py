@@ -1,0 +1,97 @@
+"""The gateway's side of the hot lane: moves out to zones in batches, views in from zones to clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cluster.ports.bus import Bus
+from cluster.subjects import Subjects
+from realm_proto import internal_pb2
+from serve_apps.gateway.client import Client
+from serve_apps.gateway.views import PendingView, View, split
+
+MAX_BATCH_BYTES = 512 * 1024
+EARLY_LIMIT = 4_096
+
+
+class ZoneLink:
+    """`write_view(client, view)` is where a view goes. Counters are plain ints, read when metrics are scraped."""
+
+    def __init__(
+        self, gateway_id: str, bus: Bus, subjects: Subjects, write_view: Callable[[Client, View], None]
+    ) -> None:
+        self.moves_in = 0
+        self.outputs_in = 0
+        self.stale_outputs = 0
+        self._gateway_id = gateway_id
+        self._bus = bus
+        self._subjects = subjects
+        self._write_view = write_view
+        self._pending: dict[str, bytearray] = {}
+        self._viewers: dict[tuple[str, int], Client] = {}
+        self._epochs: dict[str, int] = {}
+        # A zone may send the first view before the answer to world.enter is here: such views wait, merged.
+        self._early: dict[tuple[str, int], PendingView] = {}
+
+    def move(self, zone_id: str, row: bytes) -> None:
+        """A MOVE_IN row for the zone's next batch."""
+        self.moves_in += 1
+        pending = self._pending.get(zone_id)
+        if pending is None:
+            pending = self._pending[zone_id] = bytearray()
+        pending += row
+        if len(pending) >= MAX_BATCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """One ZoneInput per zone with moves; called every `input_flush_s`."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, {}
+        for zone_id, rows in pending.items():
+            batch = internal_pb2.ZoneInput(gateway_id=self._gateway_id, rows=bytes(rows))
+            self._bus.publish(self._subjects.zone_input(zone_id), batch.SerializeToString())
+
+    def show(self, client: Client, zone_id: str, number: int) -> None:
+        """Views of the entity go to the client from now on, those that came early first."""
+        self.hide(client)
+        client.connection.entity = number
+        self._viewers[zone_id, number] = client
+        early = self._early.pop((zone_id, number), None)
+        view = early.take() if early is not None else None
+        if view is not None:
+            self._write_view(client, view)
+
+    def hide(self, client: Client) -> None:
+        """No more views for the client."""
+        number, client.connection.entity = client.connection.entity, None
+        if number is not None and self._viewers.get((client.zone_id, number)) is client:
+            del self._viewers[client.zone_id, number]
+
+    def receive(self, data: bytes) -> None:
+        """A ZoneOutput. One of an older incarnation of the zone than seen before is not believed (DESIGN, "Fencing")."""
+        out = internal_pb2.ZoneOutput.FromString(data)
+        zone_id = out.zone_id
+        if out.epoch < self._epochs.get(zone_id, 0):
+            self.stale_outputs += 1
+            return
+        self._epochs[zone_id] = out.epoch
+        self.outputs_in += 1
+        viewers, write = self._viewers, self._write_view
+        for number, view in split(out):
+            client = viewers.get((zone_id, number))
+            if client is not None:
+                write(client, view)
+            else:
+                self._keep_early((zone_id, number), view)
+
+    def _keep_early(self, key: tuple[str, int], view: View) -> None:
+        pending = self._early.get(key)
+        if pending is None:
+            # Only a view that starts from nothing can be the first of a client that is on its way here.
+            if view.reset is None:
+                return
+            if len(self._early) >= EARLY_LIMIT:
+                del self._early[next(iter(self._early))]
+            pending = self._early[key] = PendingView()
+        pending.add(view)

@@ -1,0 +1,365 @@
+"""A realm in one process that speaks the real protocol: enough to try a client against, and to break at will.
+
+HTTP and WebSocket share a port, as in a realm: a small HTTP server in front hands `/ws` on, byte for byte, to
+a `websockets` server. Messages are made with the schema and `json`, not with the client's codec.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from google.protobuf import json_format, struct_pb2
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from realm_proto import realtime_pb2 as pb
+from tests.integration.mock_accounts import MockAccounts
+
+BOUNDS = {"min_x": 0.0, "min_z": 0.0, "max_x": 200.0, "max_z": 200.0}
+ROW = struct.Struct("<HHfffH")
+DEADLINE_S = 5.0
+
+
+@dataclass
+class Session:
+    session_id: str
+    user_id: str
+    character_id: str | None = None
+    number: int = 0
+    sequence: int = 0
+    place: tuple[float, float, float] = (100.0, 0.0, 100.0)
+    topics: set[str] = field(default_factory=set)
+    channels: set[str] = field(default_factory=set)
+    watched: set[str] = field(default_factory=set)
+    status: str = "online"
+    socket: ServerConnection | None = None
+
+
+@dataclass
+class Refusal:
+    status: int
+    reason: str
+    retry_after: str | None = None
+
+
+class MockRealm:
+    """`async with MockRealm() as realm:`, then `realm.url`. Everything it was told is in its attributes."""
+
+    def __init__(self) -> None:
+        self.accounts = MockAccounts()
+        self.sessions: dict[str, Session] = {}
+        self.calls: list[tuple[str, Any]] = []
+        self.moves: list[tuple[int, float, float, float]] = []
+        self.upgrades: list[dict[str, Any]] = []
+        self.refusals: list[Refusal] = []  # of the next upgrades
+        self.failures: dict[str, list[tuple[int, dict[str, Any]]]] = {}  # of the next calls of a method
+        self.silent: set[str] = set()  # methods that are never answered
+        self._count = itertools.count(1)
+        self._relays: set[asyncio.StreamWriter] = set()
+        self._inner: Server | None = None
+        self._front: asyncio.Server | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._inner = await serve(
+            self._talk,
+            "127.0.0.1",
+            0,
+            process_request=self._judge,
+            subprotocols=[Subprotocol("rayrealm.v1+proto"), Subprotocol("rayrealm.v1+json")],
+            compression=None,
+            ping_interval=None,
+        )
+        self._inner_port = next(iter(self._inner.sockets)).getsockname()[1]
+        await self.listen(0)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop_listening()
+        self.cut()
+        assert self._inner is not None
+        self._inner.close()
+        await self._inner.wait_closed()
+
+    async def listen(self, port: int) -> None:
+        self._front = await asyncio.start_server(self._accept, "127.0.0.1", port)
+        self.url = f"http://127.0.0.1:{self._front.sockets[0].getsockname()[1]}"
+
+    async def stop_listening(self) -> int:
+        """New connections are refused by the system. Returns the port."""
+        assert self._front is not None
+        port = int(self.url.rpartition(":")[2])
+        self._front.close()
+        return port
+
+    # --- what a test does to it --------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Every socket breaks without a close frame."""
+        for writer in self._relays:
+            writer.transport.abort()
+
+    async def close_all(self, code: int, reason: str = "") -> None:
+        for session in list(self.sessions.values()):
+            if session.socket is not None:
+                await session.socket.close(code, reason)
+
+    def only(self) -> Session:
+        (session,) = self.sessions.values()
+        return session
+
+    async def see(self, frame: pb.ViewFrame, session: Session | None = None) -> None:
+        """Send a view."""
+        to = session or self.only()
+        assert to.socket is not None
+        if to.socket.subprotocol == "rayrealm.v1+proto":
+            await to.socket.send(pb.WebSocketMessage(view=frame).SerializeToString())
+            return
+        params: dict[str, Any] = {"tick": frame.tick, "ack": frame.ack, "leaves": list(frame.leaves)}
+        names = ("number", "sequence", "x", "y", "z")
+        params["moves"] = [
+            dict(zip(names, row[:5], strict=True)) | {"yaw": row[5] * 9.587379924285257e-05}
+            for row in ROW.iter_unpack(frame.moves)
+        ]
+        params["states"] = [
+            {
+                "number": s.number,
+                "entity_id": s.entity_id,
+                "entity_type": s.entity_type,
+                "name": s.name,
+                "version": s.version,
+                "properties": json.loads(s.properties_json or "{}"),
+            }
+            for s in frame.states
+        ]
+        if frame.HasField("reset"):
+            params["reset"] = {"zone": frame.reset.zone_id, "epoch": frame.reset.epoch}
+        if frame.HasField("correction"):
+            params["correction"] = json_format.MessageToDict(
+                frame.correction, always_print_fields_with_no_presence=True
+            )
+        await to.socket.send(json.dumps({"jsonrpc": "2.0", "method": "world.view", "params": params}))
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        for session in self.sessions.values():
+            if session.socket is not None:
+                await self._send(session.socket, method=method, params=params)
+
+    # --- HTTP --------------------------------------------------------------------------------------------
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+            line, *lines = head.decode().split("\r\n")
+            method, target, _ = line.split(" ")
+            if urlsplit(target).path == "/ws":
+                await self._relay(head, reader, writer)
+                return
+            headers = dict(part.lower().split(": ", 1) for part in lines if part)
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            status, answer = self.accounts.answer(method, target, headers, json.loads(body) if body else {})
+            text = b"" if answer is None else json.dumps(answer).encode()
+            writer.write(
+                b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+                b"Connection: close\r\n\r\n%s" % (status, len(text), text)
+            )
+            await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client went away
+        finally:
+            writer.close()
+
+    async def _relay(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._inner_port)
+        inner_writer.write(head)
+        self._relays |= {writer, inner_writer}
+
+        async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                while data := await source.read(65_536):
+                    sink.write(data)
+                    await sink.drain()
+            sink.close()
+
+        try:
+            await asyncio.gather(pipe(reader, inner_writer), pipe(inner_reader, writer))
+        finally:
+            self._relays -= {writer, inner_writer}
+
+    # --- WebSocket ---------------------------------------------------------------------------------------
+
+    def _judge(self, socket: ServerConnection, request: Request) -> Response | None:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        query = parse_qs(urlsplit(request.path).query)
+        upgrade = {"session": query.get("session", [None])[0], "token": token}
+        upgrade["extensions"] = request.headers.get("Sec-WebSocket-Extensions")
+        self.upgrades.append(upgrade)
+        if self.refusals:
+            refusal = self.refusals.pop(0)
+        elif token not in self.accounts.tokens:
+            refusal = Refusal(401, "token_expired")
+        else:
+            return None
+        headers = Headers({"Content-Type": "application/problem+json"})
+        if refusal.retry_after is not None:
+            headers["Retry-After"] = refusal.retry_after
+        text = json.dumps({"status": refusal.status, "reason": refusal.reason}).encode()
+        headers["Content-Length"] = str(len(text))
+        return Response(refusal.status, "X", headers, text)
+
+    async def _talk(self, socket: ServerConnection) -> None:
+        asked = self.upgrades[-1]["session"]
+        user = self.accounts.tokens[self.upgrades[-1]["token"]]
+        session = self.sessions.get(asked) if asked else None
+        resumed = session is not None
+        if session is None:
+            session = Session(f"ses_{next(self._count)}", f"usr_{user}")
+            self.sessions[session.session_id] = session
+        session.socket = socket
+        try:
+            await self._send(socket, method="session.ready", params=self._ready(session, resumed))
+            async for frame in socket:
+                await self._hear(session, socket, frame)
+        except ConnectionClosed:
+            pass
+        finally:
+            if session.socket is socket:
+                session.socket = None
+
+    def _ready(self, session: Session, resumed: bool) -> dict[str, Any]:
+        limits = {"max_frame_bytes": 65_536, "max_pending_requests": 4, "max_subscriptions": 64}
+        ready = {"session_id": session.session_id, "user_id": session.user_id, "resumed": resumed}
+        world = self._world(session) if session.character_id else None
+        state = "in_world" if world else "authenticated"
+        return ready | {"state": state, "realm": "mock", "protocol": 1, "limits": limits, "world": world}
+
+    def _world(self, session: Session) -> dict[str, Any]:
+        x, y, z = session.place
+        world = {"zone": "zon_mock", "bounds": BOUNDS, "entity_id": f"ent_{session.number}"}
+        world |= {"number": session.number, "position": {"x": x, "y": y, "z": z}, "yaw": 0.0}
+        world |= {"tick_hz": 20.0, "interest_radius": 50.0, "max_speed": 8.0, "name": "Mock"}
+        return world | {"character_id": session.character_id, "sequence": session.sequence}
+
+    async def _hear(self, session: Session, socket: ServerConnection, frame: str | bytes) -> None:
+        if isinstance(frame, str):
+            message = json.loads(frame)
+            id_, method, params = message.get("id"), message["method"], message.get("params", {})
+            if method == "world.position.update":
+                place = params["position"]
+                self._moved(session, params["sequence"], place["x"], place["y"], place["z"])
+                return
+        else:
+            parsed = pb.WebSocketMessage.FromString(frame)
+            if parsed.WhichOneof("message_type") == "move":
+                place = parsed.move.position
+                self._moved(session, parsed.move.sequence, place.x, place.y, place.z)
+                return
+            assert parsed.jsonrpc == "2.0"
+            which = parsed.WhichOneof("id_type")
+            id_ = getattr(parsed, which) if which else None
+            call = parsed.request if parsed.HasField("request") else parsed.notification
+            holder = struct_pb2.Struct()
+            assert not call.HasField("params") or call.params.Unpack(holder)
+            method, params = call.method, json_format.MessageToDict(holder)
+        self.calls.append((method, params))
+        if id_ is None or method in self.silent:
+            return
+        if self.failures.get(method):
+            code, data = self.failures[method].pop(0)
+            await self._send(socket, id_=id_, error={"code": code, "message": "mock", "data": data})
+            return
+        result = self._answer(session, method, params)
+        if result is None:
+            error = {"code": -32601, "message": "method not found", "data": {"method": method}}
+            await self._send(socket, id_=id_, error=error)
+            return
+        await self._send(socket, id_=id_, result=result)
+
+    def _moved(self, session: Session, sequence: int, x: float, y: float, z: float) -> None:
+        session.sequence, session.place = sequence, (x, y, z)
+        self.moves.append((sequence, x, y, z))
+
+    def _answer(self, session: Session, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        match method:
+            case "system.ping":
+                return {"echo": params.get("echo"), "server_time": 1.0}
+            case "system.info":
+                return self._ready(session, True)
+            case "system.subscribe":
+                session.topics |= set(params["topics"])
+                return {"topics": sorted(session.topics)}
+            case "system.unsubscribe":
+                session.topics -= set(params["topics"])
+                return {"topics": sorted(session.topics)}
+            case "world.zones":
+                zone = {"zone": "zon_mock", "name": "Mock", "bounds": BOUNDS, "population": 1}
+                return {"zones": [zone]}
+            case "world.enter":
+                session.character_id, session.number = params["character_id"], next(self._count)
+                return self._world(session)
+            case "world.leave":
+                session.character_id = None
+                return {}
+            case "presence.update":
+                session.status = params["status"]
+                return {"status": session.status}
+            case "presence.subscribe":
+                session.watched |= set(params["user_ids"])
+                offline = {"status": "offline", "zone": None, "character_id": None}
+                return {"presences": [{"user_id": user} | offline for user in params["user_ids"]]}
+            case "presence.unsubscribe":
+                session.watched -= set(params["user_ids"])
+                return {"watching": len(session.watched)}
+            case "chat.channel.join":
+                session.channels.add(params["channel"])
+                return {"channels": sorted(session.channels)}
+            case "chat.channel.leave":
+                session.channels.discard(params["channel"])
+                return {"channels": sorted(session.channels)}
+            case "chat.message":
+                return {"message_id": "msg_1"}
+        return None
+
+    async def _send(
+        self,
+        socket: ServerConnection,
+        *,
+        id_: Any = None,
+        method: str | None = None,
+        params: dict[str, Any] | None = None,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        if socket.subprotocol == "rayrealm.v1+json":
+            message: dict[str, Any] = {"jsonrpc": "2.0"}
+            named = {"id": id_, "method": method, "params": params, "result": result, "error": error}
+            message |= {name: value for name, value in named.items() if value is not None}
+            await socket.send(json.dumps(message))
+            return
+        made = pb.WebSocketMessage(jsonrpc="2.0")
+        if id_ is not None:
+            made.id_number = int(id_)
+        if method is not None:
+            made.notification.method = method
+            made.notification.params.Pack(_struct(params or {}))
+        elif error is not None:
+            made.response.error.code, made.response.error.message = error["code"], error["message"]
+            made.response.error.data.Pack(_struct(error["data"]))
+        else:
+            made.response.result.Pack(_struct(result or {}))
+        await socket.send(made.SerializeToString())
+
+
+def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
+    return json_format.ParseDict(value, struct_pb2.Struct())

@@ -1,0 +1,393 @@
+"""The client over real sockets, against a realm that does as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from rayrealm_client import errors
+from rayrealm_client.client import RealmClient
+from rayrealm_client.codec import Framing
+from rayrealm_client.keeper import Loss
+from rayrealm_client.models import ChatMessage, Presence
+from rayrealm_client.policy import Backoff
+from rayrealm_client.view import Position
+from realm_proto import realtime_pb2 as pb
+from tests.integration.mock_realm import MockRealm, Refusal
+
+FRAMINGS: list[Framing] = ["proto", "json"]
+DEADLINE_S = 5.0
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+async def realm() -> AsyncIterator[MockRealm]:
+    async with MockRealm() as mock:
+        yield mock
+
+
+def client_of(realm: MockRealm, framing: Framing = "proto", **options: object) -> RealmClient:
+    given: dict[str, object] = {"backoff": Backoff(0.01, 0.05), "rng": random.Random(1), "timeout_s": 2.0}
+    return RealmClient(realm.url, framing=framing, **(given | options))  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=FRAMINGS)
+async def player(realm: MockRealm, request: pytest.FixtureRequest) -> AsyncIterator[RealmClient]:
+    """Registered, with a character, in the world."""
+    async with client_of(realm, request.param) as client:
+        await enter(client)
+        yield client
+
+
+async def enter(client: RealmClient, name: str = "ann") -> None:
+    await client.register(name, PASSWORD)
+    character = await client.create_character("Ann Other")
+    await client.enter(character.character_id)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def again(client: RealmClient, broken: Callable[[], Awaitable[None] | None]) -> None:
+    """Break the connection and wait for the next one with the character in the world."""
+    before = client.reconnects
+    done = broken()
+    if done is not None:
+        await done
+    await until(lambda: client.reconnects == before + 1 and client.connected and client.world is not None)
+
+
+def frame_of(tick: int = 1, ack: int = 0, **fields: object) -> pb.ViewFrame:
+    return pb.ViewFrame(tick=tick, ack=ack, **fields)  # type: ignore[arg-type]
+
+
+def row(number: int, sequence: int, x: float) -> bytes:
+    return struct.pack("<HHfffH", number, sequence, x, 0.0, 0.0, 0)
+
+
+BOB = pb.EntityState(number=9, entity_id="ent_9", entity_type="player", name="Bob", version=1)
+
+
+class TestAccounts:
+    async def test_an_account_from_beginning_to_end(self, realm: MockRealm) -> None:
+        async with client_of(realm) as client:
+            tokens = await client.register("ann", PASSWORD)
+            assert tokens.user_id == "usr_ann"
+            assert tokens.access_token not in repr(tokens)
+            with pytest.raises(errors.HttpProblem) as taken:
+                await client.register("ann", PASSWORD)
+            assert (taken.value.status, taken.value.reason) == (409, "username_taken")
+            with pytest.raises(errors.HttpProblem, match="bad_credentials"):
+                await client.login("ann", "wrong password")
+            await client.login("ann", PASSWORD)
+            made = await client.create_character("Ann Other")
+            assert [c.character_id for c in await client.characters()] == [made.character_id]
+            await client.delete_character(made.character_id)
+            assert await client.characters() == []
+            with pytest.raises(errors.HttpProblem, match="not_found"):
+                await client.delete_character("chr_nobody")
+            await client.logout()
+            with pytest.raises(errors.Unauthorized):
+                await client.characters()
+
+    async def test_a_refused_token_is_refreshed_once(self, realm: MockRealm) -> None:
+        async with client_of(realm) as client:
+            await client.register("ann", PASSWORD)
+            realm.accounts.tokens.clear()
+            lists = await asyncio.gather(*(client.characters() for _ in range(5)))
+            assert lists == [[]] * 5
+            assert realm.accounts.refreshed == 1
+
+    async def test_a_token_about_to_expire_is_not_used(self, realm: MockRealm) -> None:
+        realm.accounts.expires_in = 1
+        async with client_of(realm) as client:
+            await client.register("ann", PASSWORD)
+            await client.characters()
+            assert realm.accounts.refreshed == 1
+
+    async def test_nobody_listens(self, realm: MockRealm) -> None:
+        await realm.stop_listening()
+        async with client_of(realm) as client:
+            with pytest.raises(errors.NotConnected):
+                await client.register("ann", PASSWORD)
+
+
+class TestCalls:
+    async def test_every_call(self, realm: MockRealm, player: RealmClient) -> None:
+        assert realm.upgrades[0]["extensions"] is None
+        assert player.session_id == realm.only().session_id
+        assert [zone.population for zone in await player.zones()] == [1]
+        assert await player.ping() < DEADLINE_S
+        assert await player.subscribe(["b", "a"]) == ["a", "b"]
+        assert await player.unsubscribe(["b"]) == ["a"]
+        assert await player.presence_update("busy") == "busy"
+        assert await player.presence_subscribe(["usr_bob"]) == [Presence("usr_bob", "offline", None, None)]
+        assert await player.presence_unsubscribe(["usr_bob"]) == 0
+        assert await player.chat_join("trade") == ["trade"]
+        assert await player.chat_send("trade", "hello") == "msg_1"
+        assert await player.chat_leave("trade") == []
+        await player.notify("system.ping", {"echo": 5})
+        assert await player.request("system.ping", {"echo": [1, None, "x"]}) == {
+            "echo": [1, None, "x"],
+            "server_time": 1.0,
+        }
+        assert ("system.ping", {"echo": 5}) in realm.calls
+        await player.leave()
+        assert player.world is None
+        with pytest.raises(errors.NotConnected):
+            await player.move(1, 0, 1)
+
+    async def test_errors_have_their_class(self, realm: MockRealm, player: RealmClient) -> None:
+        realm.failures["world.zones"] = [(-32006, {"retryAfter": 2, "reason": "away"})]
+        with pytest.raises(errors.Unavailable) as away:
+            await player.zones()
+        assert (away.value.retry_after_s, away.value.reason) == (2.0, "away")
+        with pytest.raises(errors.MethodNotFound) as unknown:
+            await player.request("no.such")
+        assert unknown.value.data == {"method": "no.such"}
+
+    async def test_a_call_has_a_deadline_and_gives_its_place_back(self, realm: MockRealm, player: RealmClient) -> None:
+        """The mock grants four requests at a time: ten that are never answered must not block what follows."""
+        realm.silent.add("system.ping")
+        calls = [player.request("system.ping", timeout_s=0.05) for _ in range(10)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(result) for result in results] == [errors.DeadlineExceeded] * 10
+        assert sum(method == "system.ping" for method, _ in realm.calls) == 4
+        assert await player.zones()
+
+    async def test_moves_are_numbered_above_what_was_judged(self, realm: MockRealm, player: RealmClient) -> None:
+        assert [await player.move(100.5, 0.0, 101.25, 0.5), await player.move(100.75, 0.0, 101.5)] == [1, 2]
+        await until(lambda: len(realm.moves) == 2)
+        assert realm.moves == [(1, 100.5, 0.0, 101.25), (2, 100.75, 0.0, 101.5)]
+        assert player.position == Position(100.75, 0.0, 101.5)
+
+
+class TestSeeing:
+    async def test_entities_callbacks_and_iterators(self, realm: MockRealm, player: RealmClient) -> None:
+        came: list[str] = []
+        left: list[str] = []
+        player.on_enter(lambda entity: came.append(entity.name))
+        player.on_leave(lambda entity: left.append(entity.name))
+        views = player.views()
+        await realm.see(frame_of(1, moves=row(9, 4, 1.5), states=[BOB], reset={"zone_id": "z", "epoch": 3}))
+        await realm.see(frame_of(2, ack=5, moves=row(9, 5, 2.5)))
+        first, second = await anext(views), await anext(views)
+        assert (first.tick, second.tick, player.acked) == (1, 2, 5)
+        assert player.entities[9].position == Position(2.5, 0.0, 0.0)
+        assert player.entities[9].sequence == 5
+        await realm.see(frame_of(3, leaves=[9]))
+        assert (await anext(views)).leaves == (9,)
+        assert (came, left, player.entities) == (["Bob"], ["Bob"], {})
+
+    async def test_a_correction_moves_the_own_character(self, realm: MockRealm, player: RealmClient) -> None:
+        corrections: list[str] = []
+        player.on_correction(lambda correction: corrections.append(correction.reason))
+        await player.move(150.0, 0.0, 150.0)
+        where = pb.Vector3(x=100.0, z=100.5)
+        await realm.see(frame_of(correction=pb.Correction(sequence=1, position=where, reason="too_fast")))
+        await until(lambda: bool(corrections))
+        assert corrections == ["too_fast"]
+        assert player.position == Position(100.0, 0.0, 100.5)
+        assert player.corrections == 1
+
+    async def test_a_callback_that_fails_hurts_nobody(self, realm: MockRealm, player: RealmClient) -> None:
+        seen: list[int] = []
+        player.on_view(lambda view, changes: seen[view.tick])
+        remove = player.on_view(lambda view, changes: seen.append(view.tick))
+        await realm.see(frame_of(1))
+        await until(lambda: seen == [1])
+        remove()
+        views = player.views()
+        await realm.see(frame_of(2))
+        assert (await anext(views)).tick == 2
+        assert seen == [1]
+
+    async def test_a_reader_that_stops_reading_misses_no_leave(self, realm: MockRealm, player: RealmClient) -> None:
+        views = player.views(limit=2)
+        await realm.see(frame_of(0, states=[BOB], moves=row(9, 1, 1.0)))
+        await realm.see(frame_of(1, leaves=[9]))
+        for tick in range(2, 50):
+            await realm.see(frame_of(tick))
+        await until(lambda: player.views_seen == 50)
+        assert len(views) == 2
+        assert (await anext(views)).leaves == (9,)
+
+    async def test_notices(self, realm: MockRealm, player: RealmClient) -> None:
+        chats: list[ChatMessage] = []
+        presences: list[Presence] = []
+        player.on_chat(chats.append)
+        player.on_presence(presences.append)
+        notices = player.notices()
+        message = {"message_id": "m", "channel": "c", "from": "usr_b", "name": "B", "text": "hi", "sent_at": 1}
+        await realm.notify("chat.message", message)
+        await realm.notify("presence.changed", {"user_id": "usr_b", "status": "away"})
+        methods = [(await anext(notices)).method, (await anext(notices)).method]
+        assert methods == ["chat.message", "presence.changed"]
+        assert chats == [ChatMessage("m", "c", "usr_b", "B", "hi", 1.0)]
+        assert presences == [Presence("usr_b", "away", None, None)]
+
+    async def test_iterators_end_with_the_client(self, realm: MockRealm) -> None:
+        async with client_of(realm) as client:
+            await enter(client)
+            views, notices = client.views(), client.notices()
+        assert [view async for view in views] == []
+        assert [notice async for notice in notices] == []
+
+
+class TestReconnecting:
+    async def test_a_cut_socket_resumes_its_session(self, realm: MockRealm, player: RealmClient) -> None:
+        session, losses = player.session_id, list[Loss]()
+        player.on_loss(losses.append)
+        await player.subscribe(["a"])
+        await player.move(110.0, 0.0, 120.0)
+        await until(lambda: bool(realm.moves))
+        calls = len(realm.calls)
+        await again(player, realm.cut)
+        assert [loss.code for loss in losses] == [1006]
+        assert realm.upgrades[-1]["session"] == session == player.session_id
+        assert player.position == Position(110.0, 0.0, 120.0)
+        assert await player.move(111.0, 0.0, 120.0) == 2
+        assert len(realm.calls) == calls  # a resumed session has everything
+
+    async def test_a_session_that_is_gone_is_set_up_again(self, realm: MockRealm, player: RealmClient) -> None:
+        await player.subscribe(["a"])
+        await player.chat_join("trade")
+        await player.presence_subscribe(["usr_bob"])
+        await player.presence_update("away")
+        assert player.session_ready is not None
+        old = realm.sessions.pop(player.session_ready.session_id)
+        realm.failures["world.enter"] = [(-32006, {"retryAfter": 0, "reason": "zone_away"})]
+        await again(player, realm.cut)
+        await until(lambda: realm.only().status == "away")
+        new = realm.only()
+        assert new.session_id == player.session_id != old.session_id
+        assert new.character_id == old.character_id
+        assert (new.topics, new.channels, new.watched) == ({"a"}, {"trade"}, {"usr_bob"})
+
+    async def test_session_lost_means_no_session_is_asked_for(self, realm: MockRealm, player: RealmClient) -> None:
+        await again(player, lambda: realm.close_all(4000))
+        assert realm.upgrades[-1]["session"] is None
+
+    async def test_requests_wait_for_the_next_connection(self, realm: MockRealm, player: RealmClient) -> None:
+        port = await realm.stop_listening()
+        realm.cut()
+        await until(lambda: not player.connected)
+        waiting = asyncio.create_task(player.zones())
+        with pytest.raises(errors.NotConnected):
+            await player.move(1, 0, 1)
+        await realm.listen(port)
+        assert await waiting
+
+    async def test_a_request_under_way_says_that_the_connection_was_lost(
+        self, realm: MockRealm, player: RealmClient
+    ) -> None:
+        realm.silent.add("system.ping")
+        waiting = asyncio.create_task(player.ping())
+        await until(lambda: bool(realm.calls) and realm.calls[-1][0] == "system.ping")
+        await realm.close_all(1012)
+        with pytest.raises(errors.ConnectionLost) as lost:
+            await waiting
+        assert lost.value.code == 1012
+
+    async def test_an_expired_token_is_renewed_on_the_way(self, realm: MockRealm, player: RealmClient) -> None:
+        realm.accounts.tokens.clear()
+        await again(player, realm.cut)
+        assert realm.accounts.refreshed == 1
+        await again(player, lambda: realm.close_all(4501))
+        assert realm.accounts.refreshed == 1  # one renewal until a connection has proved stable
+        assert player.connected
+
+    async def test_a_refused_upgrade_waits_as_told(self, realm: MockRealm, player: RealmClient) -> None:
+        losses: list[Loss] = []
+        player.on_loss(losses.append)
+        realm.refusals = [Refusal(503, "draining", "0.125"), Refusal(429, "too_many_sessions", "0.125")]
+        await again(player, realm.cut)
+        waits = [(loss.code, loss.reason) for loss in losses]
+        assert waits == [(1006, ""), (503, "draining"), (429, "too_many_sessions")]
+        assert all(loss.retry_in_s is not None and loss.retry_in_s >= 0.125 for loss in losses[1:])
+
+    @pytest.mark.parametrize("code", [4500, 4502, 4503, 1000])
+    async def test_some_ends_are_final(self, realm: MockRealm, code: int) -> None:
+        async with client_of(realm) as client:
+            await enter(client)
+            losses: list[Loss] = []
+            client.on_loss(losses.append)
+            await realm.close_all(code, "because")
+            await until(lambda: bool(losses))
+            assert losses == [Loss(code, "because", None)]
+            with pytest.raises(errors.ConnectionEnded) as ended:
+                await client.zones()
+            assert (ended.value.code, ended.value.reason) == (code, "because")
+            await client.connect()  # only when it is told to
+            assert client.connected
+
+    async def test_a_refusal_for_good(self, realm: MockRealm) -> None:
+        async with client_of(realm) as client:
+            await client.register("ann", PASSWORD)
+            realm.refusals = [Refusal(403, "banned")]
+            with pytest.raises(errors.Refused) as refused:
+                await client.connect()
+            assert (refused.value.code, refused.value.reason) == (403, "banned")
+            assert len(realm.upgrades) == 1
+
+    async def test_no_login_is_left(self, realm: MockRealm) -> None:
+        async with client_of(realm) as client:
+            await client.register("ann", PASSWORD)
+            realm.accounts.tokens.clear()
+            realm.accounts.refresh_is_good = False
+            with pytest.raises(errors.Refused) as refused:
+                await client.connect()
+            assert (refused.value.code, refused.value.reason) == (401, "token_invalid")
+
+    async def test_an_idle_client_comes_back_when_there_is_something_to_do(self, realm: MockRealm) -> None:
+        async with client_of(realm) as client:
+            await enter(client)
+            await realm.close_all(4003)
+            await until(lambda: not client.connected)
+            with pytest.raises(errors.DeadlineExceeded):
+                async with asyncio.timeout(0.2):
+                    await until(lambda: client.connected)
+            assert await client.zones()
+
+    async def test_reconnecting_can_be_turned_off(self, realm: MockRealm) -> None:
+        async with client_of(realm, reconnect=False) as client:
+            await enter(client)
+            realm.cut()
+            await until(lambda: not client.connected)
+            with pytest.raises(errors.ConnectionEnded):
+                await client.zones()
+
+    async def test_it_gives_up_in_the_end(self, realm: MockRealm) -> None:
+        async with client_of(realm, give_up_s=0.1) as client:
+            await enter(client)
+            losses: list[Loss] = []
+            client.on_loss(losses.append)
+            await realm.stop_listening()
+            realm.cut()
+            await until(lambda: bool(losses) and losses[-1].retry_in_s is None)
+            assert len(losses) > 2
+
+    async def test_nonsense_from_the_server_is_survived(self, realm: MockRealm, player: RealmClient) -> None:
+        async def talk_nonsense() -> None:
+            socket = realm.only().socket
+            assert socket is not None
+            await socket.send(b"\xff\xff\xff")
+
+        await again(player, talk_nonsense)
+        assert await player.zones()
+
+    async def test_closing_while_it_tries_to_connect(self, realm: MockRealm) -> None:
+        async with client_of(realm, backoff=Backoff(60.0, 60.0)) as client:
+            await enter(client)
+            await realm.stop_listening()
+            realm.cut()
+            await until(lambda: not client.connected)
+        with pytest.raises(errors.ConnectionEnded, match="closed by the client"):
+            await client.connect()

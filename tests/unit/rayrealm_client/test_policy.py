@@ -1,0 +1,123 @@
+"""The close-code table and the backoff, with the time and the dice in the test's hands."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rayrealm_client.policy import Backoff, Reconnect, Step, after_close, after_refusal
+
+
+@dataclass
+class Dice:
+    value: float = 0.5
+
+    def random(self) -> float:
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        (1000, Step.STOP),
+        (1001, Step.RETRY),
+        (1002, Step.STOP),
+        (1003, Step.STOP),
+        (1006, Step.RETRY),
+        (1007, Step.STOP),
+        (1009, Step.STOP),
+        (1011, Step.RETRY),
+        (1012, Step.AT_ONCE),
+        (1013, Step.RETRY),
+        (4000, Step.FRESH),
+        (4001, Step.RETRY),
+        (4002, Step.RETRY),
+        (4003, Step.LATER),
+        (4499, Step.RETRY),
+        (4500, Step.STOP),
+        (4501, Step.RENEW),
+        (4502, Step.STOP),
+        (4503, Step.STOP),
+        (4999, Step.STOP),
+    ],
+)
+def test_close_codes(code: int, step: Step) -> None:
+    assert after_close(code) is step
+
+
+@pytest.mark.parametrize(
+    ("status", "step"),
+    [
+        (400, Step.STOP),
+        (401, Step.RENEW),
+        (403, Step.STOP),
+        (404, Step.STOP),
+        (429, Step.RETRY),
+        (502, Step.RETRY),
+        (503, Step.RETRY),
+        (504, Step.RETRY),
+    ],
+)
+def test_refusals(status: int, step: Step) -> None:
+    assert after_refusal(status) is step
+
+
+class TestBackoff:
+    def test_the_ceiling_doubles_to_the_cap(self) -> None:
+        backoff = Backoff(0.5, 20.0)
+        assert [backoff.delay(n, Dice(1.0)) for n in range(8)] == [0.5, 1, 2, 4, 8, 16, 20, 20]
+
+    @given(st.integers(0, 10_000), st.randoms(use_true_random=False))
+    def test_full_jitter(self, attempt: int, rng: random.Random) -> None:
+        assert 0.0 <= Backoff().delay(attempt, rng) <= 20.0
+
+    def test_it_spreads_from_nothing_to_the_ceiling(self) -> None:
+        rng = random.Random(1)
+        delays = [Backoff().delay(2, rng) for _ in range(1_000)]
+        assert min(delays) < 0.1
+        assert max(delays) > 1.9
+
+
+class TestReconnect:
+    def test_delays_grow_until_a_connection_proves_stable(self) -> None:
+        policy, now = Reconnect(), 0.0
+        assert [policy.lost(Step.RETRY, now, Dice(1.0)) for _ in range(3)] == [0.5, 1.0, 2.0]
+        policy.opened(10.0)
+        assert policy.lost(Step.RETRY, 12.0, Dice(1.0)) == 4.0  # two seconds prove nothing
+        policy.opened(20.0)
+        assert policy.lost(Step.RETRY, 25.0, Dice(1.0)) == 0.5
+
+    def test_at_once_is_at_once_only_the_first_time(self) -> None:
+        policy = Reconnect()
+        assert policy.lost(Step.AT_ONCE, 0.0, Dice(1.0)) == 0.0
+        assert policy.lost(Step.AT_ONCE, 0.0, Dice(1.0)) == 1.0
+
+    def test_the_server_says_how_long(self) -> None:
+        assert Reconnect().lost(Step.RETRY, 0.0, Dice(0.5), 3.0) == 3.25
+
+    def test_a_renewed_token_that_is_refused_again_is_the_end(self) -> None:
+        policy = Reconnect()
+        assert policy.lost(Step.RENEW, 0.0, Dice()) == 0.0
+        assert policy.lost(Step.RENEW, 1.0, Dice()) is None
+
+    def test_a_token_may_be_renewed_again_after_a_stable_connection(self) -> None:
+        policy = Reconnect()
+        policy.lost(Step.RENEW, 0.0, Dice())
+        policy.opened(0.0)
+        assert policy.lost(Step.RENEW, 900.0, Dice()) == 0.0
+
+    def test_stop_is_stop(self) -> None:
+        assert Reconnect().lost(Step.STOP, 0.0, Dice()) is None
+
+    def test_it_gives_up_after_failing_for_long(self) -> None:
+        policy = Reconnect(give_up_s=60.0)
+        assert policy.lost(Step.RETRY, 0.0, Dice()) is not None
+        assert policy.lost(Step.RETRY, 60.0, Dice()) is not None
+        assert policy.lost(Step.RETRY, 60.1, Dice()) is None
+
+    def test_or_never(self) -> None:
+        policy = Reconnect(give_up_s=None)
+        assert all(policy.lost(Step.RETRY, day * 86_400.0, Dice()) is not None for day in range(100))
