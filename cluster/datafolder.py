@@ -1,6 +1,6 @@
 """What a realm keeps on disk, in `--data`: one realm at a time, nobody else's eyes.
 
-    lock  keys.json  realm.json (while it runs)  ray-token  valkey/  nats/  logs/
+lock  keys.json  realm.json (while it runs)  ray-token  valkey/  nats/  logs/
 """
 
 from __future__ import annotations

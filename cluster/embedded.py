@@ -63,6 +63,24 @@ def free_port() -> int:
         return port
 
 
+def port_free(host: str, port: int) -> bool:
+    """Raises StartRefused. No SO_REUSEPORT here: HAProxy uses it, and would share the port with an older one without a word."""
+    try:
+        infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise StartRefused(f"{host!r} is no address of this machine ({error}): change RAYREALM_HOST") from None
+    for family, kind, protocol, _, address in infos:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except PermissionError:
+                raise StartRefused(f"port {port} needs root: choose one above 1023 with --port") from None
+            except OSError:
+                return False
+    return True
+
+
 def valkey_binary() -> Path:
     """Raises StartRefused."""
     try:

@@ -12,7 +12,7 @@ import structlog
 from actors.presence.changes import SessionPresence, UserPresence
 from actors.presence.index import PresenceIndex
 from cluster.adapters.redis.sessions import RedisSessionStore
-from cluster.adapters.runtime import open_runtime, until_available
+from cluster.adapters.runtime import OpenRuntime, open_runtime, until_available
 from cluster.ports.sessions import SessionRecord
 from cluster.realm import Realm
 from cluster.telemetry.metrics import PresenceMetrics
@@ -35,16 +35,16 @@ def presence_of(record: SessionRecord) -> SessionPresence:
     )
 
 
-@ray.remote
-class PresenceActor:
-    def __init__(self, realm: Realm, name: str) -> None:
+class PresenceRunner:
+    def __init__(self, realm: Realm, name: str, open_with: OpenRuntime = open_runtime) -> None:
         self._realm = realm
+        self._open = open_with
         self._name = name
         self._metrics = PresenceMetrics(name)
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> PresenceIndex:
-        self._runtime = await open_runtime(self._realm, "presence", self._name, self._metrics.registry)
+        self._runtime = await self._open(self._realm, "presence", self._name, self._metrics.registry)
         epoch = await until_available(lambda: self._runtime.epochs.take("presence", self._name))
         store = RedisSessionStore(self._runtime.redis, self._realm.settings.namespace)
         index = PresenceIndex()
@@ -86,3 +86,6 @@ class PresenceActor:
         """Health check."""
         index = await self._index()
         return {"actor": self._name, "users": len(index)}
+
+
+PresenceActor = ray.remote(PresenceRunner)

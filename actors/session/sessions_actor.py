@@ -14,7 +14,7 @@ from actors.presence.changes import SessionPresence
 from actors.session.host import Attached, SessionHost
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.sessions import RedisSessionStore
-from cluster.adapters.runtime import every, open_runtime, stop_fenced, until_available
+from cluster.adapters.runtime import OpenRuntime, every, open_runtime, stop_fenced, until_available
 from cluster.errors import Fenced, Unavailable
 from cluster.ports.calls import presence_actor
 from cluster.ports.sessions import Fence
@@ -29,10 +29,10 @@ PRESENCE_BATCH = 1_000
 log = structlog.get_logger(__name__)
 
 
-@ray.remote
-class SessionsActor:
-    def __init__(self, realm: Realm, name: str) -> None:
+class SessionsRunner:
+    def __init__(self, realm: Realm, name: str, open_with: OpenRuntime = open_runtime) -> None:
         self._realm = realm
+        self._open = open_with
         self._name = name
         self._metrics = SessionMetrics(name)
         self._untold: dict[str, SessionPresence] = {}  # newest by session: bounded by the sessions there are
@@ -40,7 +40,7 @@ class SessionsActor:
 
     async def _start(self) -> SessionHost:
         settings = self._realm.settings
-        self._runtime = await open_runtime(self._realm, "sessions", self._name, self._metrics.registry)
+        self._runtime = await self._open(self._realm, "sessions", self._name, self._metrics.registry)
         runtime = self._runtime
         epoch = await until_available(lambda: runtime.epochs.take("sessions", self._name))
         store = RedisSessionStore(runtime.redis, settings.namespace)
@@ -139,3 +139,6 @@ class SessionsActor:
         """Health check."""
         host = await self._host()
         return {"actor": self._name, "epoch": host.fence.epoch, "sessions": len(host.sessions)}
+
+
+SessionsActor = ray.remote(SessionsRunner)

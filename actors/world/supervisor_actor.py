@@ -7,6 +7,7 @@ in the settings and in Redis, and the realm plays on while it is away.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -16,7 +17,7 @@ from actors.presence.presence_actor import PresenceActor
 from actors.session.sessions_actor import SessionsActor
 from actors.zone.zone_actor import ZoneActor
 from cluster.adapters.redis.sessions import RedisSessionStore
-from cluster.adapters.runtime import every, open_runtime, until_available
+from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
 from cluster.errors import Unavailable
 from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor, zone_actor
 from cluster.realm import Realm
@@ -44,17 +45,26 @@ def options(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
-@ray.remote
-class WorldSupervisor:
-    def __init__(self, realm: Realm) -> None:
+Make = Callable[[Any, str, Realm, str], None]
+
+
+def make_actor(actor_class: Any, name: str, realm: Realm, argument: str) -> None:
+    """Start a named actor unless it is there already."""
+    actor_class.options(**options(realm.settings.namespace, name)).remote(realm, argument)
+
+
+class SupervisorRunner:
+    def __init__(self, realm: Realm, make: Make = make_actor, open_with: OpenRuntime = open_runtime) -> None:
         self._realm = realm
+        self._make = make
+        self._open = open_with
         self._metrics = SupervisorMetrics()
         self._names: set[str] = set()
         self._growing = asyncio.Lock()
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> None:
-        self._runtime = await open_runtime(self._realm, "supervisor", SUPERVISOR, self._metrics.registry)
+        self._runtime = await self._open(self._realm, "supervisor", SUPERVISOR, self._metrics.registry)
         epoch = await until_available(lambda: self._runtime.epochs.take("supervisor", SUPERVISOR))
         settings = self._realm.settings
         self._store = RedisSessionStore(self._runtime.redis, settings.namespace)
@@ -68,8 +78,7 @@ class WorldSupervisor:
         log.info("supervisor_started", epoch=epoch, actors=len(self._names))
 
     def _ensure(self, actor_class: Any, name: str, argument: str) -> None:
-        namespace = self._realm.settings.namespace
-        actor_class.options(**options(namespace, name)).remote(self._realm, argument)
+        self._make(actor_class, name, self._realm, argument)
         self._names.add(name)
 
     def _counter(self) -> str:
@@ -126,8 +135,12 @@ class WorldSupervisor:
         return listed
 
 
+WorldSupervisor = ray.remote(SupervisorRunner)
+
+
 def start(realm: Realm) -> None:
     """Start the world and wait until it answers. Called by cluster/launch.py, by import string."""
     namespace = realm.settings.namespace
-    supervisor = WorldSupervisor.options(**options(namespace, SUPERVISOR)).remote(realm.without_private_keys())  # type: ignore[attr-defined]
-    ray.get(supervisor.ready.remote(), timeout=READY_DEADLINE_S + 10)
+    supervisor = WorldSupervisor.options(**options(namespace, SUPERVISOR)).remote(realm.without_private_keys())
+    ready: Any = supervisor.ready
+    ray.get(ready.remote(), timeout=READY_DEADLINE_S + 10)

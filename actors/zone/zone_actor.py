@@ -16,7 +16,7 @@ from actors.zone.zone import Arrival, Standing, Zone
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.redis.zones import RedisZoneStore
-from cluster.adapters.runtime import Runtime, every, open_runtime, stop_fenced, until_available
+from cluster.adapters.runtime import OpenRuntime, Runtime, every, open_runtime, stop_fenced, until_available
 from cluster.errors import Fenced, RealmError
 from cluster.ports.calls import zone_actor
 from cluster.realm import Realm
@@ -28,12 +28,12 @@ ORPHAN_SWEEP_S = 10.0
 log = structlog.get_logger(__name__)
 
 
-@ray.remote
-class ZoneActor:
+class ZoneRunner:
     """Everything public here is the control lane; moves and views go over the bus."""
 
-    def __init__(self, realm: Realm, zone_id: str) -> None:
+    def __init__(self, realm: Realm, zone_id: str, open_with: OpenRuntime = open_runtime) -> None:
         self._realm = realm
+        self._open = open_with
         self._spec = next(zone for zone in realm.settings.world.zones if zone.id == zone_id)
         self._metrics = ZoneMetrics(zone_id)
         self._changing = asyncio.Lock()
@@ -43,7 +43,7 @@ class ZoneActor:
     async def _start(self) -> Zone:
         settings = self._realm.settings
         name = zone_actor(self._spec.id)
-        self._runtime: Runtime = await open_runtime(self._realm, "zone", name, self._metrics.registry)
+        self._runtime: Runtime = await self._open(self._realm, "zone", name, self._metrics.registry)
         runtime = self._runtime
         epoch = await until_available(lambda: runtime.epochs.take("zone", self._spec.id))
         self._store = RedisZoneStore(runtime.redis, settings.namespace)
@@ -187,3 +187,6 @@ class ZoneActor:
             "population": len(zone.table),
             "ticks": zone.ticks,
         }
+
+
+ZoneActor = ray.remote(ZoneRunner)

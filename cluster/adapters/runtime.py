@@ -20,6 +20,7 @@ from cluster.adapters.redis import processes
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.errors import Fenced, RealmError, Unavailable
+from cluster.ports.calls import Calls
 from cluster.realm import Realm
 from cluster.subjects import Subjects
 from cluster.telemetry.logs import configure
@@ -42,7 +43,7 @@ class Runtime:
     subjects: Subjects
     redis: Redis
     bus: NatsBus
-    calls: RayCalls
+    calls: Calls
     epochs: RedisEpochStore
     registry: CollectorRegistry
 
@@ -71,6 +72,9 @@ async def open_runtime(realm: Realm, kind: str, name: str, registry: CollectorRe
         RedisEpochStore(client, settings.namespace),
         registry,
     )
+
+
+OpenRuntime = Callable[[Realm, str, str, CollectorRegistry], Awaitable[Runtime]]
 
 
 async def until_available(step: Callable[[], Awaitable[T]]) -> T:

@@ -11,10 +11,10 @@ from prometheus_client.registry import Collector
 
 from cluster.telemetry.counts import PlainHistogram
 
-T = TypeVar("T", float, PlainHistogram)
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source(Generic[T]):
     """A metric's name and meaning, and how to read it.
 
@@ -35,7 +35,7 @@ class Source(Generic[T]):
         fixed = [value for _, value in self.fixed]
         reading = self.read()
         if isinstance(reading, Mapping):
-            return [([*fixed, value], one) for value, one in sorted(reading.items())]
+            return [([*fixed, value], reading[value]) for value in sorted(reading)]
         return [(fixed, reading)]
 
 

@@ -29,9 +29,17 @@ SECRET_TEXT = re.compile(
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """A logger that puts `logger=name` into its events. Usable before `configure`."""
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name)
+    """A logger whose events name it; `structlog.get_logger(name)` does the same. Usable before `configure`."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
+
+
+class _NamedLogger(structlog.WriteLogger):
+    """Writes whole lines, each with one call."""
+
+    def __init__(self, name: str, file: TextIO) -> None:
+        super().__init__(file)
+        self.name = name
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
@@ -40,6 +48,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -53,7 +62,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=lambda name="", *_: _NamedLogger(name, out),
         cache_logger_on_first_use=True,
     )
     _adopt_library_logs(out, threshold, shared, renderer)
@@ -63,7 +72,7 @@ def _adopt_library_logs(out: TextIO, threshold: int, shared: list[Processor], re
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

@@ -243,7 +243,7 @@ class SupervisorMetrics(Metrics):
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         super().__init__(registry)
         self._up: dict[str, float] = {}
-        self._failures = Tally()
+        self._failures: dict[str, float] = {}
         self.add(
             GaugeSource("rayrealm_actor_up", "Whether the actor answered last time", lambda: self._up, "actor"),
             CounterSource(
@@ -257,7 +257,7 @@ class SupervisorMetrics(Metrics):
     def checked(self, name: str, well: bool) -> None:
         """An actor answered its health check, or did not."""
         self._up[name] = float(well)
-        self._failures.add(name, int(not well))
+        self._failures[name] = self._failures.get(name, 0) + (not well)
 
 
 class WebMetrics(Metrics):

@@ -52,6 +52,7 @@ class Client:
         self.messages_out = 0
         self.bytes_out = 0
         self.closed = False
+        self.close_code = 1006  # no close frame (RFC 6455, section 7.1.5) until there is one
         self.work: deque[tuple[Work, bool]] = deque()
         self.pending_requests = 0
         self.worker: asyncio.Task[None] | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from cluster.telemetry.metrics import GatewayMetrics
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
@@ -24,7 +25,7 @@ RETRY_S = 0.5
 
 
 class Dispatcher:
-    """`observe(method, seconds)` is told how long each handler took; a method nobody handles is "unknown"."""
+    """Runs a client's requests in order, one at a time; clients do not wait for each other."""
 
     def __init__(
         self,
@@ -32,13 +33,13 @@ class Dispatcher:
         services: Services,
         clock: Callable[[], float],
         max_pending: int,
-        observe: Callable[[str, float], None],
+        metrics: GatewayMetrics,
     ) -> None:
         self._router = router
         self._services = services
         self._clock = clock
         self._max_pending = max_pending
-        self._observe = observe
+        self._metrics = metrics
 
     def take(self, client: Client, decoded: Decoded) -> None:
         """Queue what a frame said. Over the bound, its requests are refused at once (policy: refuse, row 1.4)."""
@@ -73,23 +74,23 @@ class Dispatcher:
     async def _one(self, client: Client, item: Call | Fault) -> Result | Fault | None:
         """The answer, or None for a notification."""
         if isinstance(item, Fault):
+            self._metrics.protocol_error(item.code.name.lower())
             if item.id is NO_ID:
                 self._tell(client, "", item)
                 return None
             return item
         began = self._clock()
-        known = item.method
         try:
             value = await self._router.dispatch(self._services, client, item.method, item.params)
         except MethodNotFound:
-            known = "unknown"
             fault = Fault(Code.METHOD_NOT_FOUND, {"method": item.method}, item.id)
         except Exception as error:
             fault = to_fault(error, item.id, item.method)
         else:
             return None if item.id is NO_ID else Result(value, item.id)
         finally:
-            self._observe(known, self._clock() - began)
+            self._metrics.received.add(item.method)
+            self._metrics.latency_s.observe(item.method, self._clock() - began)
         if client.connection.error(self._clock()):
             self._services.close(client, Close.TOO_MANY_ERRORS, "too many errors")
             return None

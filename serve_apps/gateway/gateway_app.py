@@ -16,7 +16,7 @@ from ray.serve import Application
 
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.sessions import RedisSessionStore
-from cluster.adapters.runtime import every, open_runtime
+from cluster.adapters.runtime import OpenRuntime, every, open_runtime
 from cluster.realm import Realm
 from cluster.telemetry.metrics import GatewayMetrics
 from serve_apps.gateway.admission import Admission
@@ -45,6 +45,72 @@ def build_router() -> Router:
     return router
 
 
+class GatewayRunner:
+    """Everything but Serve: the hub, its connections and its loops."""
+
+    hub: Hub
+
+    def __init__(self, open_with: OpenRuntime = open_runtime) -> None:
+        self._open = open_with
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self, realm: Realm) -> None:
+        settings, limits = realm.settings, realm.settings.gateway
+        router = build_router()
+        metrics = GatewayMetrics(router.methods, list(Close))
+        gateway_id = f"gtw_{secrets.token_hex(6)}"
+        runtime = await self._open(realm, "gateway", gateway_id, metrics.registry)
+        store = RedisSessionStore(runtime.redis, settings.namespace)
+        characters = RedisCharacters(runtime.redis, settings.namespace)
+        hub = Hub(gateway_id, settings, runtime.bus, runtime.subjects, runtime.calls, time.monotonic, metrics)
+        services = Services(settings, hub, runtime.calls, characters, time.time)
+        hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics))
+        metrics.watch_queues(lambda: sum(c.outgoing.queued_bytes for c in hub.clients.values()))
+        await runtime.bus.subscribe(runtime.subjects.gateway_output(gateway_id), hub.zones.receive)
+        await runtime.bus.subscribe(runtime.subjects.gateway_control(gateway_id), hub.control)
+        self.hub = hub
+        self._runtime = runtime
+        self._beat = gateway_id.encode()
+        Door.hub = hub
+        Door.admission = Admission(gateway_id, settings, realm.keys, store, runtime.calls, time.time)
+        await self._alive()
+        self._loops = [
+            asyncio.create_task(every(limits.input_flush_s, self._pulse, "pulse")),
+            asyncio.create_task(every(SWEEP_S, self._sweep, "sweep")),
+            asyncio.create_task(every(limits.heartbeat_s, self._alive, "heartbeat")),
+        ]
+        log.info("gateway_started", gateway=gateway_id)
+
+    async def _pulse(self) -> None:
+        self.hub.pulse()
+
+    async def _sweep(self) -> None:
+        self.hub.sweep()
+
+    async def _alive(self) -> None:
+        """While this is heard, sessions believe that their sockets are open."""
+        self._runtime.bus.publish(self._runtime.subjects.gateway_alive(), self._beat)
+
+    def check(self) -> None:
+        """Raises RuntimeError when a loop has ended, which none should."""
+        for loop in self._loops:
+            if loop.done():
+                raise RuntimeError("a loop of the gateway has ended")
+
+    def stop(self) -> None:
+        """Sockets are told, loops end; the process's connections end with the process."""
+        self.hub.close_all(Close.RESTART, "restart")
+        for loop in self._loops:
+            loop.cancel()
+
+
+@http.get("/{path:path}")
+async def not_a_websocket(path: str) -> Response:
+    """A plain GET of the WebSocket endpoint."""
+    refusal = Refusal(HTTPStatus.BAD_REQUEST, "bad_request", f"a WebSocket upgrade is needed at /{path}")
+    return Response(refusal.body(), refusal.status, media_type="application/problem+json")
+
+
 @serve.deployment(
     max_ongoing_requests=MAX_ONGOING,
     ray_actor_options={"num_cpus": 0},
@@ -55,76 +121,24 @@ def build_router() -> Router:
 @serve.ingress(http)
 class Gateway:
     async def __init__(self, realm: Realm) -> None:  # type: ignore[misc] # Serve awaits it
-        settings = realm.settings
-        router = build_router()
-        self._metrics = GatewayMetrics(router.methods)
-        gateway_id = f"gtw_{secrets.token_hex(6)}"
-        runtime = await open_runtime(realm, "gateway", gateway_id, self._metrics.registry)
-        store = RedisSessionStore(runtime.redis, settings.namespace)
-        hub = Hub(
-            gateway_id,
-            settings,
-            runtime.bus,
-            runtime.subjects,
-            runtime.calls,
-            time.monotonic,
-            self._metrics.connection_closed,
-        )
-        characters = RedisCharacters(runtime.redis, settings.namespace)
-        services = Services(settings, hub, runtime.calls, characters, time.time)
-        limits = settings.gateway
-        hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, self._metrics.handled))
-        await runtime.bus.subscribe(runtime.subjects.gateway_output(gateway_id), hub.zones.receive)
-        await runtime.bus.subscribe(runtime.subjects.gateway_control(gateway_id), hub.control)
-        self._metrics.watch(hub)
-        self._hub = hub
-        self._runtime = runtime
-        self._beat = gateway_id.encode()
-        Door.hub = hub
-        Door.admission = Admission(gateway_id, settings, realm.keys, store, runtime.calls, time.time)
-        self._loops = [
-            asyncio.create_task(every(limits.input_flush_s, self._pulse, "pulse")),
-            asyncio.create_task(every(SWEEP_S, self._sweep, "sweep")),
-            asyncio.create_task(every(limits.heartbeat_s, self._alive, "heartbeat")),
-        ]
-        await self._alive()
+        self._runner = GatewayRunner()
+        await self._runner.start(realm)
         gc.collect()
         gc.freeze()
-        log.info("gateway_started", gateway=gateway_id)
-
-    async def _pulse(self) -> None:
-        self._hub.pulse()
-
-    async def _sweep(self) -> None:
-        self._hub.sweep()
-
-    async def _alive(self) -> None:
-        """While this is heard, sessions believe that their sockets are open."""
-        self._runtime.bus.publish(self._runtime.subjects.gateway_alive(), self._beat)
 
     def check_health(self) -> None:
         """Serve replaces a replica whose loops have died."""
-        for loop in self._loops:
-            if loop.done():
-                raise RuntimeError("a loop of the gateway has ended")
+        self._runner.check()
 
-    @http.get("/{path:path}")
-    async def not_a_websocket(self, path: str) -> Response:
-        """A plain GET of the WebSocket endpoint."""
-        refusal = Refusal(HTTPStatus.BAD_REQUEST, "bad_request", "a WebSocket upgrade is needed here")
-        return Response(refusal.body(), 400, media_type="application/problem+json")
-
-    async def __del__(self) -> None:
+    def __del__(self) -> None:
         """Serve calls this when the replica stops in an orderly way."""
-        self._hub.close_all(Close.RESTART, "restart")
-        for loop in self._loops:
-            loop.cancel()
-        await self._runtime.close()
+        self._runner.stop()
 
 
 def build(realm: Realm) -> Application:
     """The application for cluster/launch.py, by import string."""
-    settings = realm.settings
     deployment: Any = Gateway
-    application: Application = deployment.options(num_replicas=settings.gateways).bind(realm.without_private_keys())
+    application: Application = deployment.options(num_replicas=realm.settings.gateways).bind(
+        realm.without_private_keys()
+    )
     return application

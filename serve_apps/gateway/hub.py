@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -18,11 +17,13 @@ from cluster.ports.bus import Bus
 from cluster.ports.calls import Calls
 from cluster.settings import Settings
 from cluster.subjects import Subjects
+from cluster.telemetry.metrics import GatewayMetrics
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client, Socket
 from serve_apps.gateway.connection import Close, Closing, Connection, Moved, Ping, Received
 from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.outgoing import Outgoing, Priority
+from serve_apps.gateway.proto_framing import MOVE_METHOD
 from serve_apps.gateway.topics import Topics
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from serve_apps.gateway.views import View
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class Hub:
-    """`observe_closed(seconds)` is told how long each connection lasted. All times are seconds on `clock`."""
+    """All times are seconds on `clock`."""
 
     def __init__(
         self,
@@ -47,23 +48,18 @@ class Hub:
         subjects: Subjects,
         calls: Calls,
         clock: Callable[[], float],
-        observe_closed: Callable[[float], None] = lambda seconds: None,
+        metrics: GatewayMetrics,
     ) -> None:
         self.gateway_id = gateway_id
         self.settings = settings
         self.clients: dict[str, Client] = {}
         self.zones = ZoneLink(gateway_id, bus, subjects, self._write_view)
         self.topics = Topics(bus, subjects, self._deliver_topic)
-        self.accepted = 0
         self.reserved = 0  # upgrades on their way
-        self.views_out = 0
-        self.views_merged = 0
-        self.refused: Counter[str] = Counter()
-        self.closes: Counter[int] = Counter()
+        self.metrics = metrics
         self.draining = False
         self._calls = calls
         self._clock = clock
-        self._observe_closed = observe_closed
         self._dispatcher: Dispatcher | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -91,7 +87,7 @@ class Hub:
         if older is not None:
             self.close(older, Close.REPLACED, "replaced")
         self.clients[client.session_id] = client
-        self.accepted += 1
+        self.metrics.opened += 1
         self.notify(client, "session.ready", orjson.dumps(self.session_info(client)), Priority.IMMEDIATE)
         if client.world:
             self.zones.show(client, client.zone_id, client.world["number"])
@@ -126,7 +122,7 @@ class Hub:
             client.worker.cancel()
         client.closed = True
         self.zones.hide(client)
-        self._observe_closed(self._clock() - client.connected_at)
+        self.metrics.closed(client.close_code, self._clock() - client.connected_at)
         self._spawn(self.topics.set(client, ()))
         self._spawn(self._detach(client.actor, client.session_id, client.attach_epoch))
 
@@ -141,8 +137,12 @@ class Hub:
         """Close the socket; `disconnected` follows from the shell."""
         if not client.closed:
             client.closed = True
-            self.closes[code.value] += 1
+            client.close_code = code.value
             client.socket.close(code.value, reason)
+
+    def closed_by_peer(self, client: Client, code: int) -> None:
+        """The client said goodbye."""
+        client.closed, client.close_code = True, code
 
     # --- frames in ---------------------------------------------------------------------------------------------
 
@@ -162,6 +162,7 @@ class Hub:
 
     def _act(self, client: Client, event: object, now: float) -> None:
         if type(event) is Moved:
+            self.metrics.received[MOVE_METHOD] += 1
             self.zones.move(client.zone_id, event.row)
         elif isinstance(event, Received):
             client.write(client.outgoing.speak(client.connection.framing, now))
@@ -174,10 +175,12 @@ class Hub:
 
     def _write_view(self, client: Client, view: View) -> None:
         frame = client.outgoing.view(view)
+        views = self.metrics.views
         if frame is None:
-            self.views_merged += 1
+            views.merged += 1
             return
-        self.views_out += 1
+        views.sent += 1
+        views.bytes += len(frame)
         client.messages_out += 1
         client.bytes_out += len(frame)
         client.socket.send(frame, client.outgoing.framing)

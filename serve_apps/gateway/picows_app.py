@@ -28,6 +28,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined] # private: se
 from actors.session.host import Attached
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.client import Client
+from serve_apps.gateway.connection import Close
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.upgrade import Refusal, Upgrade, parse_head, read
@@ -113,7 +114,7 @@ class Doorman(asyncio.Protocol):
 
     def _refuse(self, hub: Hub | None, refusal: Refusal) -> None:
         if hub is not None:
-            hub.refused[refusal.reason] += 1
+            hub.metrics.refused(refusal.reason)
         transport = self._transport
         if transport is None:
             return
@@ -192,8 +193,8 @@ class ClientSocket(WSListener):
         elif kind == WSMsgType.CONTINUATION:
             self._hub.receive_continuation(client, frame.get_payload_as_bytes(), frame.fin)
         elif kind == WSMsgType.CLOSE:
-            client.closed = True
-            transport.send_close(frame.get_close_code(), b"")
+            self._hub.closed_by_peer(client, _close_code(frame))
+            transport.send_close(client.close_code)  # type: ignore[arg-type] # any code will do
             transport.disconnect()
         else:
             if kind == WSMsgType.PING:
@@ -231,3 +232,8 @@ class ClientSocket(WSListener):
         transport.send_close(code, reason.encode())  # type: ignore[arg-type] # any code will do
         blocked = self._client is not None and self._client.outgoing.blocked_since is not None
         transport.disconnect(graceful=not blocked)
+
+
+def _close_code(frame: WSFrame) -> int:
+    """The code of a close frame, 1000 if it has none."""
+    return int.from_bytes(frame.get_payload_as_bytes()[:2], "big") or Close.NORMAL.value

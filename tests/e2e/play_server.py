@@ -189,13 +189,16 @@ class PlayServer:
         for tick in itertools.count(1):
             await asyncio.sleep(max(0.0, began + tick / TICK_HZ - time.monotonic()))
             self.world.advance(tick)
-            for session in list(self.sessions.values()):
+            views: list[tuple[Session, wire.ViewFrame]] = []
+            for session in self.sessions.values():
                 if session.body is None or session.socket is None:
                     continue
                 view, session.known = self.world.view(session.body, session.known, reset=session.needs_reset)
                 session.needs_reset = False
+                views.append((session, view))
+            self.world.settle()  # before anything is awaited: a move that comes meanwhile belongs to the next tick
+            for session, view in views:
                 await self._send(session, wire.WebSocketMessage(view=view))
-            self.world.settle()
 
     async def _serve_socket(self, websocket: WebSocket) -> None:
         offered = websocket.scope["subprotocols"]

@@ -246,7 +246,7 @@ class MockRealm:
 
     def _world(self, session: Session) -> dict[str, Any]:
         x, y, z = session.place
-        world = {"zone": "zon_mock", "bounds": BOUNDS, "entity_id": f"ent_{session.number}"}
+        world: dict[str, Any] = {"zone": "zon_mock", "bounds": BOUNDS, "entity_id": f"ent_{session.number}"}
         world |= {"number": session.number, "position": {"x": x, "y": y, "z": z}, "yaw": 0.0}
         world |= {"tick_hz": 20.0, "interest_radius": 50.0, "max_speed": 8.0, "name": "Mock"}
         return world | {"character_id": session.character_id, "sequence": session.sequence}

@@ -73,9 +73,7 @@ class Accounts:
                 raise Unauthorized(-32000, "not logged in", {"reason": "token_missing"})
             refused = newer_than == self.tokens.access_token
             if refused or self.tokens.expires_at - time.monotonic() < REFRESH_MARGIN_S:
-                body = await self._call(
-                    "POST", "/v1/auth/refresh", {"refresh_token": self.tokens.refresh_token}
-                )
+                body = await self._call("POST", "/v1/auth/refresh", {"refresh_token": self.tokens.refresh_token})
                 self.tokens = Tokens.of(body, time.monotonic())
             return self.tokens.access_token
 
@@ -103,9 +101,7 @@ class Accounts:
                 raise
         return await self._call(method, path, body, await self.access_token(newer_than=token))
 
-    async def _call(
-        self, method: str, path: str, body: object = None, token: str | None = None
-    ) -> dict[str, Any]:
+    async def _call(self, method: str, path: str, body: object = None, token: str | None = None) -> dict[str, Any]:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             async with asyncio.timeout(self._timeout_s):

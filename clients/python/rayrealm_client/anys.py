@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import any_pb2, json_format, message, message_factory, struct_pb2
-from realm_proto import realtime_pb2
 
 from rayrealm_client.errors import CodecError
+from realm_proto import realtime_pb2
 
 Json = Any
 """None, bool, int, float, str, list of Json, dict of str to Json."""

@@ -10,15 +10,15 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, overload
 
 from google.protobuf.message import DecodeError, Message
-from realm_proto import realtime_pb2 as pb
 
 from rayrealm_client import views
 from rayrealm_client.anys import Json, Params, from_tagged, pack, tagged, unpack
 from rayrealm_client.errors import CodecError
 from rayrealm_client.view import View
+from realm_proto import realtime_pb2 as pb
 
 Framing = Literal["proto", "json"]
 Id = str | int
@@ -73,6 +73,12 @@ Item = Request | Notification | Result | Failure | OwnMove | View
 """Everything that travels."""
 
 
+@overload
+def encode(item: Item, framing: Literal["proto"]) -> bytes: ...
+@overload
+def encode(item: Item, framing: Literal["json"]) -> str: ...
+@overload
+def encode(item: Item, framing: Framing) -> str | bytes: ...
 def encode(item: Item, framing: Framing) -> str | bytes:
     """One frame. Raises CodecError for what cannot be said."""
     if framing == "json":

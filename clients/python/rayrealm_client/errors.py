@@ -2,7 +2,6 @@
 
 Sources: PROTOCOL.md, "Errors" (JSON-RPC 2.0 codes) and "HTTP API" (RFC 9457 problems).
 """
-# ruff: noqa: N818 - the names are those of PROTOCOL.md
 
 from __future__ import annotations
 

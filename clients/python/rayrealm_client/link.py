@@ -95,9 +95,7 @@ class Link:
             )
         except InvalidStatus as error:
             answer = error.response
-            problem = problem_of(
-                answer.status_code, bytes(answer.body or b""), answer.headers.get("Retry-After")
-            )
+            problem = problem_of(answer.status_code, bytes(answer.body or b""), answer.headers.get("Retry-After"))
             raise Refused(problem.status, problem.reason, problem.retry_after_s) from error
         except TimeoutError as error:
             raise DeadlineExceeded(f"no upgrade in {timeout_s} s") from error

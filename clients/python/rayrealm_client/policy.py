@@ -87,11 +87,12 @@ class Reconnect:
     def opened(self, now: float) -> None:
         """A connection is ready."""
         self._opened_at = now
+        self._renewed = False
 
     def lost(self, step: Step, now: float, rng: Random, retry_after_s: float = 0.0) -> float | None:
         """Seconds to wait before the next try; None: stop. For LATER they count from when it is wanted."""
         if self._opened_at is not None and now - self._opened_at >= self.stable_s:
-            self.attempt, self._failing_since, self._renewed = 0, None, False
+            self.attempt, self._failing_since = 0, None
         self._opened_at = None
         if step is Step.STOP or (step is Step.RENEW and self._renewed):
             return None
@@ -102,9 +103,7 @@ class Reconnect:
         first = self.attempt == 0
         delay = self.backoff.delay(self.attempt, rng)
         self.attempt += 1
-        if step is Step.RENEW:
-            self._renewed = True
-            return retry_after_s
-        if step in (Step.AT_ONCE, Step.LATER) and first:
+        self._renewed = step is Step.RENEW
+        if first and step in (Step.AT_ONCE, Step.LATER, Step.RENEW):
             return retry_after_s
         return retry_after_s + delay

@@ -9,11 +9,10 @@ import json
 import math
 import struct
 
-from realm_proto import realtime_pb2 as pb
-
 from rayrealm_client.anys import Json
 from rayrealm_client.errors import CodecError
 from rayrealm_client.view import Correction, Move, Position, Reset, State, View
+from realm_proto import realtime_pb2 as pb
 
 ROW = struct.Struct("<HHfffH")
 TURN = 65_536
@@ -64,9 +63,7 @@ def to_proto(view: View) -> pb.ViewFrame:
     if view.correction is not None:
         c = view.correction
         frame.correction.CopyFrom(
-            pb.Correction(
-                sequence=c.sequence, position=pb.Vector3(**c.position._asdict()), reason=c.reason, yaw=c.yaw
-            )
+            pb.Correction(sequence=c.sequence, position=pb.Vector3(**c.position._asdict()), reason=c.reason, yaw=c.yaw)
         )
     return frame
 

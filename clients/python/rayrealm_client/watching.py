@@ -41,37 +41,37 @@ class Watching:
         self._notice_buffers.add(buffer)
         return buffer
 
-    def on_view(self, callback: Callable[[View, Changes], None]) -> Remove:
+    def on_view(self, callback: Callable[[View, Changes], object]) -> Remove:
         """After each view was applied to `entities`. Every `on_...` returns a function that ends it."""
         return self._listeners.add("view", callback)
 
-    def on_enter(self, callback: Callable[[Entity], None]) -> Remove:
+    def on_enter(self, callback: Callable[[Entity], object]) -> Remove:
         return self._listeners.add("enter", callback)
 
-    def on_leave(self, callback: Callable[[Entity], None]) -> Remove:
+    def on_leave(self, callback: Callable[[Entity], object]) -> Remove:
         return self._listeners.add("leave", callback)
 
-    def on_correction(self, callback: Callable[[Correction], None]) -> Remove:
+    def on_correction(self, callback: Callable[[Correction], object]) -> Remove:
         """After `position` was set to where the character really is."""
         return self._listeners.add("correction", callback)
 
-    def on_world(self, callback: Callable[[World], None]) -> Remove:
+    def on_world(self, callback: Callable[[World], object]) -> Remove:
         """In a world, for the first time or again."""
         return self._listeners.add("world", callback)
 
-    def on_ready(self, callback: Callable[[Ready], None]) -> Remove:
+    def on_ready(self, callback: Callable[[Ready], object]) -> Remove:
         return self._listeners.add("ready", callback)
 
-    def on_loss(self, callback: Callable[[Loss], None]) -> Remove:
+    def on_loss(self, callback: Callable[[Loss], object]) -> Remove:
         return self._listeners.add("loss", callback)
 
-    def on_chat(self, callback: Callable[[ChatMessage], None]) -> Remove:
+    def on_chat(self, callback: Callable[[ChatMessage], object]) -> Remove:
         return self.on_notice("chat.message", lambda params: callback(ChatMessage.of(params)))
 
-    def on_presence(self, callback: Callable[[Presence], None]) -> Remove:
+    def on_presence(self, callback: Callable[[Presence], object]) -> Remove:
         return self.on_notice("presence.changed", lambda params: callback(Presence.of(params)))
 
-    def on_notice(self, method: str, callback: Callable[[dict[str, Any]], None]) -> Remove:
+    def on_notice(self, method: str, callback: Callable[[dict[str, Any]], object]) -> Remove:
         """Notifications of one method, with their params."""
         return self._listeners.add(f"notice:{method}", callback)
 

@@ -15,8 +15,8 @@ export class Camera {
   /** @param {number} width @param {number} height */
   resize(width, height) {
     if (this.width === 1) {
-      // About 50 m across the shorter side, so that most of who is near fits.
-      this.#wanted = Math.min(18, Math.max(10, Math.min(width, height) / 50));
+      // About 40 m across the shorter side: faces and names stay legible; the map and the roster show the rest.
+      this.#wanted = Math.min(22, Math.max(13, Math.min(width, height) / 40));
       this.scale = this.#wanted;
     }
     this.width = width;

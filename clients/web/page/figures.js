@@ -4,7 +4,7 @@
 
 /** Pixels from the middle of a figure to its shoulder. @param {number} scale pixels per metre */
 export function figureRadius(scale) {
-  return Math.max(7.5, Math.min(22, scale * 0.62));
+  return Math.max(8, Math.min(24, scale * 0.64));
 }
 
 /**
@@ -55,13 +55,13 @@ function drawPerson(context, radius, colour) {
   context.strokeStyle = "rgba(6, 10, 13, 0.85)";
   const cloth = context.createLinearGradient(0, -radius * 0.6, 0, radius * 0.6);
   cloth.addColorStop(0, colour);
-  cloth.addColorStop(1, mix(colour, "#0b1014", 0.42));
+  cloth.addColorStop(1, mix(colour, "#0b1014", 0.25));
   context.fillStyle = cloth;
   context.beginPath();
   context.ellipse(0, 0, radius, radius * 0.62, 0, 0, 2 * Math.PI);
   context.fill();
   context.stroke();
-  context.fillStyle = mix(colour, "#0b1014", 0.3);
+  context.fillStyle = mix(colour, "#0b1014", 0.18);
   context.beginPath();
   context.moveTo(0, -radius * 1.02);
   context.lineTo(radius * 0.3, -radius * 0.42);
@@ -95,7 +95,7 @@ function drawThing(context, radius, colour) {
 function drawGaze(context, radius, colour) {
   const reach = radius * 2.4;
   const light = context.createRadialGradient(0, 0, radius * 0.6, 0, 0, reach);
-  light.addColorStop(0, `${colour}55`);
+  light.addColorStop(0, `${colour}6e`);
   light.addColorStop(1, `${colour}00`);
   context.fillStyle = light;
   context.beginPath();

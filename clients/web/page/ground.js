@@ -5,8 +5,10 @@ import { VOID } from "./palette.js";
 /** Metres between lines of the grid. */
 const FINE = 5;
 const COARSE = 25;
-/** Metres of a patch that has at most one tuft, stone or flower. */
-const PATCH = 3;
+/** Metres between the middles of lighter patches. */
+const CLEARING = 14;
+/** Metres of a square that has at most one tuft, stone or flower. */
+const SQUARE = 3;
 /** Below this many pixels per metre nothing grows. */
 const LEAST_SCALE = 8;
 /** Metres of wall outside the bounds. */
@@ -39,6 +41,7 @@ export function drawGround(context, camera, bounds, theme) {
   context.clip();
   const part = overlap(camera.visible, bounds);
   if (part) {
+    drawPatches(context, camera, part, theme);
     if (camera.scale >= LEAST_SCALE) drawGrowth(context, camera, part, theme);
     drawGrid(context, camera, part);
   }
@@ -62,6 +65,34 @@ function overlap(a, b) {
 }
 
 /**
+ * Soft lighter places, so that the ground is not one colour.
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./camera.js").Camera} camera
+ * @param {Bounds} part
+ * @param {import("./palette.js").Ground} theme
+ */
+function drawPatches(context, camera, part, theme) {
+  context.fillStyle = theme.patch;
+  for (const share of [1, 0.72, 0.45]) {
+    const patches = new Path2D();
+    for (let column = Math.floor(part.min_x / CLEARING) - 1; (column - 1) * CLEARING <= part.max_x; column += 1) {
+      for (let row = Math.floor(part.min_z / CLEARING) - 1; (row - 1) * CLEARING <= part.max_z; row += 1) {
+        const chance = scatter(column + 7919, row - 104_729);
+        if ((chance & 3) === 0) continue;
+        const x = camera.screenX((column + ((chance >>> 8) & 0xff) / 255) * CLEARING);
+        const y = camera.screenY((row + ((chance >>> 16) & 0xff) / 255) * CLEARING);
+        const radius = share * camera.scale * CLEARING * (0.3 + ((chance >>> 24) & 0xff) / 600);
+        patches.moveTo(x + radius, y);
+        patches.ellipse(x, y, radius, radius * 0.7, 0, 0, 2 * Math.PI);
+      }
+    }
+    context.globalAlpha = 0.22;
+    context.fill(patches);
+  }
+  context.globalAlpha = 1;
+}
+
+/**
  * @param {CanvasRenderingContext2D} context
  * @param {import("./camera.js").Camera} camera
  * @param {Bounds} part
@@ -72,11 +103,11 @@ function drawGrowth(context, camera, part, theme) {
   const stones = new Path2D();
   const flowers = new Path2D();
   const { scale } = camera;
-  for (let column = Math.floor(part.min_x / PATCH) - 1; column * PATCH <= part.max_x; column += 1) {
-    for (let row = Math.floor(part.min_z / PATCH) - 1; row * PATCH <= part.max_z; row += 1) {
+  for (let column = Math.floor(part.min_x / SQUARE) - 1; column * SQUARE <= part.max_x; column += 1) {
+    for (let row = Math.floor(part.min_z / SQUARE) - 1; row * SQUARE <= part.max_z; row += 1) {
       const chance = scatter(column, row);
-      const x = camera.screenX((column + 0.1 + ((chance >>> 8) & 0xff) / 320) * PATCH);
-      const y = camera.screenY((row + 0.1 + ((chance >>> 16) & 0xff) / 320) * PATCH);
+      const x = camera.screenX((column + 0.1 + ((chance >>> 8) & 0xff) / 320) * SQUARE);
+      const y = camera.screenY((row + 0.1 + ((chance >>> 16) & 0xff) / 320) * SQUARE);
       const kind = chance & 0xff;
       const size = scale * (0.16 + ((chance >>> 24) & 0xff) / 1600);
       if (kind < 130) {

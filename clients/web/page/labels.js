@@ -59,27 +59,29 @@ export class Labels {
    * @param {number} sx middle
    * @param {number} bottom
    * @param {number} fade
+   * @param {number} room width of the canvas
    */
-  drawSpeech(context, text, sx, bottom, fade) {
+  drawSpeech(context, text, sx, bottom, fade, room) {
     this.measure.font = SPEECH_FONT;
     const lines = wrap(text, (line) => this.measure.measureText(line).width);
     const width = Math.ceil(Math.max(...lines.map((line) => this.measure.measureText(line).width))) + 20;
     const height = lines.length * 17 + 12;
-    const x = Math.round(sx - width / 2);
+    const x = Math.round(Math.min(room - width - 6, Math.max(6, sx - width / 2)));
     const y = Math.round(bottom - height - 6);
+    const tip = Math.min(x + width - 16, Math.max(x + 16, sx));
     context.globalAlpha = fade;
     context.fillStyle = "rgba(233, 239, 242, 0.95)";
     context.beginPath();
     context.roundRect(x, y, width, height, 9);
-    context.moveTo(sx - 6, y + height - 0.5);
-    context.lineTo(sx, y + height + 6);
-    context.lineTo(sx + 6, y + height - 0.5);
+    context.moveTo(tip - 6, y + height - 0.5);
+    context.lineTo(tip, y + height + 6);
+    context.lineTo(tip + 6, y + height - 0.5);
     context.fill();
     context.fillStyle = "#10171c";
     context.font = SPEECH_FONT;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    lines.forEach((line, index) => context.fillText(line, sx, y + 15 + index * 17));
+    lines.forEach((line, index) => context.fillText(line, x + width / 2, y + 15 + index * 17));
     context.globalAlpha = 1;
   }
 }

@@ -3,6 +3,7 @@
 /**
  * @typedef {object} Ground
  * @property {string} ground
+ * @property {string} patch where it is a little lighter
  * @property {string} tuft
  * @property {string} stone
  * @property {string} flower
@@ -12,11 +13,11 @@
 
 /** @type {[RegExp, Ground][]} by a word in the zone's id or name */
 const GROUNDS = [
-  [/meadow|field|grass|plain/i, { ground: "#16241d", tuft: "#2b4636", stone: "#33423b", flower: "#8a8347", wall: "#3d5346", wallTop: "#6f8f7b" }],
-  [/harbou?r|sea|coast|lake|river/i, { ground: "#13222b", tuft: "#264352", stone: "#324651", flower: "#4f8a98", wall: "#395463", wallTop: "#6d93a6" }],
-  [/forest|wood|grove|jungle/i, { ground: "#11201b", tuft: "#23473a", stone: "#2c3d36", flower: "#6b7f3e", wall: "#33503f", wallTop: "#648c70" }],
-  [/ridge|hill|mount|stone|rock|cliff/i, { ground: "#1f2024", tuft: "#3a3a40", stone: "#47464c", flower: "#7f7385", wall: "#55525c", wallTop: "#8f8b98" }],
-  [/sand|desert|dune|beach/i, { ground: "#262118", tuft: "#47402c", stone: "#4c4637", flower: "#92804a", wall: "#63573d", wallTop: "#a3926a" }],
+  [/meadow|field|grass|plain/i, { ground: "#1f3629", patch: "#28452f", tuft: "#3b6449", stone: "#4a5b52", flower: "#c2b45c", wall: "#4a6455", wallTop: "#8fb29b" }],
+  [/harbou?r|sea|coast|lake|river/i, { ground: "#1b303b", patch: "#213e4a", tuft: "#35596a", stone: "#48606d", flower: "#6fb3c2", wall: "#456373", wallTop: "#86b0c4" }],
+  [/forest|wood|grove|jungle/i, { ground: "#172d25", patch: "#1c3b2c", tuft: "#2f5f49", stone: "#3f554b", flower: "#93ad55", wall: "#3f624d", wallTop: "#7fae8b" }],
+  [/ridge|hill|mount|stone|rock|cliff/i, { ground: "#2b2c32", patch: "#36363d", tuft: "#4d4d55", stone: "#605e67", flower: "#a598ad", wall: "#66636e", wallTop: "#aaa5b4" }],
+  [/sand|desert|dune|beach/i, { ground: "#352d20", patch: "#423826", tuft: "#5f5539", stone: "#676048", flower: "#c2aa60", wall: "#766849", wallTop: "#bfa97a" }],
 ];
 
 /** Outside every zone. */

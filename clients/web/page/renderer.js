@@ -165,7 +165,7 @@ export class Renderer {
     }
     for (const { name, sx, sy } of nearest) {
       const speech = scene.speech.get(name);
-      if (speech) this.#labels.drawSpeech(context, speech.text, sx, sy - radius - 24, Math.min(1, (speech.until - now) * 3));
+      if (speech) this.#labels.drawSpeech(context, speech.text, sx, sy - radius - 24, Math.min(1, (speech.until - now) * 3), camera.width);
     }
   }
 

@@ -81,7 +81,16 @@ class RedisSessionStore:
         ttl_s: float,
         now: float,
     ) -> Placed:
-        args = [self._ns, session_id, new_session_id, user_id, per_user, per_actor, int(ttl_s), repr(now)]
+        args: list[str | int] = [
+            self._ns,
+            session_id,
+            new_session_id,
+            user_id,
+            per_user,
+            per_actor,
+            int(ttl_s),
+            repr(now),
+        ]
         found, actor, created = await PLACE(self._client, [], args)
         if found == b"not_yours":
             raise Unauthorized("session_not_yours")

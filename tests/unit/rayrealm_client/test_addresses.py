@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from rayrealm_client.accounts import is_loopback, problem_of
 from rayrealm_client.link import socket_url
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rayrealm_client.buffers import NoticeBuffer, ViewBuffer
 from rayrealm_client.errors import NoticesLost
 from rayrealm_client.view import Entity, Move, State, View, apply

@@ -9,9 +9,10 @@ import zlib
 from typing import Any
 
 import pytest
-from google.protobuf import any_pb2, struct_pb2
+from google.protobuf import any_pb2, json_format, struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rayrealm_client import codec
 from rayrealm_client.codec import Failure, Framing, Notification, OwnMove, Request, Result, decode, encode
 from rayrealm_client.errors import CodecError
@@ -23,11 +24,7 @@ uint16 = st.integers(0, 0xFFFF)
 uint32 = st.integers(0, 0xFFFFFFFF)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 plain = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | text,
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=8,
 )
@@ -58,10 +55,7 @@ items = (
 def same(left: Any, right: Any) -> bool:
     """Equal; yaws, known in steps of 1/65536 turn, may differ in the last bit of the float."""
     if isinstance(left, View) and isinstance(right, View):
-        near = [
-            a[:5] == b[:5] and math.isclose(a.yaw, b.yaw)
-            for a, b in zip(left.moves, right.moves, strict=True)
-        ]
+        near = [a[:5] == b[:5] and math.isclose(a.yaw, b.yaw) for a, b in zip(left.moves, right.moves, strict=True)]
         rest = ("tick", "ack", "states", "leaves", "reset", "correction")
         return all(near) and all(getattr(left, name) == getattr(right, name) for name in rest)
     return bool(left == right)
@@ -99,14 +93,11 @@ class TestAgainstTheSchema:
         }
 
     def test_a_request_carries_a_struct(self) -> None:
-        message = pb.WebSocketMessage.FromString(
-            encode(Request(7, "a.b", {"n": 1, "l": [None, "x"]}), "proto")
-        )
+        message = pb.WebSocketMessage.FromString(encode(Request(7, "a.b", {"n": 1, "l": [None, "x"]}), "proto"))
         assert (message.jsonrpc, message.id_number, message.request.method) == ("2.0", 7, "a.b")
         holder = struct_pb2.Struct()
         assert message.request.params.Unpack(holder)
-        assert dict(holder) == {"n": 1.0, "l": holder["l"]}
-        assert list(holder["l"]) == [None, "x"]
+        assert json_format.MessageToDict(holder) == {"n": 1.0, "l": [None, "x"]}
 
     def test_a_request_may_carry_a_message(self) -> None:
         update = pb.PresenceUpdate(status=pb.PRESENCE_STATUS_BUSY)
@@ -165,9 +156,7 @@ def batch(**fields: Any) -> bytes:
     return pb.WebSocketMessage(batch=pb.BatchMessage(**fields)).SerializeToString()
 
 
-INNER = pb.BatchMessage(
-    messages=[pb.WebSocketMessage(move=pb.PositionUpdate(sequence=1))]
-).SerializeToString()
+INNER = pb.BatchMessage(messages=[pb.WebSocketMessage(move=pb.PositionUpdate(sequence=1))]).SerializeToString()
 BOMB = zlib.compress(bytes(16 * 1024 * 1024))
 
 
@@ -227,9 +216,7 @@ def test_arbitrary_frames_decode_or_are_refused(frame: str | bytes) -> None:
         return
 
 
-@pytest.mark.parametrize(
-    "value", [math.nan, math.inf, b"bytes", object(), {1: 2}, 2**53 + 1, {"a": [math.nan]}]
-)
+@pytest.mark.parametrize("value", [math.nan, math.inf, b"bytes", object(), {1: 2}, 2**53 + 1, {"a": [math.nan]}])
 def test_what_is_no_json_is_not_sent(value: Any) -> None:
     with pytest.raises(CodecError):
         encode(Request(1, "a", {"v": value}), "proto")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from rayrealm_client import errors
 from rayrealm_client.errors import RpcError, rpc_error
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rayrealm_client.policy import Backoff, Reconnect, Step, after_close, after_refusal
 
 
@@ -98,15 +99,17 @@ class TestReconnect:
     def test_the_server_says_how_long(self) -> None:
         assert Reconnect().lost(Step.RETRY, 0.0, Dice(0.5), 3.0) == 3.25
 
-    def test_a_renewed_token_that_is_refused_again_is_the_end(self) -> None:
+    def test_a_renewed_token_that_is_refused_at_once_is_the_end(self) -> None:
         policy = Reconnect()
         assert policy.lost(Step.RENEW, 0.0, Dice()) == 0.0
         assert policy.lost(Step.RENEW, 1.0, Dice()) is None
 
-    def test_a_token_may_be_renewed_again_after_a_stable_connection(self) -> None:
+    def test_a_token_may_be_renewed_again_once_it_was_good_for_something(self) -> None:
         policy = Reconnect()
         policy.lost(Step.RENEW, 0.0, Dice())
         policy.opened(0.0)
+        assert policy.lost(Step.RENEW, 1.0, Dice(1.0)) == 1.0  # with backoff, while nothing is stable
+        policy.opened(2.0)
         assert policy.lost(Step.RENEW, 900.0, Dice()) == 0.0
 
     def test_stop_is_stop(self) -> None:

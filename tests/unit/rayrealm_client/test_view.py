@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rayrealm_client.view import Correction, Entity, Move, Position, Reset, State, View, apply, merge
 
 

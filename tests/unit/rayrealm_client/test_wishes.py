@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from rayrealm_client.errors import ConnectionLost, DeadlineExceeded, rpc_error
 from rayrealm_client.policy import Backoff
 from rayrealm_client.wishes import Wishes, ask_again, insist

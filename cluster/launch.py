@@ -1,0 +1,390 @@
+"""Starts a realm on this machine, or on a Ray cluster that it joins, and stops all of it again.
+
+What is above this layer is reached by import string alone: `Parts`. Ray is imported inside functions, because Ray and
+Serve read their environment (`cluster/rayenv.py`) as they are imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pydantic import SecretStr
+
+from cluster import machine, preflight, rayenv, running, session_folder
+from cluster.background import Background
+from cluster.children import deaf_to_the_terminal, end, runs
+from cluster.datafolder import DataFolder
+from cluster.embedded import LOOPBACK, EmbeddedServer, free_port, nats, valkey
+from cluster.errors import Ours, StartRefused
+from cluster.fate import tied
+from cluster.haproxy import wrapper
+from cluster.realm import Realm
+from cluster.security.keys import KeyRing
+from cluster.settings import Settings
+
+WORLD_DEADLINE_S = 120.0
+READY_DEADLINE_S = 60.0
+READY_PAUSE_S = 0.05
+HTTP_TIMEOUT_S = 5.0
+TASK_DEADLINE_S = 60.0
+RAY_CPUS = 64  # no actor of the realm asks for any: it is only to be no limit
+ANY_HOST = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
+# A full WebSocket handshake (RFC 6455, 4.1) without a token: the gateway answers it, and with 401.
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "cmF5cmVhbG0tcmVhZHktPw==",
+}
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Import strings `module:function` of what the launcher starts.
+
+    `world(realm)` returns when the zones are up; `applications` is name: (`build(realm)`, route prefix), where `build`
+    returns a Serve application; `replica_callback` runs in each replica before its server is built.
+    """
+
+    world: str = "actors.world.supervisor_actor:start"
+    applications: Mapping[str, tuple[str, str]] = field(
+        default_factory=lambda: {
+            "web": ("serve_apps.accounts.web_app:build", "/"),
+            "gateway": ("serve_apps.gateway.gateway_app:build", "/ws"),
+        }
+    )
+    replica_callback: str = "serve_apps.gateway.picows_app:install"
+
+
+class Launched:
+    """A realm that runs. `failure` says why it cannot go on, once something that matters has ended for good."""
+
+    def __init__(self, settings: Settings, progress: Progress, parts: Parts) -> None:
+        self.settings = settings
+        self.failure: str | None = None
+        self._progress = progress
+        self._parts = parts
+        self._data: DataFolder | None = None
+        self._session: Path | None = None
+        self._servers: list[EmbeddedServer] = []
+        self._ray_started = False
+        self._serve_started = False
+        self._core: list[psutil.Process] = []
+        self._bots: subprocess.Popen[bytes] | None = None
+        self._entry: running.RunningRealm | None = None
+
+    @property
+    def url(self) -> str:
+        host = LOOPBACK if self.settings.host in ANY_HOST else self.settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+
+    @property
+    def logs(self) -> Path:
+        return self.settings.data / "logs"
+
+    # --- the start ---------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Raises StartRefused, Ours. What was started by then is ended by `stop`."""
+        facts = machine.gather(self.settings)
+        _refuse(preflight.problems(self.settings, facts))
+        session_folder.sweep()
+        self._data = DataFolder.open(self.settings.data)
+        self.settings = self.settings.model_copy(update={"data": self._data.root})
+        keys = KeyRing.load_or_create(self._data.keys, time.time())
+        self._session = session_folder.create()
+        session_folder.show_logs(self.logs, self._session)
+        self._start_servers(self._data)
+        self._set_environment(self._data, self._session, facts)
+        self._start_ray(self._session)
+        realm = Realm(self.settings, keys)
+        self._progress("Ray is up")
+        world = Background(lambda: _load(self._parts.world)(realm), "world")
+        self._start_serve(realm)
+        self._progress("the applications are deployed")
+        world.wait(WORLD_DEADLINE_S)
+        self._progress("the zones are up")
+        self._wait_ready()
+        self._register(self._data)
+
+    def _start_servers(self, data: DataFolder) -> None:
+        """Both at once; their addresses go into the settings."""
+        redis, bus = self.settings.redis, self.settings.nats
+        if not redis.url.get_secret_value():
+            spec, url_of = valkey(data)
+            redis_server = self._server(EmbeddedServer(spec, data, self._progress, self._lost))
+        if not bus.url.get_secret_value():
+            spec, token = nats(data)
+            bus_server = self._server(EmbeddedServer(spec, data, self._progress, self._lost))
+        for server in self._servers:
+            server.wait_ready()
+            self._progress(f"{server.spec.name} answers on port {server.port}")
+        if not redis.url.get_secret_value():
+            redis = redis.model_copy(update={"url": SecretStr(url_of(redis_server.port))})
+        if not bus.url.get_secret_value():
+            url = SecretStr(f"nats://{LOOPBACK}:{bus_server.port}")
+            bus = bus.model_copy(update={"url": url, "token": SecretStr(token)})
+        self.settings = self.settings.model_copy(update={"redis": redis, "nats": bus})
+
+    def _server(self, server: EmbeddedServer) -> EmbeddedServer:
+        self._servers.append(server)
+        server.start()
+        return server
+
+    def _lost(self, why: str) -> None:
+        self.failure = why
+
+    def _set_environment(self, data: DataFolder, session: Path, facts: preflight.Facts) -> None:
+        flags = rayenv.serve_flags(self.settings, facts.open_files, self._parts.replica_callback)
+        if self.settings.ray.address:
+            flags |= rayenv.joined_flags(os.environ)
+        else:
+            data.secret("ray-token")
+            binary = machine.haproxy_binary()
+            script = session / "haproxy"
+            script.write_text(wrapper(sys.executable, str(binary), self.settings.host))
+            script.chmod(0o700)
+            ports = (free_port(), free_port(), free_port())
+            flags |= rayenv.local_flags(
+                rayenv.RayFacts(facts.open_files, facts.cpus, session, data.root / "ray-token", script, ports)
+            )
+        os.environ.update(flags)
+
+    def _start_ray(self, session: Path) -> None:
+        import ray
+
+        settings = self.settings.ray
+        common: dict[str, Any] = {
+            "namespace": self.settings.namespace,
+            "log_to_driver": False,
+            "logging_level": logging.WARNING,
+        }
+        with deaf_to_the_terminal():
+            self._ray_started = True
+            if settings.address:
+                ray.init(address=settings.address, **common)
+            else:
+                ray.init(
+                    address="local",
+                    num_cpus=RAY_CPUS,
+                    object_store_memory=settings.object_store_mib * 1024 * 1024,
+                    include_dashboard=settings.dashboard_port > 0,
+                    dashboard_host=LOOPBACK,
+                    dashboard_port=settings.dashboard_port or None,
+                    _temp_dir=str(session),
+                    **common,
+                )
+        if settings.address:
+            self._check_joined()
+        else:
+            children = psutil.Process().children()
+            self._core = [child for child in children if child.name() in {"gcs_server", "raylet"}]
+
+    def _check_joined(self) -> None:
+        """Raises StartRefused if the cluster cannot carry the realm."""
+        import ray
+
+        addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
+        own = frozenset({LOOPBACK, ray.util.get_node_ip_address()})
+        problem = preflight.reachable_only_here(self.settings, addresses, own)
+        _refuse([problem] if problem else [])
+        found = ray.get(ray.remote(_environment).options(num_cpus=0).remote(), timeout=TASK_DEADLINE_S)
+        wanted = rayenv.serve_flags(self.settings, 0, self._parts.replica_callback)
+        if missing := rayenv.differences(wanted, found):
+            raise StartRefused(
+                f"Ray was started without what Serve needs: {' '.join(missing)} (rayrealm config ray-env)"
+            )
+
+    def _start_serve(self, realm: Realm) -> None:
+        from ray import serve
+        from ray.serve.api import RunTarget
+
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        local = not self.settings.ray.address
+        applications = Background(lambda: self._build(realm), "applications")
+        self._serve_started = True
+        serve.start(
+            proxy_location="HeadOnly" if local else "EveryNode",
+            http_options={
+                "host": LOOPBACK if local else self.settings.host,  # cluster/haproxy.py widens it
+                "port": self.settings.port,
+            },
+        )
+        self._progress("Serve is up")
+        targets = [
+            RunTarget(target=application, name=name, route_prefix=prefix)
+            for name, (application, prefix) in applications.wait(TASK_DEADLINE_S).items()
+        ]
+        try:
+            serve.run_many(targets)
+        except RuntimeError as error:
+            raise Ours(f"Serve could not start the applications: {error}") from error
+
+    def _build(self, realm: Realm) -> dict[str, tuple[Any, str]]:
+        return {name: (_load(build)(realm), prefix) for name, (build, prefix) in self._parts.applications.items()}
+
+    def _wait_ready(self) -> None:
+        """Until a client can play: the health check passes, and the gateway asks for a token. Raises Ours."""
+        until = time.monotonic() + READY_DEADLINE_S
+        wanted = (200, 401)
+        while (got := (self._status("/v1/healthz", {}), self._status("/ws", HANDSHAKE))) != wanted:
+            if time.monotonic() > until:
+                raise Ours(f"{self.url} answers {got} to /v1/healthz and /ws, not {wanted}; see {self.logs}")
+            time.sleep(READY_PAUSE_S)
+
+    def _status(self, path: str, headers: Mapping[str, str]) -> int | str:
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=HTTP_TIMEOUT_S)
+        try:
+            connection.request("GET", path, headers=dict(headers))
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return type(error).__name__
+        finally:
+            connection.close()
+
+    def _register(self, data: DataFolder) -> None:
+        import ray
+
+        settings = self.settings
+        self._entry = running.RunningRealm.of_this_process(self.url, data.root, settings.namespace)
+        details = {
+            "redis_url": settings.redis.url.get_secret_value(),
+            "nats_url": settings.nats.url.get_secret_value(),
+            "nats_token": settings.nats.token.get_secret_value(),
+            "ray_address": ray.get_runtime_context().gcs_address,
+            "session": str(self._session),
+            "gateways": settings.gateways,
+            "zones": [zone.model_dump() for zone in settings.world.zones],
+        }
+        running.register(self._entry, details, running.folder())
+
+    # --- while it runs -----------------------------------------------------------------------------------------
+
+    def start_bots(self, count: int) -> None:
+        """Players of the demonstration, in a process of their own; what it says goes to the logs."""
+        argv = [sys.executable, "-m", "cluster.cli.main", "bots", "--count", str(count), "--url", self.url]
+        with (self.logs / "bots.log").open("ab") as output:
+            self._bots = subprocess.Popen(  # noqa: S603 - our own program
+                tied(argv, os.getpid()),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """To be called every second or so: sets `failure` when Ray has ended, and says so when the bots have."""
+        dead = [process for process in self._core if not runs(process)]
+        if dead and self.failure is None:
+            self.failure = f"Ray has ended ({', '.join(str(process.pid) for process in dead)}); see {self.logs}"
+        if self._bots is not None and self._bots.poll() is not None:
+            self._progress(f"the bots ended with code {self._bots.returncode}; see {self.logs / 'bots.log'}")
+            self._bots = None
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End what was started, players first and data last, and nothing else. Twice is fine.
+
+        May take long if Ray hangs: the caller watches the time and calls `kill`.
+        """
+        others = [server.pid for server in self._servers]
+        started = [child for child in psutil.Process().children(recursive=True) if child.pid not in others]
+        if self._bots is not None:
+            self._bots.terminate()
+            self._bots = None
+        if self._ray_started:
+            self._stop_ray()
+            self._ray_started = False
+        # HAProxy is not Ray's child any more if the actor that started it was killed: ended here, by its own pid.
+        end(started)
+        for server in self._servers:
+            server.stop()
+        self._clean()
+
+    def kill(self) -> None:
+        """At once: every process of the realm gets SIGKILL."""
+        for server in self._servers:
+            server.kill()
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._clean()
+
+    def _stop_ray(self) -> None:
+        import ray
+        from ray import serve
+
+        alive = all(runs(process) for process in self._core)
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        if alive and ray.is_initialized():
+            with contextlib.suppress(ray.exceptions.RayError, RuntimeError, TimeoutError):  # it ends below anyway
+                if self._serve_started and self.settings.ray.address:
+                    for name in self._parts.applications:
+                        serve.delete(name)
+                elif self._serve_started:
+                    serve.shutdown()
+                self._end_actors()
+        self._progress("players are disconnected and the actors have ended")
+        ray.shutdown()
+
+    def _end_actors(self) -> None:
+        import ray
+
+        for actor in ray.util.list_named_actors(all_namespaces=True):
+            if actor["namespace"] == self.settings.namespace:
+                with contextlib.suppress(ValueError):  # gone since it was listed
+                    ray.kill(ray.get_actor(**actor), no_restart=True)
+
+    def _clean(self) -> None:
+        if self._entry is not None:
+            running.unregister(self._entry, running.folder())
+        if self._data is not None:
+            session_folder.keep_logs(self.logs)
+            self._data.close()
+        if self._session is not None:
+            session_folder.remove(self._session)
+
+
+def start(settings: Settings, progress: Progress, parts: Parts | None = None) -> Launched:
+    """Start a realm; returns when a client can play. If it fails, or is interrupted, nothing is left behind.
+
+    `progress` gets a line for each step. Call it from the main thread, which must outlive the realm. Raises StartRefused with
+    what to do about it, Ours for what should not have happened.
+    """
+    launched = Launched(settings, progress, parts or Parts())
+    try:
+        launched.begin()
+    except BaseException:
+        launched.stop()
+        raise
+    return launched
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+
+
+def _load(import_string: str) -> Callable[[Realm], Any]:
+    module, _, name = import_string.partition(":")
+    loaded: Callable[[Realm], Any] = getattr(importlib.import_module(module), name)
+    return loaded
+
+
+def _refuse(found: list[str]) -> None:
+    if found:
+        raise StartRefused("; ".join(found))

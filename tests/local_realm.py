@@ -1,0 +1,136 @@
+"""A realm in one process: the real gateway on a real socket, real Valkey and NATS, the actors' own classes, but no Ray.
+
+Everything that does not concern processes is tested here, fast; what does is tested against a realm that `rayrealm up` started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from actors.presence.presence_actor import PresenceRunner
+from actors.session.sessions_actor import SessionsRunner
+from actors.world.supervisor_actor import SupervisorRunner
+from actors.zone.zone_actor import ZoneRunner
+from cluster.adapters.memory.calls import MemoryCalls
+from cluster.adapters.nats_bus import NatsBus
+from cluster.adapters.redis.characters import RedisCharacters
+from cluster.adapters.redis.connection import connect
+from cluster.adapters.redis.epochs import RedisEpochStore
+from cluster.adapters.runtime import Runtime
+from cluster.ports.accounts import Character
+from cluster.realm import Realm
+from cluster.security.keys import KeyRing
+from cluster.security.tokens import sign_access
+from cluster.settings import NatsSettings, RedisSettings, Settings
+from cluster.subjects import Subjects
+from serve_apps.gateway import picows_app
+from serve_apps.gateway.connection import Close
+from serve_apps.gateway.gateway_app import GatewayRunner, http
+
+START_DEADLINE_S = 20.0
+
+
+class LocalRealm:
+    """`url` is the WebSocket's; `character(user)` makes a character, `token(user)` lets a user in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.keys = KeyRing.create(time.time())
+        self.realm = Realm(settings, self.keys)
+        self.actors: dict[str, Any] = {}
+        self.calls = MemoryCalls(self.actors)
+        self.url = ""
+        self.gateway: GatewayRunner
+        self._runtimes: list[Runtime] = []
+        self._runners: list[Any] = []
+
+    async def open(self, realm: Realm, kind: str, name: str, registry: CollectorRegistry) -> Runtime:
+        client = connect(realm.settings.redis, name.replace("/", "-"))
+        bus = await NatsBus.connect(realm.settings.nats, name)
+        subjects = Subjects(realm.settings.namespace)
+        epochs = RedisEpochStore(client, realm.settings.namespace)
+        runtime = Runtime(realm, kind, name, subjects, client, bus, self.calls, epochs, registry)
+        self._runtimes.append(runtime)
+        return runtime
+
+    def make(self, runner: Any, name: str, realm: Realm, argument: str) -> None:
+        classes = {"zone": ZoneRunner, "sessions": SessionsRunner, "presence": PresenceRunner}
+        self.actors[name] = classes[name.split("/", 1)[0]](realm, argument, self.open)
+        self._runners.append(self.actors[name])
+
+    async def start(self) -> None:
+        supervisor = SupervisorRunner(self.realm, self.make, self.open)
+        self.actors["supervisor"] = supervisor
+        self._runners.append(supervisor)
+        await supervisor.ready()
+        self.gateway = GatewayRunner(self.open)
+        await self.gateway.start(self.realm)
+
+    async def stop(self) -> None:
+        self.gateway.stop()
+        for runner in self._runners:
+            for loop in getattr(runner, "_loops", []):
+                loop.cancel()
+        for runtime in self._runtimes:
+            await runtime.close()
+        picows_app.Door.hub = picows_app.Door.admission = None
+
+    def token(self, user_id: str, ttl_s: float = 600.0) -> str:
+        return sign_access(self.keys, user_id, time.time(), ttl_s, self.settings.namespace)
+
+    async def character(self, user_id: str, name: str = "") -> str:
+        store = RedisCharacters(self._runtimes[0].redis, self.settings.namespace)
+        character_id = f"chr_{secrets.token_hex(6)}"
+        made = Character(
+            character_id=character_id,
+            user_id=user_id,
+            name=name or f"Hero {secrets.token_hex(4)}",
+            zone="",
+            x=0.0,
+            y=0.0,
+            z=0.0,
+            yaw=0.0,
+            created_at=time.time(),
+        )
+        await store.create(made, self.settings.accounts.max_characters)
+        return character_id
+
+
+@contextlib.asynccontextmanager
+async def local_realm(
+    valkey_url: str, nats_url: str, nats_token: str, namespace: str, **overrides: Any
+) -> AsyncIterator[LocalRealm]:
+    settings = Settings(
+        realm=namespace,
+        redis=RedisSettings(url=SecretStr(valkey_url)),
+        nats=NatsSettings(url=SecretStr(nats_url), token=SecretStr(nats_token)),
+        **overrides,
+    )
+    realm = LocalRealm(settings)
+    picows_app.install()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(4096)  # clients that connect before the server runs wait here
+    server = uvicorn.Server(uvicorn.Config(http, lifespan="off", log_config=None, ws="auto", http="httptools"))
+    server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
+    async with asyncio.timeout(START_DEADLINE_S):
+        await realm.start()
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    realm.url = f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
+    try:
+        yield realm
+    finally:
+        realm.gateway.hub.close_all(Close.RESTART, "restart")
+        server.should_exit = True
+        await serving
+        await realm.stop()
