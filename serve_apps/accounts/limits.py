@@ -22,9 +22,7 @@ _CLOSE = {"Connection": "close"}
 class BodyLimit:
     """Reads a body before anything else happens: at most `max_bytes` (413), within `deadline_s` (408)."""
 
-    def __init__(
-        self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES, deadline_s: float = BODY_DEADLINE_S
-    ) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES, deadline_s: float = BODY_DEADLINE_S) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._deadline_s = deadline_s

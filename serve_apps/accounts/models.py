@@ -163,7 +163,5 @@ class Problem(BaseModel):
     status: int
     detail: str
     reason: str
-    errors: list[FieldError] | None = Field(
-        default=None, description="With `invalid_input`: what is wrong where."
-    )
+    errors: list[FieldError] | None = Field(default=None, description="With `invalid_input`: what is wrong where.")
     error_id: str | None = Field(default=None, description="With `internal`: quote it to the operator.")

@@ -22,6 +22,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
+ROUTES = ("/", "/play")
+
+
 class PlayFiles(StaticFiles):
     """Files of a folder. `no-cache` with an ETag: a new version is seen at once, an old one costs a 304."""
 
@@ -44,8 +47,6 @@ def mount(app: FastAPI, folder: Path) -> None:
     async def to_play() -> RedirectResponse:
         return RedirectResponse("/play/")
 
-    for path in ("/", "/play"):
-        app.add_api_route(
-            path, to_play, methods=["GET", "HEAD"], include_in_schema=False, response_model=None
-        )
+    for path in ROUTES:
+        app.add_api_route(path, to_play, methods=["GET", "HEAD"], include_in_schema=False, response_model=None)
     app.mount("/play", PlayFiles(directory=folder, html=True), name="play")

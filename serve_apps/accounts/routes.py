@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import JSONResponse
 
+from cluster.telemetry.scrape import CONTENT_TYPE
 from serve_apps.accounts import problems
+from serve_apps.accounts.measured import Answered
 from serve_apps.accounts.models import (
     CharacterList,
     CharacterView,
@@ -36,13 +37,15 @@ class HttpDeps:
     """What the HTTP API is made of.
 
     `metrics` gives the Prometheus text of every process, `health` each check by name; `mount_play` is the
-    folder of the play page, or None for an API alone.
+    folder of the play page, or None for an API alone; `answered` is told of each request's route, status and
+    seconds.
     """
 
     service: AccountService
     metrics: Callable[[], Awaitable[bytes]]
     health: Callable[[], Awaitable[dict[str, bool]]]
     mount_play: Path | None = None
+    answered: Answered = lambda route, status, seconds: None  # noqa: E731
 
 
 async def _deps(request: Request) -> HttpDeps:
@@ -82,9 +85,7 @@ _TOKEN = {401: "`token_missing`, `token_invalid`, `token_expired`"}
 router = APIRouter()
 
 
-@router.post(
-    "/v1/auth/register", status_code=201, responses=_refusals({**_BODY, **_AWAY, 409: "`username_taken`"})
-)
+@router.post("/v1/auth/register", status_code=201, responses=_refusals({**_BODY, **_AWAY, 409: "`username_taken`"}))
 async def register(body: Registration, deps: Deps) -> Tokens:
     """Make an account and log it in."""
     return await deps.service.register(body.username, body.password.get_secret_value())
@@ -111,9 +112,7 @@ async def logout(body: RefreshToken, deps: Deps) -> None:
 @router.get("/v1/auth/keys", response_class=Response, responses={200: {"content": {JWKS_MEDIA_TYPE: {}}}})
 async def keys(deps: Deps) -> Response:
     """The public keys of access tokens, as a JWK set (RFC 7517)."""
-    return JSONResponse(
-        deps.service.keys.jwks(), headers={"Cache-Control": _JWKS_CACHE}, media_type=JWKS_MEDIA_TYPE
-    )
+    return JSONResponse(deps.service.keys.jwks(), headers={"Cache-Control": _JWKS_CACHE}, media_type=JWKS_MEDIA_TYPE)
 
 
 @router.get("/v1/characters", responses=_refusals({**_TOKEN, **_AWAY}))
@@ -161,4 +160,4 @@ async def healthz(deps: Deps, response: Response) -> Health:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(deps: Deps) -> Response:
     """Every process of the realm, as Prometheus text."""
-    return Response(await deps.metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(await deps.metrics(), media_type=CONTENT_TYPE)

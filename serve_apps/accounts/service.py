@@ -140,6 +140,4 @@ class AccountService:
     def _tokens(self, user_id: str, refresh_token: str, now: float) -> Tokens:
         ttl = self.settings.accounts.access_ttl_s
         access_token = sign_access(self.keys, user_id, now, ttl, self.settings.namespace)
-        return Tokens(
-            user_id=user_id, access_token=access_token, expires_in=int(ttl), refresh_token=refresh_token
-        )
+        return Tokens(user_id=user_id, access_token=access_token, expires_in=int(ttl), refresh_token=refresh_token)

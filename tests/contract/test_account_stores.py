@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from cluster.adapters.memory.accounts import MemoryAccounts
 from cluster.adapters.memory.characters import MemoryCharacters
 from cluster.adapters.memory.refresh_tokens import MemoryRefreshTokens
 from cluster.adapters.redis.accounts import RedisAccounts
 from cluster.adapters.redis.characters import RedisCharacters
-from cluster.adapters.redis.connection import Redis, connect, text
+from cluster.adapters.redis.connection import connect, text
 from cluster.adapters.redis.refresh_tokens import RedisRefreshTokens
 from cluster.errors import Conflict, NotFound, Unauthorized
 from cluster.ports.accounts import (
@@ -149,9 +150,7 @@ class TestCharacters:
             await stores.characters.create(
                 replace(HERO, character_id=f"chr_{n}", name=f"N {n}", created_at=NOW + age), limit=8
             )
-        await stores.characters.create(
-            replace(HERO, character_id="chr_x", user_id="usr_bob", name="Bob"), limit=8
-        )
+        await stores.characters.create(replace(HERO, character_id="chr_x", user_id="usr_bob", name="Bob"), limit=8)
         listed = await stores.characters.list("usr_alice")
         assert [character.created_at - NOW for character in listed] == sorted(ages)
 
@@ -164,9 +163,7 @@ class TestCharacters:
     ) -> None:
         await stores.characters.create(replace(HERO, name=first), limit=8)
         with pytest.raises(Conflict, match="name taken"):
-            await stores.characters.create(
-                replace(HERO, character_id="chr_2", user_id="usr_bob", name=second), limit=8
-            )
+            await stores.characters.create(replace(HERO, character_id="chr_2", user_id="usr_bob", name=second), limit=8)
         assert await stores.characters.get("chr_2") is None
         assert await stores.characters.list("usr_bob") == []
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
-from cluster.adapters.redis.connection import Redis, Script, connect, guard, text
+from cluster.adapters.redis.connection import Script, connect, guard, text
 from cluster.errors import Unavailable
 from cluster.settings import RedisSettings
 from tests.servers import Valkey

@@ -84,7 +84,13 @@ class Accounts:
         name = (await request.json())["name"]
         if any(each["name"].lower() == name.lower() for owned in self.characters.values() for each in owned):
             return problem(409, "name_taken", "This name is taken.")
-        made = {"character_id": f"chr_{next(self._ids)}", "name": name, "zone": None, "position": None, "created_at": ""}
+        made = {
+            "character_id": f"chr_{next(self._ids)}",
+            "name": name,
+            "zone": None,
+            "position": None,
+            "created_at": "",
+        }
         self.characters[user].append(made)
         return JSONResponse(made, status_code=201)
 

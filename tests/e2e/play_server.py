@@ -83,6 +83,7 @@ class PlayServer:
         self.sessions: dict[str, Session] = {}
         self.resume_requests: list[str] = []  # the `session` of each handshake, in order
         self.chat: list[tuple[str, str]] = []
+        self.refusing = False  # whether handshakes are answered with 503
         self._ids = itertools.count(1)
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -150,6 +151,15 @@ class PlayServer:
             for session in self.sessions.values():
                 if session.socket is not None:
                     await session.socket.close(code, reason)
+                    session.socket = None
+
+        self.run(action)
+
+    def remove(self, name: str) -> None:
+        """Somebody leaves the zone."""
+
+        async def action() -> None:
+            del self.world.bodies[self.body(name).number]
 
         self.run(action)
 
@@ -203,6 +213,9 @@ class PlayServer:
     async def _serve_socket(self, websocket: WebSocket) -> None:
         offered = websocket.scope["subprotocols"]
         token = next((name[15:] for name in offered if name.startswith("rayrealm.token.")), "")
+        if self.refusing:
+            await websocket.send_denial_response(JSONResponse({"reason": "unavailable"}, status_code=503))
+            return
         user = self.accounts.user_of(token)
         if user is None or SUBPROTOCOL not in offered:
             await websocket.send_denial_response(JSONResponse({"reason": "token_invalid"}, status_code=401))
@@ -269,7 +282,9 @@ class PlayServer:
                     raise RpcRefusal(-32003, "invalid state", {"state": "in_world", "reason": "already_in_world"})
                 character = self.accounts.character(session.user, params["character_id"])
                 if character is None:
-                    raise RpcRefusal(-32602, "invalid params", {"errors": [{"field": "character_id", "reason": "unknown"}]})
+                    raise RpcRefusal(
+                        -32602, "invalid params", {"errors": [{"field": "character_id", "reason": "unknown"}]}
+                    )
                 session.body = self.world.enter(params["character_id"], character["name"])
                 session.known, session.needs_reset = set(), True
                 return self.world.entry(session.body)

@@ -7,7 +7,7 @@ import math
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from realm_proto import realtime_pb2 as wire
 
@@ -19,12 +19,34 @@ SIZE = 200.0
 SPAWN = (100.0, 100.0)
 ZONE = "zon_meadow"
 ROW = struct.Struct("<HHfffH")
-NAMES = ["Alder", "Briony", "Corvin", "Dagny", "Elowen", "Fenn", "Gisla", "Halvard", "Isolde", "Jory", "Kestrel", "Linnea"]
+NAMES = [
+    "Alder",
+    "Briony",
+    "Corvin",
+    "Dagny",
+    "Elowen",
+    "Fenn",
+    "Gisla",
+    "Halvard",
+    "Isolde",
+    "Jory",
+    "Kestrel",
+    "Linnea",
+]
+
+
+class Judged(NamedTuple):
+    """A move as it arrived; `at` in seconds of the monotonic clock."""
+
+    sequence: int
+    x: float
+    z: float
+    at: float
 
 
 @dataclass(slots=True)
 class Body:
-    """A character in the zone. `judged` holds (sequence, x, z) of every move, good or refused."""
+    """A character in the zone. `judged` holds every move, good or refused."""
 
     number: int
     entity_id: str
@@ -37,7 +59,7 @@ class Body:
     judged_at: float = 0.0
     correction: wire.Correction | None = None
     changed: bool = True
-    judged: list[tuple[int, float, float]] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
     refused: int = 0
     orbit: tuple[float, float, float] | None = None  # radius, speed, phase of a walker
 
@@ -46,6 +68,8 @@ class World:
     def __init__(self, walkers: int) -> None:
         self.bodies: dict[int, Body] = {}
         self.tick = 0
+        self.walking = True
+        self.spawn = SPAWN  # of players
         self._numbers = itertools.count(1)
         for index in range(walkers):
             number = next(self._numbers)
@@ -61,7 +85,7 @@ class World:
 
     def enter(self, character_id: str, name: str) -> Body:
         number = next(self._numbers)
-        body = Body(number, f"ent_{character_id}", name, *SPAWN, judged_at=time.monotonic())
+        body = Body(number, f"ent_{character_id}", name, *self.spawn, judged_at=time.monotonic())
         self.bodies[number] = body
         return body
 
@@ -88,7 +112,7 @@ class World:
         body.budget = min(fill, body.budget + (now - body.judged_at) * fill)
         body.judged_at = now
         x, z = move.position.x, move.position.z
-        body.judged.append((move.sequence, x, z))
+        body.judged.append(Judged(move.sequence, x, z, now))
         distance = math.hypot(x - body.x, z - body.z)
         if not (0 <= x <= SIZE and 0 <= z <= SIZE):
             self._refuse(body, move.sequence, "out_of_bounds")
@@ -110,7 +134,7 @@ class World:
         now = tick / TICK_HZ
         for body in self.bodies.values():
             # Walkers move as often as players send, every second tick.
-            if body.orbit is None or (tick + body.number) % 2:
+            if body.orbit is None or not self.walking or (tick + body.number) % 2:
                 continue
             radius, speed, phase = body.orbit
             angle = phase + now * speed / radius

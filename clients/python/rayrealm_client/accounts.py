@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import json
+import ssl
 import time
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -28,19 +30,29 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # takes longer than most calls: one for all
+
+
+def pool(base_url: str, timeout_s: float) -> httpx.AsyncClient:
+    """Connections to a realm's HTTP API."""
+    return httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=not is_loopback(base_url), verify=_tls())
+
+
 class Accounts:
     """Calls that need no socket, and the tokens of one user. Each call has a deadline of `timeout_s`.
 
     Raises HttpProblem for an answer that is an error, DeadlineExceeded, NotConnected when nobody listens.
     """
 
-    def __init__(self, base_url: str, timeout_s: float) -> None:
+    def __init__(self, base_url: str, timeout_s: float, http: httpx.AsyncClient | None = None) -> None:
+        """`http`: a connection pool of `pool` that several share; whoever made it closes it."""
         self.tokens: Tokens | None = None
         self._timeout_s = timeout_s
         self._renewing = asyncio.Lock()
-        self._http = httpx.AsyncClient(
-            base_url=base_url, timeout=timeout_s, trust_env=not is_loopback(base_url), follow_redirects=False
-        )
+        self._shared = http is not None
+        self._http = http or pool(base_url, timeout_s)
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,7 +61,8 @@ class Accounts:
         await self.close()
 
     async def close(self) -> None:
-        await self._http.aclose()
+        if not self._shared:
+            await self._http.aclose()
 
     async def register(self, username: str, password: str) -> Tokens:
         return await self._sign_in("register", username, password)

@@ -8,6 +8,8 @@ import random
 from collections.abc import Awaitable, Iterable
 from typing import Any, Self
 
+import httpx
+
 from rayrealm_client.accounts import Accounts
 from rayrealm_client.anys import Json, Params
 from rayrealm_client.codec import Framing, Notification, OwnMove
@@ -51,8 +53,12 @@ class RealmClient(Watching):
         backoff: Backoff | None = None,
         give_up_s: float | None = 600.0,
         rng: Random | None = None,
+        http: httpx.AsyncClient | None = None,
     ) -> None:
-        """`give_up_s`: seconds of failed reconnects after which the client ends; None never does."""
+        """`give_up_s`: seconds of failed reconnects after which the client ends; None never does.
+
+        `http`: an `accounts.pool` that several clients share.
+        """
         super().__init__()
         self.world: World | None = None
         self.session_ready: Ready | None = None
@@ -67,7 +73,7 @@ class RealmClient(Watching):
         self._rng = rng or random.SystemRandom()
         self._wishes = Wishes()
         self._takes_views = False
-        self._accounts = Accounts(base_url, timeout_s)
+        self._accounts = Accounts(base_url, timeout_s, http)
 
         async def open_link(token: str, session_id: str | None) -> Link:
             return await Link.open(base_url, token, session_id, framing, self._deliver, timeout_s)

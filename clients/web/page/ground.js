@@ -1,15 +1,12 @@
 /** Draws the ground: the zone's surface, its growth, the grid and the walls at its bounds. */
 
+import { TILE } from "./ground_tile.js";
 import { VOID } from "./palette.js";
 
 /** Metres between lines of the grid. */
 const FINE = 5;
 const COARSE = 25;
-/** Metres between the middles of lighter patches. */
-const CLEARING = 14;
-/** Metres of a square that has at most one tuft, stone or flower. */
-const SQUARE = 3;
-/** Below this many pixels per metre nothing grows. */
+/** Below this many pixels per metre only the coarse lines are drawn. */
 const LEAST_SCALE = 8;
 /** Metres of wall outside the bounds. */
 const WALL = 1.2;
@@ -20,8 +17,9 @@ const WALL = 1.2;
  * @param {import("./camera.js").Camera} camera
  * @param {Bounds} bounds
  * @param {import("./palette.js").Ground} theme
+ * @param {OffscreenCanvas} tile the surface
  */
-export function drawGround(context, camera, bounds, theme) {
+export function drawGround(context, camera, bounds, theme, tile) {
   context.fillStyle = VOID;
   context.fillRect(0, 0, camera.width, camera.height);
   const left = camera.screenX(bounds.min_x);
@@ -32,8 +30,6 @@ export function drawGround(context, camera, bounds, theme) {
   const thickness = WALL * camera.scale;
   context.fillStyle = theme.wall;
   context.fillRect(left - thickness, top - thickness, right - left + 2 * thickness, bottom - top + 2 * thickness);
-  context.fillStyle = theme.ground;
-  context.fillRect(left, top, right - left, bottom - top);
 
   context.save();
   context.beginPath();
@@ -41,8 +37,7 @@ export function drawGround(context, camera, bounds, theme) {
   context.clip();
   const part = overlap(camera.visible, bounds);
   if (part) {
-    drawPatches(context, camera, part, theme);
-    if (camera.scale >= LEAST_SCALE) drawGrowth(context, camera, part, theme);
+    drawSurface(context, camera, part, tile);
     drawGrid(context, camera, part);
   }
   context.restore();
@@ -65,73 +60,23 @@ function overlap(a, b) {
 }
 
 /**
- * Soft lighter places, so that the ground is not one colour.
+ * Copies the tile as often as it is needed.
  * @param {CanvasRenderingContext2D} context
  * @param {import("./camera.js").Camera} camera
  * @param {Bounds} part
- * @param {import("./palette.js").Ground} theme
+ * @param {OffscreenCanvas} tile
  */
-function drawPatches(context, camera, part, theme) {
-  context.fillStyle = theme.patch;
-  for (const share of [1, 0.72, 0.45]) {
-    const patches = new Path2D();
-    for (let column = Math.floor(part.min_x / CLEARING) - 1; (column - 1) * CLEARING <= part.max_x; column += 1) {
-      for (let row = Math.floor(part.min_z / CLEARING) - 1; (row - 1) * CLEARING <= part.max_z; row += 1) {
-        const chance = scatter(column + 7919, row - 104_729);
-        if ((chance & 3) === 0) continue;
-        const x = camera.screenX((column + ((chance >>> 8) & 0xff) / 255) * CLEARING);
-        const y = camera.screenY((row + ((chance >>> 16) & 0xff) / 255) * CLEARING);
-        const radius = share * camera.scale * CLEARING * (0.3 + ((chance >>> 24) & 0xff) / 600);
-        patches.moveTo(x + radius, y);
-        patches.ellipse(x, y, radius, radius * 0.7, 0, 0, 2 * Math.PI);
-      }
-    }
-    context.globalAlpha = 0.22;
-    context.fill(patches);
-  }
-  context.globalAlpha = 1;
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {import("./camera.js").Camera} camera
- * @param {Bounds} part
- * @param {import("./palette.js").Ground} theme
- */
-function drawGrowth(context, camera, part, theme) {
-  const tufts = new Path2D();
-  const stones = new Path2D();
-  const flowers = new Path2D();
-  const { scale } = camera;
-  for (let column = Math.floor(part.min_x / SQUARE) - 1; column * SQUARE <= part.max_x; column += 1) {
-    for (let row = Math.floor(part.min_z / SQUARE) - 1; row * SQUARE <= part.max_z; row += 1) {
-      const chance = scatter(column, row);
-      const x = camera.screenX((column + 0.1 + ((chance >>> 8) & 0xff) / 320) * SQUARE);
-      const y = camera.screenY((row + 0.1 + ((chance >>> 16) & 0xff) / 320) * SQUARE);
-      const kind = chance & 0xff;
-      const size = scale * (0.16 + ((chance >>> 24) & 0xff) / 1600);
-      if (kind < 130) {
-        for (const lean of [-0.7, 0, 0.7]) {
-          tufts.moveTo(x + lean * size * 0.6, y);
-          tufts.lineTo(x + lean * size * 1.5, y - size * (2 - Math.abs(lean)));
-        }
-      } else if (kind < 152) {
-        stones.moveTo(x + size * 1.4, y);
-        stones.ellipse(x, y, size * 1.4, size, 0, 0, 2 * Math.PI);
-      } else if (kind < 170) {
-        flowers.moveTo(x + size * 0.5, y);
-        flowers.arc(x, y, size * 0.5, 0, 2 * Math.PI);
-      }
+function drawSurface(context, camera, part, tile) {
+  for (let x = Math.floor(part.min_x / TILE) * TILE; x < part.max_x; x += TILE) {
+    for (let z = Math.floor(part.min_z / TILE) * TILE; z < part.max_z; z += TILE) {
+      // Rounded on both sides: no seam between two copies.
+      const left = Math.round(camera.screenX(x));
+      const right = Math.round(camera.screenX(x + TILE));
+      const top = Math.round(camera.screenY(z + TILE));
+      const bottom = Math.round(camera.screenY(z));
+      context.drawImage(tile, left, top, right - left, bottom - top);
     }
   }
-  context.lineCap = "round";
-  context.lineWidth = Math.max(1, scale * 0.08);
-  context.strokeStyle = theme.tuft;
-  context.stroke(tufts);
-  context.fillStyle = theme.stone;
-  context.fill(stones);
-  context.fillStyle = theme.flower;
-  context.fill(flowers);
 }
 
 /**
@@ -161,6 +106,17 @@ function drawGrid(context, camera, part) {
   context.stroke(fine);
   context.strokeStyle = "rgba(200, 225, 215, 0.12)";
   context.stroke(coarse);
+}
+
+/**
+ * The coordinates of the coarse lines' crossings.
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./camera.js").Camera} camera
+ * @param {Bounds} bounds of the zone
+ */
+export function drawCoordinates(context, camera, bounds) {
+  const part = overlap(camera.visible, bounds);
+  if (!part) return;
   context.fillStyle = "rgba(200, 225, 215, 0.3)";
   context.font = "10px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace";
   context.textAlign = "left";
@@ -206,12 +162,4 @@ function drawWallTops(context, camera, bounds, theme, thickness) {
     context.fillRect(left - offset, camera.screenY(z) - post / 2, post, post);
     context.fillRect(right + offset - post, camera.screenY(z) - post / 2, post, post);
   }
-}
-
-/** The same 32 bits for the same patch, with no pattern to see. @param {number} column @param {number} row */
-function scatter(column, row) {
-  let bits = Math.imul(column, 0x27d4eb2d) ^ Math.imul(row, 0x165667b1);
-  bits = Math.imul(bits ^ (bits >>> 15), 0x85ebca6b);
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-  return (bits ^ (bits >>> 16)) >>> 0;
 }

@@ -15,6 +15,11 @@ export class Hud {
   /** Frames drawn in the last second. */
   framesPerSecond = 0;
 
+  /** @param {string} words */
+  showConnection(words) {
+    setText(this.connection, words);
+  }
+
   /** Call once per frame. @param {number} now seconds */
   countFrame(now) {
     this.#frames += 1;
@@ -30,12 +35,10 @@ export class Hud {
    * @param {string} facts.zone
    * @param {{x: number, z: number}} facts.me metres
    * @param {number | null} facts.latencyS seconds
-   * @param {string} facts.connection in words
    */
-  show({ zone, me, latencyS, connection }) {
+  show({ zone, me, latencyS }) {
     setText(this.zoneName, zone);
     setText(this.position, `x ${me.x.toFixed(1)}   z ${me.z.toFixed(1)}`);
-    setText(this.connection, connection);
     setText(this.latency, latencyS === null ? "– ms" : `${Math.max(1, Math.round(latencyS * 1000))} ms`);
     setText(this.fps, `${this.framesPerSecond} fps`);
   }

@@ -73,9 +73,9 @@ export class Labels {
     context.fillStyle = "rgba(233, 239, 242, 0.95)";
     context.beginPath();
     context.roundRect(x, y, width, height, 9);
-    context.moveTo(tip - 6, y + height - 0.5);
+    context.moveTo(tip + 6, y + height - 1); // the same way round as the box, or the overlap would be a hole
     context.lineTo(tip, y + height + 6);
-    context.lineTo(tip + 6, y + height - 0.5);
+    context.lineTo(tip - 6, y + height - 1);
     context.fill();
     context.fillStyle = "#10171c";
     context.font = SPEECH_FONT;

@@ -12,7 +12,8 @@
 
 import { Camera } from "./camera.js";
 import { drawFigure, figureRadius } from "./figures.js";
-import { drawGround } from "./ground.js";
+import { drawCoordinates, drawGround } from "./ground.js";
+import { GroundTile } from "./ground_tile.js";
 import { Labels } from "./labels.js";
 import { colourOf, groundOf, ME } from "./palette.js";
 import { Sprites } from "./sprites.js";
@@ -28,6 +29,7 @@ const EMPTY_BOUNDS = { min_x: -1_000_000, min_z: -1_000_000, max_x: 1_000_000, m
 export class Renderer {
   camera = new Camera();
   #sprites = new Sprites();
+  #tile = new GroundTile();
   #labels = new Labels(this.#sprites);
   /** When each entity was first drawn, and how far it has walked since. @type {Map<string, {since: number, stride: number}>} */
   #gaits = new Map();
@@ -58,11 +60,13 @@ export class Renderer {
     this.drawn = [];
     const { world } = scene;
     const theme = groundOf(world ? `${world.zone} ${world.zoneName}` : "meadow");
-    drawGround(context, camera, world?.bounds ?? EMPTY_BOUNDS, theme);
+    const tile = this.#tile.get(theme, camera.scale * (window.devicePixelRatio || 1));
+    drawGround(context, camera, world?.bounds ?? EMPTY_BOUNDS, theme, tile);
     if (!world || !scene.me) {
       if (!matchMedia("(prefers-reduced-motion: reduce)").matches) camera.x += elapsed * 0.6;
       return;
     }
+    drawCoordinates(context, camera, world.bounds);
     this.#drawReach(world.interestRadius);
     this.#drawFolk(now, elapsed, scene, world.name, scene.me);
   }
@@ -158,7 +162,7 @@ export class Renderer {
   #drawLabels(now, scene, figures, radius) {
     const { camera, context } = this;
     const far = (/** @type {{sx: number, sy: number}} */ f) => Math.hypot(f.sx - camera.width / 2, f.sy - camera.height / 2);
-    const nearest = [...figures].sort((a, b) => far(a) - far(b)).slice(0, MOST_NAMES);
+    const nearest = figures.toSorted((a, b) => Number(b.me) - Number(a.me) || far(a) - far(b)).slice(0, MOST_NAMES);
     this.#labels.clear();
     for (const { name, sx, sy, me, fade } of nearest) {
       this.#labels.drawName(context, name, sx, sy - radius - 5, { colour: me ? "#ffd595" : "#e3ebef", fade, always: me });

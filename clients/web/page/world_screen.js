@@ -96,7 +96,6 @@ export class WorldScreen {
       zone: scene.world.zoneName,
       me: scene.me,
       latencyS: client.connection.latency,
-      connection: shortWordsFor(client.connection.state, now),
     });
     this.roster.show(scene.me, scene.others);
     this.minimap.draw(scene.world, scene.me, scene.others, this.renderer.camera.visible);
@@ -107,6 +106,7 @@ export class WorldScreen {
     const state = this.client?.connection.state ?? { name: /** @type {const} */ ("off") };
     this.#wasReady = this.#wasReady || state.name === "ready";
     document.body.dataset.connection = state.name;
+    this.hud.showConnection(shortWordsFor(state, now));
     this.notice.show(state, now, this.#wasReady);
   }
 

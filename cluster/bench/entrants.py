@@ -1,0 +1,86 @@
+"""Simulated players' accounts: register or log in, take the character that is there or make one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from cluster.bench.names import CAPACITY, character_name
+from rayrealm_client.accounts import Accounts
+from rayrealm_client.errors import DeadlineExceeded, HttpProblem, NotConnected
+from rayrealm_client.policy import Backoff, Random
+
+T = TypeVar("T")
+BUSY = frozenset({429, 500, 502, 503, 504})
+NAME_TRIES = 20
+NAME_STRIDE = 101  # another seed's bots took the name: look far enough away to leave them behind
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """`registered`: the account was made now; else it was there and logged in."""
+
+    username: str
+    character_id: str
+    name: str
+    registered: bool
+
+
+async def enlist(
+    accounts: Accounts, username: str, password: SecretStr, number: int, rng: Random, deadline_s: float
+) -> Entrant:
+    """Log `accounts` in as `username`, with a character. `number` chooses its name.
+
+    Waits while the realm is busy or away. Raises DeadlineExceeded, or HttpProblem for a refusal.
+    """
+
+    async def sign_in() -> bool:
+        try:
+            await accounts.register(username, password.get_secret_value())
+        except HttpProblem as problem:
+            if problem.reason != "username_taken":
+                raise
+            await accounts.login(username, password.get_secret_value())
+            return False
+        return True
+
+    try:
+        async with asyncio.timeout(deadline_s):
+            registered = await persist(sign_in, rng)
+            characters = await persist(accounts.characters, rng)
+            if characters:
+                return Entrant(username, characters[0].character_id, characters[0].name, registered)
+            for attempt in range(NAME_TRIES):
+                name = character_name((number + attempt * NAME_STRIDE) % CAPACITY)
+                try:
+                    made = await persist(lambda name=name: accounts.create_character(name), rng)
+                except HttpProblem as problem:
+                    if problem.reason != "name_taken":
+                        raise
+                    continue
+                return Entrant(username, made.character_id, made.name, registered)
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"{username}: no account in {deadline_s} s") from error
+    raise HttpProblem(409, "name_taken", f"{NAME_TRIES} names were taken")
+
+
+async def persist(call: Callable[[], Awaitable[T]], rng: Random, backoff: Backoff | None = None) -> T:
+    """Repeat `call` with backoff while nobody answers or the answer is "busy". The caller sets the deadline."""
+    backoff = backoff or Backoff(0.2, 5.0)
+    for attempt in itertools.count():
+        wait_s = 0.0
+        try:
+            return await call()
+        except HttpProblem as problem:
+            if problem.status not in BUSY:
+                raise
+            wait_s = problem.retry_after_s
+        except (NotConnected, DeadlineExceeded):
+            pass  # away: the next attempt tells
+        await asyncio.sleep(wait_s + backoff.delay(attempt, rng))
+    raise AssertionError("unreachable")

@@ -1,0 +1,47 @@
+"""The command `rayrealm`. Exit codes: 0 done, 1 fell short or failed, 2 wrong usage or settings, or a start refused."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from cluster.cli import bench, bots, config, down, status, up, zones
+from cluster.errors import RealmError, SettingsError, StartRefused
+
+app = typer.Typer(
+    name="rayrealm",
+    help="A real-time backend for MMORPGs on Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(up.up)
+app.command()(down.down)
+app.command()(status.status)
+app.command()(bots.bots)
+app.add_typer(bench.app, name="bench")
+app.add_typer(config.app, name="config")
+app.add_typer(zones.app, name="zones")
+
+
+def main() -> NoReturn:
+    """Runs the command and ends the process."""
+    try:
+        app()
+    except SettingsError as error:
+        for name, reason in error.problems:
+            print(f"{name}: {reason}", file=sys.stderr)
+        sys.exit(2)
+    except StartRefused as error:
+        print(f"rayrealm: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RealmError as error:
+        print(f"rayrealm: {error}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`rayrealm up`: a realm in the foreground."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from cluster import settings as realm_settings
+from cluster.cli.signals import Signals
+from cluster.launch import Launch
+from cluster.settings import Settings
+
+CHECK_EVERY_S = 1.0
+STOP_DEADLINE_S = 45.0
+EXIT_INTERRUPTED = 130
+
+
+def up(
+    gateways: Annotated[int | None, typer.Option(help="Gateways: processes that hold the players' sockets.")] = None,
+    bots: Annotated[int | None, typer.Option(help="Simulated players that walk around.")] = None,
+    port: Annotated[int | None, typer.Option(help="The one port for the page, the API and the sockets.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The folder that outlives the realm.")] = None,
+    redis: Annotated[str | None, typer.Option(help="Use this Redis or Valkey: redis://:PASSWORD@HOST:PORT/0")] = None,
+    nats: Annotated[str | None, typer.Option(help="Use this NATS: nats://HOST:PORT")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="Join this Ray cluster: HOST:PORT")] = None,
+) -> None:
+    """Start a realm and keep it until Ctrl-C. Prints `READY http://...` when a client can play."""
+    overrides: dict[str, Any] = {"gateways": gateways, "bots": bots, "port": port, "data": data}
+    overrides |= {"redis": redis and {"url": redis}, "nats": nats and {"url": nats}}
+    overrides |= {"ray": ray_address and {"address": ray_address}}
+    settings = realm_settings.load(**{name: value for name, value in overrides.items() if value is not None})
+    raise typer.Exit(run(settings))
+
+
+def run(settings: Settings) -> int:
+    """The exit code."""
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {line}", file=sys.stderr, flush=True)
+
+    def progress(line: str) -> None:
+        say(line)
+        if threading.current_thread() is threading.main_thread():
+            signals.raise_if_asked()
+
+    def force(why: str = "stopping at once") -> NoReturn:
+        say(why)
+        launch.kill()
+        os._exit(EXIT_INTERRUPTED)
+
+    launch = Launch(settings, progress)
+    with Signals(force) as signals:
+        ready = False
+        try:
+            launch.start()
+            ready = True
+            _tell(launch)
+            if settings.bots:
+                launch.start_bots(settings.bots)
+                say(f"{settings.bots} bots are on their way")
+            while launch.failure is None:
+                signals.raise_if_asked()
+                time.sleep(CHECK_EVERY_S)
+                launch.check()
+            say(launch.failure)
+        except KeyboardInterrupt:
+            say(f"{signals.asked}: stopping; once more stops at once")
+            return 0 if ready else EXIT_INTERRUPTED
+        finally:
+            signals.stopping()
+            late = threading.Timer(STOP_DEADLINE_S, force, [f"not stopped after {STOP_DEADLINE_S:.0f} s: killed"])
+            late.daemon = True
+            late.start()
+            launch.stop()
+            late.cancel()
+            say("stopped")
+    return 1
+
+
+def _tell(launch: Launch) -> None:
+    print(f"READY {launch.url}")
+    print(f"  play     {launch.url}/play/")
+    print(f"  API      {launch.url}/v1/docs")
+    print(f"  metrics  {launch.url}/metrics")
+    print(f"Ctrl-C or `rayrealm down` stops it. Logs: {launch.logs}", flush=True)
