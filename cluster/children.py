@@ -21,6 +21,17 @@ def deaf_to_the_terminal() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
+@contextlib.contextmanager
+def own_signal_handlers() -> Iterator[None]:
+    """`ray.init` puts handlers in place of ours; its SIGTERM ends in an abort. Afterwards ours are back."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
 def runs(process: psutil.Process) -> bool:
     """False for a zombie, too."""
     try:

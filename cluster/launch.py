@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import http.client
 import importlib
+import io
 import logging
 import os
 import subprocess
@@ -25,7 +26,7 @@ from pydantic import SecretStr
 
 from cluster import machine, preflight, rayenv, running, session_folder
 from cluster.background import Background
-from cluster.children import deaf_to_the_terminal, end, runs
+from cluster.children import deaf_to_the_terminal, end, own_signal_handlers, runs
 from cluster.datafolder import DataFolder
 from cluster.embedded import LOOPBACK, EmbeddedServer, free_port, nats, valkey
 from cluster.errors import Ours, StartRefused
@@ -182,7 +183,7 @@ class Launch:
             "logging_level": logging.WARNING,
         }
         contact = Background(lambda: asyncio.run(first_contact(self.settings)), "Redis and NATS")
-        with deaf_to_the_terminal():
+        with own_signal_handlers(), deaf_to_the_terminal():
             self._ray_started = True
             if settings.address:
                 ray.init(address=settings.address, **common)
@@ -338,20 +339,27 @@ class Launch:
 
     def _stop_ray(self) -> None:
         import ray
+
+        # A thread of Ray prints there that Serve's controller, which ends itself, has ended.
+        with contextlib.redirect_stdout(io.StringIO()):
+            if ray.is_initialized() and all(runs(process) for process in self._core):
+                try:
+                    self._stop_serve()
+                    self._end_actors()
+                except (ray.exceptions.RayError, RuntimeError, TimeoutError) as error:  # they end below anyway
+                    self._progress(f"Ray did not end its actors: {error}")
+                self._progress("players are disconnected and the actors have ended")
+            ray.shutdown()
+
+    def _stop_serve(self) -> None:
+        """A Ray of our own loses all of Serve; one that we joined keeps it, without our applications."""
         from ray import serve
 
-        alive = all(runs(process) for process in self._core)
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        if alive and ray.is_initialized():
-            with contextlib.suppress(ray.exceptions.RayError, RuntimeError, TimeoutError):  # it ends below anyway
-                if self._serve_started and self.settings.ray.address:
-                    for name in self._parts.applications:
-                        serve.delete(name)
-                elif self._serve_started:
-                    serve.shutdown()  # type: ignore[no-untyped-call]
-                self._end_actors()
-        self._progress("players are disconnected and the actors have ended")
-        ray.shutdown()
+        if self._serve_started and self.settings.ray.address:
+            for name in self._parts.applications:
+                serve.delete(name)
+        elif self._serve_started:
+            serve.shutdown()  # type: ignore[no-untyped-call]
 
     def _end_actors(self) -> None:
         import ray

@@ -18,7 +18,7 @@ from cluster.adapters.nats_connection import Connection, Sink
 from cluster.errors import Unavailable
 from cluster.ports.bus import Handler, Responder
 from cluster.settings import NatsSettings
-from cluster.telemetry.counts import BusCounts
+from cluster.telemetry.counts import DEPENDENCY_ERRORS, BusCounts
 
 RECONNECT_FIRST_S, RECONNECT_MOST_S = 0.05, 2.0
 MISSED_ECHOES = 2  # one may be our own fault: a loop that stood still sees its deadline before the answer
@@ -97,6 +97,7 @@ class NatsBus:
         self._connection: Connection | None = None  # set while the subscriptions are live at the server
         self._online = asyncio.Event()
         self._lost: asyncio.Future[Exception] = self._loop.create_future()
+        self._last_error: Exception | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._backlog = Backlog(settings.pending_bytes, settings.timeout_s)
         self._subscriptions: set[NatsSubscription] = set()
@@ -111,12 +112,16 @@ class NatsBus:
     async def connect(cls, settings: NatsSettings, name: str) -> Self:
         """Connect within `settings.timeout_s`, then stay so until `close`. NATS's monitoring shows `name`.
 
-        Raises Unavailable.
+        Raises Unavailable, because of the last attempt's error.
         """
         bus = cls(settings, name)
         bus._supervisor = asyncio.create_task(bus._stay_connected(), name=f"nats-bus-{name}")
         try:
-            await bus._until_online(settings.timeout_s)
+            async with asyncio.timeout(settings.timeout_s):
+                await bus._online.wait()
+        except TimeoutError:
+            await bus.close()
+            raise Unavailable(THE_BUS) from bus._last_error
         except BaseException:
             await bus.close()
             raise
@@ -297,13 +302,6 @@ class NatsBus:
 
     # Staying connected
 
-    async def _until_online(self, timeout_s: float) -> None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._online.wait()
-        except TimeoutError:
-            raise Unavailable(THE_BUS) from None
-
     async def _stay_connected(self) -> None:
         attempt = 0
         while True:
@@ -314,6 +312,8 @@ class NatsBus:
                 online_since = self._loop.time()
                 await self._watch()
             except CONNECTION_ERRORS as error:
+                self._last_error = error
+                DEPENDENCY_ERRORS.add("nats")
                 log.warning("bus_away", bus=self._name, attempt=attempt, error=repr(error))
             finally:
                 self._go_offline()

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from pydantic import SecretStr
@@ -58,7 +59,7 @@ async def enlist(
             for attempt in range(NAME_TRIES):
                 name = character_name((number + attempt * NAME_STRIDE) % CAPACITY)
                 try:
-                    made = await persist(lambda name=name: accounts.create_character(name), rng)
+                    made = await persist(partial(accounts.create_character, name), rng)
                 except HttpProblem as problem:
                     if problem.reason != "name_taken":
                         raise

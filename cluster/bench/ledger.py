@@ -63,13 +63,13 @@ class Ledger:
         self.measuring = False
         self.latency = np.zeros(BINS, np.int64)
         self._client_of = np.full(TURN, -1, np.int32)
-        self._number_of = np.full(n, -1, np.int32)
+        self._unnamed: dict[int, set[int]] = {}  # number -> who knows it, before it was learnt
         self._scratch = np.zeros(n * n, np.int64)
 
     def learn(self, client: int, number: int) -> None:
-        """The server's short name of a client's entity."""
+        """The server's short name of a client's entity. Others may have been told of it first."""
         self._client_of[number] = client
-        self._number_of[client] = number
+        self.known[sorted(self._unnamed.pop(number, ())), client] = True
 
     def start(self, at_ms: float) -> None:
         """Everyone stands at row 0. From now on every update is checked."""
@@ -112,12 +112,18 @@ class Ledger:
         known, client_of = self.known[viewer], self._client_of
         if view.HasField("reset"):
             known[:] = False
+            for viewers in self._unnamed.values():
+                viewers.discard(viewer)
         for number in view.leaves:
             if client_of[number] >= 0:
                 known[client_of[number]] = False
+            else:
+                self._unnamed.get(number, set()).discard(viewer)
         for state in view.states:
             if client_of[state.number] >= 0:
                 known[client_of[state.number]] = True
+            else:
+                self._unnamed.setdefault(state.number, set()).add(viewer)
         if view.HasField("correction"):
             place = view.correction.position
             self.refused[viewer] = (place.x, place.z)

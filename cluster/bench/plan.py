@@ -43,12 +43,11 @@ class Plan:
     def newest(self, at_s: float) -> np.ndarray:
         """Each client's newest move at this time of the walk, 0 before its first."""
         made = np.floor((at_s - self.phase_s) * self.hz).astype(np.int64) + 1
-        newest: np.ndarray = np.clip(made, 0, self.steps)
-        return newest
+        return np.asarray(np.clip(made, 0, self.steps))
 
     def placed(self, min_x: float, min_z: float) -> np.ndarray:
         """`ground` at its place in a zone, in float32 as it travels."""
-        return (self.ground + np.array([min_x, min_z])).astype("<f4")
+        return np.asarray(self.ground + np.array([min_x, min_z]), "<f4")
 
 
 def side_of(clients: int, radius_m: float = RADIUS_M, neighbours: int = NEIGHBOURS) -> float:

@@ -15,6 +15,7 @@ from cluster import settings as realm_settings
 from cluster.cli.signals import Signals
 from cluster.launch import Launch
 from cluster.settings import Settings
+from cluster.telemetry.logs import configure
 
 CHECK_EVERY_S = 1.0
 STOP_DEADLINE_S = 45.0
@@ -55,6 +56,8 @@ def run(settings: Settings) -> int:
         launch.kill()
         os._exit(EXIT_INTERRUPTED)
 
+    # What happens is told by `say`; only what goes wrong in the libraries is of interest beside it.
+    configure("warning" if settings.log_level == "info" else settings.log_level)
     launch = Launch(settings, progress)
     with Signals(force) as signals:
         ready = False

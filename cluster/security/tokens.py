@@ -74,9 +74,7 @@ def verify_access(ring: KeyRing, token: str | None, now: float, skew: float, iss
         if key is None:
             raise Unauthorized("token_invalid")
         # A list with one entry: what the header asks for decides nothing (RFC 8725, section 3.1).
-        payload = jwt.decode(
-            token, key, algorithms=[_ALGORITHM], options=_OPTIONS, audience=AUDIENCE, issuer=issuer
-        )
+        payload = jwt.decode(token, key, algorithms=[_ALGORITHM], options=_OPTIONS, audience=AUDIENCE, issuer=issuer)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise Unauthorized("token_invalid") from None
     return _judge(payload, now, skew)

@@ -19,12 +19,12 @@ from serve_apps.accounts.routes import HttpDeps, router
 
 API_VERSION = "1"
 OPENAPI_PATH, DOCS_PATH = "/v1/openapi.json", "/v1/docs"
+_PLAIN = (OPENAPI_PATH, DOCS_PATH, play_files.PREFIX)
 # For metrics: the templates of all paths there are.
 ROUTES = (
     *(route.path for route in router.routes if isinstance(route, APIRoute)),
-    OPENAPI_PATH,
-    DOCS_PATH,
-    *play_files.ROUTES,
+    *play_files.WAYS_THERE,
+    *_PLAIN,
 )
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -80,5 +80,5 @@ def build_http(deps: HttpDeps, lifespan: Lifespan | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     problems.install(app)
     app.add_middleware(DefaultHeaders)
-    app.add_middleware(Measured, answered=deps.answered, clock=time.perf_counter)
+    app.add_middleware(Measured, plain=_PLAIN, answered=deps.answered, clock=time.perf_counter)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,8 +11,12 @@ Answered = Callable[[str, int, float], None]
 
 
 class Measured:
-    def __init__(self, app: ASGIApp, answered: Answered, clock: Callable[[], float]) -> None:
+    """`plain` are the paths of routes that do not tell their template: one that ends in / stands for all below it."""
+
+    def __init__(self, app: ASGIApp, plain: Sequence[str], answered: Answered, clock: Callable[[], float]) -> None:
         self._app = app
+        self._exact = frozenset(path for path in plain if not path.endswith("/"))
+        self._below = tuple(path for path in plain if path.endswith("/"))
         self._answered = answered
         self._clock = clock
 
@@ -33,5 +37,12 @@ class Measured:
             await self._app(scope, receive, watch)
         finally:
             if status:  # else the client went away before there was an answer
-                route = getattr(scope.get("route"), "path", "")
-                self._answered(route, status, self._clock() - started)
+                self._answered(self._route(scope), status, self._clock() - started)
+
+    def _route(self, scope: Scope) -> str:
+        route, path = scope.get("route"), scope["path"]
+        if route is not None:
+            return str(route.path)
+        if path in self._exact:
+            return str(path)
+        return next((prefix for prefix in self._below if path.startswith(prefix)), "")

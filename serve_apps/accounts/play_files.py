@@ -22,7 +22,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-ROUTES = ("/", "/play")
+PREFIX = "/play/"
+WAYS_THERE = ("/", "/play")
 
 
 class PlayFiles(StaticFiles):
@@ -45,8 +46,8 @@ def mount(app: FastAPI, folder: Path) -> None:
     """Serve `folder` at /play/ and lead / and /play there."""
 
     async def to_play() -> RedirectResponse:
-        return RedirectResponse("/play/")
+        return RedirectResponse(PREFIX)
 
-    for path in ROUTES:
+    for path in WAYS_THERE:
         app.add_api_route(path, to_play, methods=["GET", "HEAD"], include_in_schema=False, response_model=None)
-    app.mount("/play", PlayFiles(directory=folder, html=True), name="play")
+    app.mount(PREFIX.rstrip("/"), PlayFiles(directory=folder, html=True), name="play")

@@ -85,7 +85,7 @@ def problem_of(error: Exception) -> JSONResponse:
         reason = _REASONS.get(error.status_code, f"http_{error.status_code}")
         return problem(error.status_code, reason, error.detail, headers=error.headers)
     if isinstance(error, Unavailable):
-        log.warning("unavailable", what=error.what, cause=repr(error.__cause__))
+        log.warning("unavailable", what=error.what, cause=str(error.__cause__))
         return problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "unavailable",

@@ -45,7 +45,7 @@ class HttpDeps:
     metrics: Callable[[], Awaitable[bytes]]
     health: Callable[[], Awaitable[dict[str, bool]]]
     mount_play: Path | None = None
-    answered: Answered = lambda route, status, seconds: None  # noqa: E731
+    answered: Answered = lambda route, status, seconds: None
 
 
 async def _deps(request: Request) -> HttpDeps:

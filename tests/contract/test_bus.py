@@ -113,9 +113,7 @@ class TestEveryBus:
         for _ in range(100):
             bus.publish(f"{namespace}.a", b"x" * 10_000)
         await bus.flush(DEADLINE_S)
-        assert (
-            len(inbox.messages) == 100
-        )  # the server delivers in order, so our own copies came before the answer
+        assert len(inbox.messages) == 100  # the server delivers in order, so our own copies came before the answer
 
     async def test_a_handler_that_raises_goes_on(self, bus: AnyBus, namespace: str) -> None:
         inbox = Inbox()
@@ -198,9 +196,7 @@ class TestEveryBus:
         assert 0.15 < loop.time() - before < DEADLINE_S
         assert bus.counts.handler_errors == raises
 
-    async def test_gather_takes_what_comes_and_no_more_than_the_limit(
-        self, bus: AnyBus, namespace: str
-    ) -> None:
+    async def test_gather_takes_what_comes_and_no_more_than_the_limit(self, bus: AnyBus, namespace: str) -> None:
         def answer(with_: bytes) -> Callable[[bytes], Awaitable[bytes]]:
             async def responder(_data: bytes) -> bytes:
                 return with_
@@ -314,14 +310,17 @@ class TestNatsOutages:
     async def test_a_server_that_is_not_there(self, own_server: Nats) -> None:
         own_server.kill()
         async with asyncio.timeout(DEADLINE_S):
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable) as raised:
                 await NatsBus.connect(nats_settings(own_server, timeout_s=0.3), "test")
+        assert isinstance(raised.value.__cause__, ConnectionRefusedError)
 
     async def test_a_wrong_token(self, own_server: Nats) -> None:
         settings = nats_settings(own_server, timeout_s=0.3).model_copy(update={"token": SecretStr("wrong")})
         async with asyncio.timeout(DEADLINE_S):
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable) as raised:
                 await NatsBus.connect(settings, "test")
+        assert "Authorization Violation" in str(raised.value.__cause__)
+        assert "wrong" not in str(raised.value.__cause__)
 
     async def test_close_sends_what_is_buffered(self, own_server: Nats, namespace: str) -> None:
         listener = await NatsBus.connect(nats_settings(own_server), "listener")

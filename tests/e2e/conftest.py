@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_context_page(browser: Browser) -> Iterator[OpenPage]:
-    """Makes pages, each in a context of its own; takes the options of Playwright's `new_context`. Errors on a page fail the test."""
+    """Makes pages, each in a context of its own, from options of Playwright's `new_context`; an error on a page fails the test."""
     contexts = []
     troubles: list[str] = []
 

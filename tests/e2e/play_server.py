@@ -20,7 +20,6 @@ from typing import Any
 import uvicorn
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
-from realm_proto import realtime_pb2 as wire
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
@@ -29,6 +28,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from realm_proto import realtime_pb2 as wire
 from tests.e2e.play_accounts import Accounts
 from tests.e2e.play_world import TICK_HZ, Body, World
 

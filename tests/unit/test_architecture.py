@@ -32,7 +32,7 @@ SHELLS = (
 CLIENTS = ("clients/python/rayrealm_client/*", "cluster/bench/*")
 COMMANDS = ("cluster/cli/*",)
 
-# What opens sockets, and which files may import it; `cluster.adapters` and the shells' modules are as good as that.
+# What opens sockets, and which files may import it. Importing a shell's module is as good as that: see `wrong_imports`.
 MAY_IMPORT = {
     "ray": SHELLS,
     "redis": SHELLS,
@@ -50,9 +50,7 @@ MAY_IMPORT = {
     "http.client": (*SHELLS, *CLIENTS, *COMMANDS),
     "http.server": (),
     "urllib.request": (),
-    "cluster.adapters": (*SHELLS, *COMMANDS, "cluster/bench/*"),
-    "*_actor": SHELLS,
-    "*_app": SHELLS,
+    "cluster.adapters": (*SHELLS, *COMMANDS, "cluster/bench/*", "cluster/first_contact.py"),
 }
 MAY_CONNECT = (*SHELLS, *CLIENTS)
 CONNECTING = frozenset(
@@ -99,11 +97,12 @@ def called(tree: ast.AST) -> Iterator[str]:
 
 
 def wrong_imports(path: str, tree: ast.AST) -> list[str]:
+    rules = MAY_IMPORT | dict.fromkeys(shell_modules(), SHELLS)
     return [
         f"{path}: imports {name}"
         for name in imported(tree)
-        for thing, allowed in MAY_IMPORT.items()
-        if any(fnmatch(prefix, thing) for prefix in prefixes(name)) and not matches(path, allowed)
+        for prefix in prefixes(name)
+        if prefix in rules and not matches(path, rules[prefix])
     ]
 
 
@@ -125,6 +124,12 @@ def files(*patterns: str) -> dict[str, Path]:
             if NOT_OURS.isdisjoint(path.split("/")) and not matches(path, GENERATED):
                 found[path] = file
     return found
+
+
+@cache
+def shell_modules() -> frozenset[str]:
+    """The dotted names of `*_actor.py` and `*_app.py`."""
+    return frozenset(path.removesuffix(".py").replace("/", ".") for path in files("*_actor.py", "*_app.py"))
 
 
 def sources() -> dict[str, ast.AST]:

@@ -17,7 +17,7 @@ export function exposeState(screen) {
       connection: client?.connection.state ?? null,
       session: client?.connection.sessionId ?? "",
       sequence: client?.prediction?.sequence ?? 0,
-      pending: client?.prediction?.pending.length ?? 0,
+      settled: client?.prediction?.settled ?? false,
       tick: client?.view.tick ?? 0,
       delay: client?.ticks.delay ?? null,
       fps: hud.framesPerSecond,

@@ -68,6 +68,12 @@ export class Prediction {
     return { x: position.x + error.x, y: position.y + error.y, z: position.z + error.z, yaw: this.drawnYaw, moving: this.moving };
   }
 
+  /** Whether the zone has been told all and has judged it. */
+  get settled() {
+    const { position, told } = this;
+    return this.pending.length === 0 && !this.moving && !told.moving && position.x === told.x && position.z === told.z;
+  }
+
   /**
    * Walks on.
    * @param {number} now seconds

@@ -1,0 +1,344 @@
+"""The browser library by itself, in real Chromium: its codec against the reference implementation, its rules with a clock of the test's own."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from playwright.sync_api import Browser, Page
+
+from realm_proto import realtime_pb2 as wire
+from tests.e2e.page_driver import open_page
+from tests.e2e.play_server import PlayServer
+
+PROTOCOL = Path(__file__).resolve().parents[2] / "proto" / "PROTOCOL.md"
+TEXTS = ["", "a", "Wölfe & 龍", "x" * 200, "\x00\n", "🙂"]
+
+# What the page answers: each message as plain JSON with the names of protobuf's JSON mapping, and as bytes again.
+DECODE = """
+async (frames) => {
+  const { decodeMessage, encodeMessage } = await import("/play/rayrealm/messages.js");
+  const plain = (value) => {
+    if (value instanceof Uint8Array) return [...value];
+    if (Array.isArray(value)) return value.map(plain);
+    if (typeof value === "bigint") return String(value);
+    if (typeof value === "number" && !Number.isSafeInteger(value)) return `float ${value}`;
+    if (typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+  };
+  return frames.map((frame) => {
+    try {
+      const message = decodeMessage(new Uint8Array(frame));
+      return { message: plain(message), again: [...encodeMessage(message)] };
+    } catch (error) {
+      return { error: error.name };
+    }
+  });
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def library(browser: Browser) -> Iterator[Page]:
+    """A page that can import the library."""
+    server = PlayServer(walkers=0)
+    server.start()
+    context = browser.new_context()
+    page = context.new_page()
+    open_page(page, server.url)
+    yield page
+    context.close()
+    server.stop()
+
+
+def decode(library: Page, frames: list[bytes]) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = library.evaluate(DECODE, [list(frame) for frame in frames])
+    return result
+
+
+def random_scalar(field: FieldDescriptor, rng: random.Random) -> Any:
+    match field.type:
+        case FieldDescriptor.TYPE_STRING:
+            return rng.choice(TEXTS)
+        case FieldDescriptor.TYPE_BYTES:
+            return rng.randbytes(rng.choice([0, 1, 18, 300]))
+        case FieldDescriptor.TYPE_BOOL:
+            return rng.random() < 0.5
+        case FieldDescriptor.TYPE_INT32:
+            return rng.choice([0, 1, -1, 2**31 - 1, -(2**31), rng.randrange(1000)])
+        case FieldDescriptor.TYPE_INT64:
+            return rng.choice([0, 1, -1, 2**53 - 1, 2**53 + 1, 2**63 - 1, -(2**63)])
+        case FieldDescriptor.TYPE_UINT32 | FieldDescriptor.TYPE_FIXED32:
+            return rng.choice([0, 1, 127, 128, 2**31, 2**32 - 1, rng.randrange(2**32)])
+        case FieldDescriptor.TYPE_FIXED64:
+            return rng.choice([0, 1, 2**53 + 1, 2**64 - 1])
+        case FieldDescriptor.TYPE_FLOAT:
+            return struct.unpack("<f", struct.pack("<f", rng.choice([0.0, -0.0, 1.5, -3.25e8, 0.1, math.inf])))[0]
+    raise AssertionError(f"no random value for type {field.type}")
+
+
+def fill(message: Message, rng: random.Random, depth: int = 0) -> None:
+    """Random values in random fields; of a oneof the last one set counts."""
+    for field in message.DESCRIPTOR.fields:
+        if rng.random() < 0.4 or (depth > 3 and field.message_type):
+            continue
+        if field.is_repeated:
+            values = getattr(message, field.name)
+            for _ in range(rng.randrange(4)):
+                if field.message_type:
+                    fill(values.add(), rng, depth + 1)
+                else:
+                    values.append(random_scalar(field, rng))
+        elif field.message_type:
+            inner = getattr(message, field.name)
+            inner.SetInParent()
+            fill(inner, rng, depth + 1)
+        else:
+            setattr(message, field.name, random_scalar(field, rng))
+
+
+def plain(value: Any) -> Any:
+    """The same as `plain` in the page."""
+    if isinstance(value, Message):
+        found = {}
+        for field in value.DESCRIPTOR.fields:
+            inner = getattr(value, field.name)
+            if field.is_repeated:
+                found[field.camelcase_name] = [plain(each) for each in inner]
+            elif not (field.message_type or field.containing_oneof) or value.HasField(field.name):
+                found[field.camelcase_name] = plain(inner)
+        return found
+    if isinstance(value, bytes):
+        return list(value)
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < 2**53:
+            return int(value)
+        return f"float {value}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
+        return str(value)
+    return value
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal, and floats to the last bit whatever their notation."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, str) and isinstance(b, str) and a.startswith("float ") and b.startswith("float "):
+        return float(a[6:].replace("Infinity", "inf")) == float(b[6:].replace("Infinity", "inf"))
+    return bool(a == b)
+
+
+def random_messages(count: int, seed: int) -> list[wire.WebSocketMessage]:
+    rng = random.Random(seed)
+    messages = []
+    for _ in range(count):
+        message = wire.WebSocketMessage()
+        fill(message, rng)
+        messages.append(message)
+    return messages
+
+
+def test_random_messages_mean_the_same_in_both(library: Page) -> None:
+    messages = random_messages(300, seed=7)
+    kinds = {message.WhichOneof("message_type") for message in messages}
+    assert kinds >= {"request", "response", "notification", "move", "view", "batch"}
+    for message, answer in zip(messages, decode(library, [m.SerializeToString() for m in messages]), strict=True):
+        assert same(answer["message"], plain(message)), message
+        assert wire.WebSocketMessage.FromString(bytes(answer["again"])) == message
+
+
+def test_unknown_fields_are_skipped_and_parts_are_merged(library: Page) -> None:
+    view = wire.WebSocketMessage(view=wire.ViewFrame(tick=5, leaves=[1, 2]))
+    more = wire.WebSocketMessage(view=wire.ViewFrame(ack=9, leaves=[300], correction=wire.Correction(sequence=4)))
+    group = b"\xa3\x06" + b"\xab\x06\x08\x01\xac\x06" + b"\xa4\x06"  # 100 { 101 { 1: 1 } }
+    unknown = b"\xa0\x06\xff\x01" + b"\xa1\x06" + bytes(8) + b"\xa2\x06\x03abc" + b"\xa5\x06" + bytes(4) + group
+    unpacked = b"\x42\x04\x28\x07\x28\x08"  # view { leaves: 7, leaves: 8 }, not packed
+    wrong_type = b"\x0d" + bytes(4)  # jsonrpc as a fixed32
+    frame = view.SerializeToString() + unknown + more.SerializeToString() + unpacked + wrong_type
+    expected = wire.WebSocketMessage.FromString(frame)
+    assert list(expected.view.leaves) == [1, 2, 300, 7, 8]
+    (answer,) = decode(library, [frame])
+    assert same(answer["message"], plain(expected))
+
+
+def test_cut_and_broken_bytes_get_the_verdict_of_the_reference(library: Page) -> None:
+    rng = random.Random(11)
+    frames: list[bytes] = []
+    for message in random_messages(40, seed=3):
+        data = message.SerializeToString()
+        frames += [data[:end] for end in range(0, len(data), max(1, len(data) // 25))]
+        for _ in range(10):
+            broken = bytearray(data)
+            for _ in range(rng.randrange(1, 4)):
+                if broken:
+                    broken[rng.randrange(len(broken))] = rng.randrange(256)
+            frames.append(bytes(broken))
+    deep = b""
+    for _ in range(130):  # a batch in a batch in a batch ...
+        inner = wire.WebSocketMessage.DESCRIPTOR.fields_by_name["batch"].number * 8 + 2
+        deep = bytes([10]) + varint(len(deep)) + deep
+        deep = bytes([inner]) + varint(len(deep)) + deep
+    frames += [deep, b"\x80" * 11, b"\x0a\xff\xff\xff\xff\x0f", b"\x00", b"\x0b", b"\x0c", b"\x0f"]
+    errors = 0
+    for frame, answer in zip(frames, decode(library, frames), strict=True):
+        try:
+            expected = wire.WebSocketMessage.FromString(frame)
+        except DecodeError:
+            errors += 1
+            assert answer == {"error": "WireError"}, frame.hex()
+        else:
+            assert "message" in answer, frame.hex()
+            assert wire.WebSocketMessage.FromString(bytes(answer["again"])).view.tick == expected.view.tick
+    assert errors > 200
+
+
+def varint(value: int) -> bytes:
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def test_what_the_page_sends_is_what_python_reads(library: Page) -> None:
+    frames = library.evaluate("""
+        async () => {
+          const { encodeMove, encodeNotification, encodeRequest } = await import("/play/rayrealm/messages.js");
+          const params = { text: "Wölfe", n: 1.5, list: [1, null, true, { deep: "er" }], nothing: undefined, __proto__x: {} };
+          return [
+            encodeRequest(7, "chat.message", params),
+            encodeNotification("world.leave"),
+            encodeMove({ position: { x: 1.25, y: 0, z: -3 }, rotation: { yaw: 0.5 }, sequence: 4_000_000_000 }),
+          ].map((bytes) => [...bytes]);
+        }
+    """)
+    request, notification, move = (wire.WebSocketMessage.FromString(bytes(frame)) for frame in frames)
+    assert (request.jsonrpc, request.id_number, request.request.method) == ("2.0", 7, "chat.message")
+    from google.protobuf.json_format import MessageToDict
+    from google.protobuf.struct_pb2 import Struct
+
+    params = Struct()
+    assert request.request.params.Unpack(params)
+    expected = {"text": "Wölfe", "n": 1.5, "list": [1.0, None, True, {"deep": "er"}], "__proto__x": {}}
+    assert MessageToDict(params) == expected
+    assert notification.notification.method == "world.leave"
+    assert notification.WhichOneof("id_type") is None
+    position = wire.Vector3(x=1.25, z=-3)
+    assert move.move == wire.PositionUpdate(position=position, rotation=wire.Rotation(yaw=0.5), sequence=4_000_000_000)
+
+
+def test_view_frames_apply_in_the_prescribed_order(library: Page) -> None:
+    row = struct.Struct("<HHfffH")
+    state = wire.EntityState(number=7, entity_id="ent_7", entity_type="player", name="Dagna", version=1)
+    changed = wire.EntityState(number=7, entity_id="ent_7", name="Dagna", version=2, properties_json='{"hp": 5}')
+    frames = [
+        wire.ViewFrame(tick=1, states=[state], moves=row.pack(7, 65535, 1.5, 0.0, -2.0, 16384)),
+        wire.ViewFrame(tick=2, states=[changed], moves=row.pack(9, 1, 0.0, 0.0, 0.0, 0)),
+        wire.ViewFrame(tick=3, leaves=[7], states=[state]),  # left and came back within a tick
+        wire.ViewFrame(tick=4, reset=wire.ViewReset(zone_id="zon_b", epoch=2**60 + 1), states=[changed]),
+    ]
+    told = library.evaluate(
+        """
+        async (frames) => {
+          const { ViewFrameMessage } = await import("/play/rayrealm/messages.js");
+          const { View } = await import("/play/rayrealm/view.js");
+          const view = new View();
+          const told = [];
+          for (const frame of frames) {
+            const changes = view.apply(ViewFrameMessage.decode(new Uint8Array(frame)));
+            told.push([changes.reset, changes.left, changes.entered.map((e) => e.number),
+              changes.changed.map((e) => [e.version, e.properties]), changes.moved.map((e) => [e.x, e.z, e.yaw, e.sequence])]);
+          }
+          let short = "";
+          try { view.apply({ ...ViewFrameMessage.create(), moves: new Uint8Array(17) }); } catch (error) { short = error.name; }
+          return [told, view.zoneId, String(view.epoch), view.entities.size, short];
+        }
+        """,
+        [list(frame.SerializeToString()) for frame in frames],
+    )
+    assert told[0][0] == [False, [], [7], [], [[1.5, -2, pytest.approx(math.pi / 2), 65535]]]
+    assert told[0][1] == [False, [], [], [[2, {"hp": 5}]], []]
+    assert told[0][2] == [False, [7], [7], [], []]
+    assert told[0][3] == [True, [], [7], [], []]
+    assert told[1:] == ["zon_b", str(2**60 + 1), 1, "WireError"]
+
+
+def test_batches_open_only_within_bounds(library: Page) -> None:
+    inner = wire.BatchMessage(messages=random_messages(5, seed=1))
+    for message in inner.messages:
+        if message.HasField("batch"):
+            message.ClearField("batch")
+    data = inner.SerializeToString()
+    zeros = b"\x0a\x02\x0a\x00" * 4_000_000  # 16 MB of small messages in 16 kB
+    nested = wire.BatchMessage(messages=[wire.WebSocketMessage(batch=inner)]).SerializeToString()
+
+    def compressed(plain_bytes: bytes, size: int | None = None) -> list[int]:
+        size = len(plain_bytes) if size is None else size
+        batch = wire.BatchMessage(compressed=True, original_size=size, payload=zlib.compress(plain_bytes))
+        return list(batch.SerializeToString())
+
+    garbage = wire.BatchMessage(compressed=True, original_size=9, payload=b"no zlib at all").SerializeToString()
+    cut = wire.BatchMessage(compressed=True, original_size=len(data), payload=zlib.compress(data)[:-6])
+    cases = [
+        list(inner.SerializeToString()),
+        compressed(data),
+        compressed(zeros),
+        compressed(zeros, 1000),
+        compressed(data, len(data) + 1),
+        compressed(data, len(data) - 1),
+        compressed(nested),
+        list(garbage),
+        list(cut.SerializeToString()),
+    ]
+    results = library.evaluate(
+        """
+        async (cases) => {
+          const { BatchMessageMessage } = await import("/play/rayrealm/messages.js");
+          const { openBatch } = await import("/play/rayrealm/batch.js");
+          const results = [];
+          for (const bytes of cases) {
+            try {
+              results.push((await openBatch(BatchMessageMessage.decode(new Uint8Array(bytes)))).length);
+            } catch (error) {
+              results.push(error.name);
+            }
+          }
+          return results;
+        }
+        """,
+        cases,
+    )
+    assert results == [5, 5] + ["WireError"] * 7
+
+
+def test_close_codes_are_those_of_the_protocol(library: Page) -> None:
+    rows = re.findall(r"^\| (\d{4}) \| ([^|]+) \| ([^|]+) \|$", PROTOCOL.read_text(), re.MULTILINE)
+    assert len(rows) >= 17
+    table = library.evaluate(
+        'async () => Object.fromEntries((await import("/play/rayrealm/close_codes.js")).CLOSE_CODES.entries())'
+    )
+    assert {code: rule["name"] for code, rule in table.items()} == {code: name for code, name, _ in rows}
+    for code, _, advice in rows:
+        action = table[code]["action"]
+        if 4000 <= int(code) < 4500 or advice.startswith("reconnect"):
+            assert action in ("reconnect", "at_once", "afresh", "sleep")
+        elif "then connect" in advice:
+            assert action == "renew"
+        else:
+            assert action == "stop"
+    unknown = library.evaluate(
+        'async () => { const { closeRule } = await import("/play/rayrealm/close_codes.js");'
+        " return [1006, 4321, 4777, 3000].map((code) => closeRule(code).action); }"
+    )
+    assert unknown == ["reconnect", "reconnect", "stop", "reconnect"]
