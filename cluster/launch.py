@@ -77,12 +77,20 @@ class Launch:
     """One realm, from its start to its end. `failure` says why it cannot go on, once something that matters has ended.
 
     Use it from the main thread, which must outlive the realm. `progress` gets a line for each step, from any thread.
+    `checkpoint` is called between the steps of the start, and may raise to give it up.
     """
 
-    def __init__(self, settings: Settings, progress: Progress, parts: Parts | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        progress: Progress,
+        checkpoint: Callable[[], None] = lambda: None,
+        parts: Parts | None = None,
+    ) -> None:
         self.settings = settings
         self.failure: str | None = None
         self._progress = progress
+        self._checkpoint = checkpoint
         self._parts = parts or Parts()
         self._data: DataFolder | None = None
         self._session: Path | None = None
@@ -121,14 +129,18 @@ class Launch:
         self._set_environment(self._data, self._session, facts)
         self._start_ray(self._session)
         realm = Realm(self.settings, keys)
-        self._progress("Ray is up")
+        self._step("Ray is up")
         world = Background(lambda: _load(self._parts.world)(realm), "world")
         self._start_serve(realm)
-        self._progress("the applications are deployed")
-        world.wait(WORLD_DEADLINE_S)
-        self._progress("the zones are up")
+        self._step("the applications are deployed")
+        world.wait(WORLD_DEADLINE_S, self._checkpoint)
+        self._step("the zones are up")
         self._wait_ready()
         self._register(self._data)
+
+    def _step(self, done: str) -> None:
+        self._progress(done)
+        self._checkpoint()
 
     def _start_servers(self, data: DataFolder) -> None:
         """Both at once; their addresses go into the settings."""
@@ -141,7 +153,7 @@ class Launch:
             bus_server = self._server(EmbeddedServer(spec, data, self._progress, self._lost))
         for server in self._servers:
             server.wait_ready()
-            self._progress(f"{server.spec.name} answers on port {server.port}")
+            self._step(f"{server.spec.name} answers on port {server.port}")
         if not redis.url.get_secret_value():
             redis = redis.model_copy(update={"url": SecretStr(url_of(redis_server.port))})
         if not bus.url.get_secret_value():
@@ -198,7 +210,7 @@ class Launch:
                     _temp_dir=str(session),
                     **common,
                 )
-        contact.wait(TASK_DEADLINE_S)
+        contact.wait(TASK_DEADLINE_S, self._checkpoint)
         if settings.address:
             self._check_joined()
         else:
@@ -236,10 +248,10 @@ class Launch:
                 "port": self.settings.port,
             },
         )
-        self._progress("Serve is up")
+        self._step("Serve is up")
         targets = [
             RunTarget(target=application, name=name, route_prefix=prefix)
-            for name, (application, prefix) in applications.wait(TASK_DEADLINE_S).items()
+            for name, (application, prefix) in applications.wait(TASK_DEADLINE_S, self._checkpoint).items()
         ]
         try:
             serve.run_many(targets)
@@ -254,6 +266,7 @@ class Launch:
         until = time.monotonic() + READY_DEADLINE_S
         wanted = (200, 401)
         while (got := (self._status("/v1/healthz", {}), self._status("/ws", HANDSHAKE))) != wanted:
+            self._checkpoint()
             if time.monotonic() > until:
                 raise Ours(f"{self.url} answers {got} to /v1/healthz and /ws, not {wanted}; see {self.logs}")
             time.sleep(READY_PAUSE_S)

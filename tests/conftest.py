@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import Nats, Valkey
+
+# The same examples in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones. Deadlines would measure the machine.
+settings.register_profile("seeded", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=2_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "seeded"))
 
 
 @pytest.fixture(scope="session")

@@ -75,9 +75,7 @@ class Server:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise ServerDiedError(
-                    f"{self._name} did not start:\n{self._log.read_text(errors='replace')[-4000:]}"
-                )
+                raise ServerDiedError(f"{self._name} did not start:\n{self._log.read_text(errors='replace')[-4000:]}")
             time.sleep(PROBE_PAUSE_S)
 
     def stop(self) -> None:
@@ -125,9 +123,7 @@ class Valkey(Server):
     def __init__(self, directory: Path) -> None:
         self.password = secrets.token_urlsafe(16)
         config = directory / "valkey.conf"
-        config.write_text(
-            f'bind 127.0.0.1\nrequirepass {self.password}\ndir "{directory}"\nsave ""\nappendonly no\n'
-        )
+        config.write_text(f'bind 127.0.0.1\nrequirepass {self.password}\ndir "{directory}"\nsave ""\nappendonly no\n')
         binary = str(get_binary_path())
 
         def argv(port: int) -> list[str]:
@@ -152,8 +148,7 @@ class Nats(Server):
         self.token = secrets.token_urlsafe(16)
         config = directory / "nats.conf"
         config.write_text(
-            f'authorization {{ token: "{self.token}" }}\n'
-            f'jetstream {{ store_dir: "{directory / "jetstream"}" }}\n'
+            f'authorization {{ token: "{self.token}" }}\njetstream {{ store_dir: "{directory / "jetstream"}" }}\n'
         )
         binary = str(Path(sysconfig.get_path("scripts")) / "nats-server")
 

@@ -7,6 +7,7 @@ in the settings and in Redis, and the realm plays on while it is away.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,11 +22,14 @@ from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_ava
 from cluster.errors import Unavailable
 from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor, zone_actor
 from cluster.realm import Realm
+from cluster.settings import ZoneSpec
 from cluster.telemetry.metrics import SupervisorMetrics
 
 CHECK_S = 2.0
 CHECK_DEADLINE_S = 5.0
 READY_DEADLINE_S = 60.0
+LIST_DEADLINE_S = 1.0
+LIST_AGE_S = 1.0  # however many clients ask, zones are asked once in that time
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +65,9 @@ class SupervisorRunner:
         self._metrics = SupervisorMetrics()
         self._names: set[str] = set()
         self._growing = asyncio.Lock()
+        self._listing = asyncio.Lock()
+        self._listed: list[dict[str, Any]] = []
+        self._listed_at = float("-inf")
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> None:
@@ -121,18 +128,22 @@ class SupervisorRunner:
             log.info("session_actor_added", actor=name)
 
     async def zones(self) -> list[dict[str, Any]]:
-        """The zones as declared, with population and epoch; population -1 while a zone is away."""
+        """The zones as declared, with population and epoch; population -1 while a zone is away. At most a second old."""
         await asyncio.shield(self._started)
-        listed = []
-        for zone in self._realm.settings.world.zones:
-            try:
-                info = await self._runtime.calls.call(zone_actor(zone.id), "info", deadline_s=1.0)
-            except Unavailable:
-                info = {"population": -1, "epoch": 0}
-            listed.append(
-                {"zone": zone.id, "name": zone.name, "population": info["population"], "epoch": info["epoch"]}
-            )
-        return listed
+        async with self._listing:
+            now = time.monotonic()
+            if now - self._listed_at > LIST_AGE_S:
+                zones = self._realm.settings.world.zones
+                self._listed = await asyncio.gather(*(self._describe(zone) for zone in zones))
+                self._listed_at = now
+            return self._listed
+
+    async def _describe(self, zone: ZoneSpec) -> dict[str, Any]:
+        try:
+            info = await self._runtime.calls.call(zone_actor(zone.id), "info", deadline_s=LIST_DEADLINE_S)
+        except Unavailable:
+            info = {"population": -1, "epoch": 0}
+        return {"zone": zone.id, "name": zone.name, "population": info["population"], "epoch": info["epoch"]}
 
 
 WorldSupervisor = ray.remote(SupervisorRunner)

@@ -73,10 +73,6 @@ class EntityTable:
         """Take a given number, as a restored zone must."""
         self._free.remove(number)
 
-    def give_back(self, number: int) -> None:
-        """Undo `next_number` for an entity that was never added."""
-        self._free.appendleft(number)
-
     def add(
         self,
         entity: Entity,

@@ -12,7 +12,7 @@ import orjson
 
 from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
 from actors.zone.interest import MASK, NOTHING, SHIFT, look
-from actors.zone.movement import OK, REASONS, STALE_SEQUENCE, Rules, judge
+from actors.zone.movement import OK, REASONS, STALE_SEQUENCE, Rules, judge, newest
 from actors.zone.rows import MOVE_IN, PLACE
 from actors.zone.views import Columns, Tick, outputs
 from cluster.errors import Conflict, InvalidInput, InvalidState, NotFound
@@ -26,7 +26,10 @@ INPUT_ROWS_PER_ENTITY = 8
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who comes into the zone. `x`, `y`, `z` in metres, may lie outside: it is put on the nearest ground inside."""
+    """Who comes into the zone. `x`, `y`, `z` in metres, may lie outside: it is put on the nearest ground inside.
+
+    What is not finite counts as the middle, or as yaw 0: one such place would stop every tick of the zone.
+    """
 
     entity_id: str
     name: str
@@ -95,7 +98,6 @@ class Zone:
             raise Conflict("entity_exists")
         number = self.table.next_number()
         self._incarnations += 1
-        bounds, movement = self.spec.bounds, self.world.movement
         entity = Entity(
             number,
             self._incarnations,
@@ -108,16 +110,11 @@ class Zone:
             who.gateway_id,
             who.attach_epoch,
         )
-        self.table.add(
-            entity,
-            min(max(who.x, bounds.min_x), bounds.max_x),
-            min(max(who.y, movement.min_y), movement.max_y),
-            min(max(who.z, bounds.min_z), bounds.max_z),
-            who.yaw,
-            0,
-            self.rules.budget_cap,
-            now,
-        )
+        low, high = self.rules.low, self.rules.high
+        wanted = np.array([who.x, who.y, who.z])
+        x, y, z = np.where(np.isfinite(wanted), np.clip(wanted, low, high), (low + high) / 2).tolist()
+        yaw = who.yaw if math.isfinite(who.yaw) else 0.0
+        self.table.add(entity, x, y, z, yaw, 0, self.rules.budget_cap, now)
         self._connect(entity)
         return self.standing(entity)
 
@@ -203,8 +200,10 @@ class Zone:
         # A gateway speaks only for the entities attached to it; alive is implied by having a gateway.
         held = table.gateway[moves["number"]] == sender
         self.dropped["not_attached"] += int(len(known) - np.count_nonzero(held))
-        moves = moves[held]
-        corrections: dict[int, bytes] = {}
+        mine = moves[held]
+        moves = newest(mine, INPUT_ROWS_PER_ENTITY)
+        self.dropped["too_many"] += len(mine) - len(moves)
+        refused: dict[int, str] = {}
         while len(moves):
             _, first = np.unique(moves["number"], return_index=True)
             now_judged = moves[first]
@@ -217,11 +216,12 @@ class Zone:
                 now_judged["number"][verdict != OK].tolist(), verdict[verdict != OK].tolist(), strict=True
             ):
                 self.refused[REASONS[why]] += 1
-                corrections[number] = self._correction(number, REASONS[why])
+                refused[number] = REASONS[why]
             later = np.ones(len(moves), bool)
             later[first] = False
             moves = moves[later]
-        return corrections
+        # Only now: a later move of the same tick may have been good.
+        return {number: self._correction(number, reason) for number, reason in refused.items()}
 
     def _correction(self, number: int, reason: str) -> bytes:
         x, y, z = (float(v) for v in self.table.position[number])
@@ -268,6 +268,12 @@ class Zone:
             out.zone_id, out.epoch, out.tick = self.spec.id, self.epoch, self.ticks & 0xFFFFFFFF
             messages.append((self._gateway_names[index], out.SerializeToString()))
         return messages
+
+    def start_over(self) -> None:
+        """Every viewer's next view starts from nothing: a tick failed, and nobody knows what was sent of it."""
+        self._edges = NOTHING
+        self._fresh = set(np.flatnonzero(self.table.gateway != NO_GATEWAY).tolist())
+        self._unsettled = True
 
     def _active_gateways(self) -> list[int]:
         used = self.table.gateway[self.table.alive]
@@ -325,7 +331,11 @@ class Zone:
         if version != entity.version:
             raise Conflict("stale_version", self.describe(entity.number))
         merged = {k: v for k, v in {**entity.properties, **properties}.items() if v is not None}
-        if len(orjson.dumps(merged)) > MAX_PROPERTIES_BYTES:
+        try:
+            size = len(orjson.dumps(merged))
+        except orjson.JSONEncodeError:
+            raise InvalidInput([("properties", "nested too deeply, or no JSON")]) from None
+        if size > MAX_PROPERTIES_BYTES:
             raise InvalidInput([("properties", f"more than {MAX_PROPERTIES_BYTES} bytes in all")])
         return entity, merged
 
@@ -350,21 +360,33 @@ class Zone:
         rows["yaw"] = self.table.yaw[numbers]
         return rows.tobytes()
 
-    def restore(self, entities: list[tuple[Entity, Standing]], places: bytes, age_s: float, now: float) -> None:
-        """Fill an empty zone from the store. `age_s`: how old `places` is; an entity may have walked that long meanwhile."""
-        known = {int(row["number"]): row for row in np.frombuffer(places, PLACE)}
+    def restore(
+        self, entities: list[tuple[Entity, Standing]], places: bytes, age_s: float, now: float
+    ) -> list[Entity]:
+        """Fill an empty zone from the store. `age_s`: how old `places` is; an entity may have walked that long meanwhile.
+
+        Returns the entities that cannot be: the store kept them though they had left, or no place of theirs is finite.
+        """
+        rows = np.frombuffer(places, PLACE)
+        known = {int(row["number"]): row for row in rows}
+        self._incarnations = int(rows["incarnation"].max(initial=0))
         budget = self.rules.budget_cap + self.rules.speed * min(max(age_s, 0.0), MAX_OUTAGE_S)
-        for entity, entered in entities:
+        table, refused = self.table, []
+        # Newest first: of two with one number or session, the older one had left, and the store was not told.
+        for entity, entered in sorted(entities, key=lambda pair: -pair[0].incarnation):
             row = known.get(entity.number)
-            if row is not None and int(row["incarnation"]) == entity.incarnation:
-                x, y, z, yaw, sequence = (row[f] for f in ("x", "y", "z", "yaw", "sequence"))
-            else:
-                x, y, z, yaw, sequence = entered.x, entered.y, entered.z, entered.yaw, entered.sequence
-            if not all(math.isfinite(v) for v in (x, y, z, yaw)):
-                raise ValueError(f"the stored place of {entity.entity_id} is not finite")
-            self.table.reserve(entity.number)
-            self.table.add(entity, x, y, z, yaw, int(sequence), budget, now)
+            at = (entered.x, entered.y, entered.z, entered.yaw, entered.sequence)
+            # An entity is also stored when it changes hands, which may be after the checkpoint.
+            if row is not None and row["incarnation"] == entity.incarnation and row["sequence"] >= entered.sequence:
+                at = tuple(row[f].item() for f in ("x", "y", "z", "yaw", "sequence"))
+            double = entity.number in table.by_number or entity.session_id in table.by_session
+            if double or entity.number >= table.capacity or not all(map(math.isfinite, at)):
+                refused.append(entity)
+                continue
+            table.reserve(entity.number)
+            table.add(entity, *at, budget, now)
             self._incarnations = max(self._incarnations, entity.incarnation)
             if entity.gateway_id:
                 self._connect(entity)
         self._unsettled = True
+        return refused

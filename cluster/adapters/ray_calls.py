@@ -12,6 +12,7 @@ import structlog
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from cluster.errors import RealmError, Unavailable
+from cluster.telemetry.counts import DEPENDENCY_ERRORS
 
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.5
 
@@ -42,6 +43,13 @@ class RayCalls:
     async def _once(self, actor: str, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         if timeout_s <= 0:
             raise Unavailable(actor)
+        try:
+            return await self._ask(actor, method, args, timeout_s)
+        except Unavailable:
+            DEPENDENCY_ERRORS.add("ray")
+            raise
+
+    async def _ask(self, actor: str, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         try:
             async with asyncio.timeout(timeout_s):
                 handle = self._handles.get(actor) or await self._resolve(actor)

@@ -13,7 +13,18 @@ from pydantic import SecretStr
 
 from cluster.bench.names import CAPACITY, character_name
 from rayrealm_client.accounts import Accounts
-from rayrealm_client.errors import DeadlineExceeded, HttpProblem, NotConnected
+from rayrealm_client.errors import (
+    Conflict,
+    ConnectionLost,
+    DeadlineExceeded,
+    HttpProblem,
+    InternalError,
+    InvalidState,
+    NotConnected,
+    RateLimited,
+    RealmError,
+    Unavailable,
+)
 from rayrealm_client.policy import Backoff, Random
 
 T = TypeVar("T")
@@ -70,18 +81,30 @@ async def enlist(
     raise HttpProblem(409, "name_taken", f"{NAME_TRIES} names were taken")
 
 
+def passing(error: RealmError) -> float | None:
+    """Seconds that the realm asked to wait before a repetition (0 if it did not say); None: it will not help.
+
+    A character may still be held by a session of an earlier run: that passes, too.
+    """
+    match error:
+        case HttpProblem() if error.status in BUSY:
+            return error.retry_after_s
+        case Unavailable() | RateLimited() | InternalError() | InvalidState() | Conflict():
+            return error.retry_after_s
+        case NotConnected() | DeadlineExceeded() | ConnectionLost():
+            return 0.0
+    return None
+
+
 async def persist(call: Callable[[], Awaitable[T]], rng: Random, backoff: Backoff | None = None) -> T:
-    """Repeat `call` with backoff while nobody answers or the answer is "busy". The caller sets the deadline."""
+    """Repeat `call` with backoff while what is wrong may pass. The caller sets the deadline."""
     backoff = backoff or Backoff(0.2, 5.0)
     for attempt in itertools.count():
-        wait_s = 0.0
         try:
             return await call()
-        except HttpProblem as problem:
-            if problem.status not in BUSY:
+        except RealmError as error:
+            wait_s = passing(error)
+            if wait_s is None:
                 raise
-            wait_s = problem.retry_after_s
-        except (NotConnected, DeadlineExceeded):
-            pass  # away: the next attempt tells
         await asyncio.sleep(wait_s + backoff.delay(attempt, rng))
     raise AssertionError("unreachable")

@@ -24,14 +24,14 @@ from pydantic import SecretStr
 
 from cluster.bench import plan as plans
 from cluster.bench import processes
-from cluster.bench.entrants import enlist
+from cluster.bench.entrants import enlist, persist
 from cluster.bench.ledger import Ledger
 from cluster.bench.report import Aftermath, Memories, Window, report
 from cluster.bench.sockets import Inbox, LoadSocket, now_ms, open_socket
 from cluster.bench.wire import MOVE_BYTES, encode_moves, quantised
 from rayrealm_client.accounts import Accounts, pool
 from rayrealm_client.codec import OwnMove, encode
-from rayrealm_client.errors import Conflict, DeadlineExceeded, InvalidState, Unavailable
+from rayrealm_client.errors import DeadlineExceeded
 from rayrealm_client.models import Bounds, World
 
 AT_ONCE = 16
@@ -137,14 +137,12 @@ class Load:
         await self._go_to_start(client, socket, world)
 
     async def _enter(self, socket: LoadSocket, character_id: str) -> World:
-        until = time.monotonic() + JOIN_S
-        while True:
-            try:
-                return World.of(await socket.request("world.enter", {"character_id": character_id}, REQUEST_S))
-            except (Unavailable, Conflict, InvalidState) as busy:  # an earlier run's session still holds it
-                if time.monotonic() > until:
-                    raise
-                await asyncio.sleep(max(busy.retry_after_s, self._rng.uniform(0.5, 1.5)))
+        async with asyncio.timeout(JOIN_S):
+            return World.of(
+                await persist(
+                    lambda: socket.request("world.enter", {"character_id": character_id}, REQUEST_S), self._rng
+                )
+            )
 
     def _open_ledger(self, world: World) -> Ledger:
         x, z = middle(world.bounds, self.plan.side_m)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -17,8 +16,9 @@ from cluster.launch import Launch
 from cluster.settings import Settings
 from cluster.telemetry.logs import configure
 
-CHECK_EVERY_S = 1.0
-STOP_DEADLINE_S = 45.0
+CHECK_EVERY_S = 0.5
+STOP_DEADLINE_S = 45
+EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
 
@@ -46,20 +46,15 @@ def run(settings: Settings) -> int:
     def say(line: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {line}", file=sys.stderr, flush=True)
 
-    def progress(line: str) -> None:
-        say(line)
-        if threading.current_thread() is threading.main_thread():
-            signals.raise_if_asked()
-
-    def force(why: str = "stopping at once") -> NoReturn:
-        say(why)
+    def force(why: str) -> NoReturn:
+        os.write(2, f"{why}\n".encode())
         launch.kill()
         os._exit(EXIT_INTERRUPTED)
 
     # What happens is told by `say`; only what goes wrong in the libraries is of interest beside it.
     configure("warning" if settings.log_level == "info" else settings.log_level)
-    launch = Launch(settings, progress)
-    with Signals(force) as signals:
+    with Signals(force, STOP_DEADLINE_S) as signals:
+        launch = Launch(settings, say, signals.raise_if_asked)
         ready = False
         try:
             launch.start()
@@ -74,17 +69,12 @@ def run(settings: Settings) -> int:
                 launch.check()
             say(launch.failure)
         except KeyboardInterrupt:
-            say(f"{signals.asked}: stopping; once more stops at once")
             return 0 if ready else EXIT_INTERRUPTED
         finally:
             signals.stopping()
-            late = threading.Timer(STOP_DEADLINE_S, force, [f"not stopped after {STOP_DEADLINE_S:.0f} s: killed"])
-            late.daemon = True
-            late.start()
             launch.stop()
-            late.cancel()
             say("stopped")
-    return 1
+    return EXIT_FAILED
 
 
 def _tell(launch: Launch) -> None:

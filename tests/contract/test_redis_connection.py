@@ -63,9 +63,10 @@ class TestPool:
         try:
             async with client.pubsub() as holder:
                 await holder.subscribe(namespace)
-                with pytest.raises(Unavailable):
-                    async with guard():
-                        await client.ping()
+                async with asyncio.timeout(10):  # the pool's own limit is meant, not the guard's
+                    with pytest.raises(Unavailable):
+                        async with guard(deadline_s=60):
+                            await client.ping()
         finally:
             await client.aclose()
 

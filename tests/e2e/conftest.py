@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.e2e.page_driver import open_page
 from tests.e2e.play_server import PlayServer
 
 ARGUMENTS = [
@@ -27,6 +29,7 @@ ARGUMENTS = [
 EXPECTED_NOISE = ("Failed to load resource", "WebSocket connection to")
 
 OpenPage = Callable[..., Page]
+RunScript = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -76,4 +79,18 @@ def play_server() -> Iterator[PlayServer]:
     server = PlayServer()
     server.start()
     yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def run_script(browser: Browser) -> Iterator[RunScript]:
+    """`run_script(script, given=None)` runs the body of an async function in a page; `load(name)` there imports a library file."""
+    server = PlayServer(walkers=0)
+    server.start()
+    context = browser.new_context()
+    page = context.new_page()
+    open_page(page, server.url)
+    load = "const load = (name) => import(`/play/rayrealm/${name}.js`);"
+    yield lambda script, given=None: page.evaluate(f"async (given) => {{ {load} {script} }}", given)
+    context.close()
     server.stop()

@@ -15,6 +15,7 @@ from rayrealm_client.anys import Json, Params
 from rayrealm_client.codec import Framing, Notification, OwnMove
 from rayrealm_client.errors import (
     CodecError,
+    ConnectionEnded,
     ConnectionLost,
     DeadlineExceeded,
     InvalidState,
@@ -40,7 +41,7 @@ class RealmClient(Watching):
 
     `entities`: number -> Entity, what is in view right now. `world`: the zone the character is in, or None.
     `position`, `yaw`, `sequence`: the own character as last moved or corrected; `acked`: the newest own move
-    that the zone has judged.
+    that the zone has judged. `accounts`: the calls that need no socket, and the tokens.
     """
 
     def __init__(
@@ -73,13 +74,13 @@ class RealmClient(Watching):
         self._rng = rng or random.SystemRandom()
         self._wishes = Wishes()
         self._takes_views = False
-        self._accounts = Accounts(base_url, timeout_s, http)
+        self.accounts = Accounts(base_url, timeout_s, http)
 
         async def open_link(token: str, session_id: str | None) -> Link:
             return await Link.open(base_url, token, session_id, framing, self._deliver, timeout_s)
 
         policy = Reconnect(self._backoff, give_up_s=give_up_s) if reconnect else None
-        self._keeper = Keeper(self._accounts, open_link, self, policy, self._rng, timeout_s)
+        self._keeper = Keeper(self.accounts, open_link, self, policy, self._rng, timeout_s)
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,7 +91,7 @@ class RealmClient(Watching):
     async def close(self) -> None:
         """Leave the realm: the session is given up at the end of its grace period."""
         await self._keeper.close()
-        await self._accounts.close()
+        await self.accounts.close()
         self._end_watching()
 
     # --- accounts ----------------------------------------------------------------------------------------
@@ -98,19 +99,19 @@ class RealmClient(Watching):
     @property
     def tokens(self) -> Tokens | None:
         """Of whoever is logged in; may be set, to go on with tokens that were kept."""
-        return self._accounts.tokens
+        return self.accounts.tokens
 
     @tokens.setter
     def tokens(self, tokens: Tokens | None) -> None:
-        self._accounts.tokens = tokens
+        self.accounts.tokens = tokens
 
     async def register(self, username: str, password: str) -> Tokens:
         """Makes the account and logs in. Raises HttpProblem, among others `username_taken`."""
-        return self._signed_in(await self._accounts.register(username, password))
+        return self._signed_in(await self.accounts.register(username, password))
 
     async def login(self, username: str, password: str) -> Tokens:
         """Raises HttpProblem, among others `bad_credentials`."""
-        return self._signed_in(await self._accounts.login(username, password))
+        return self._signed_in(await self.accounts.login(username, password))
 
     def _signed_in(self, tokens: Tokens) -> Tokens:
         if self.session_ready is not None and self.session_ready.user_id != tokens.user_id:
@@ -118,16 +119,16 @@ class RealmClient(Watching):
         return tokens
 
     async def logout(self) -> None:
-        await self._accounts.logout()
+        await self.accounts.logout()
 
     async def characters(self) -> list[Character]:
-        return await self._accounts.characters()
+        return await self.accounts.characters()
 
     async def create_character(self, name: str) -> Character:
-        return await self._accounts.create_character(name)
+        return await self.accounts.create_character(name)
 
     async def delete_character(self, character_id: str) -> None:
-        await self._accounts.delete_character(character_id)
+        await self.accounts.delete_character(character_id)
 
     # --- the connection ----------------------------------------------------------------------------------
 
@@ -144,6 +145,11 @@ class RealmClient(Watching):
     @property
     def connected(self) -> bool:
         return self._keeper.link is not None
+
+    @property
+    def ended(self) -> ConnectionEnded | None:
+        """Why the client has stopped connecting, if it has."""
+        return self._keeper.ended
 
     @property
     def session_id(self) -> str | None:

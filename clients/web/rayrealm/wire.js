@@ -232,15 +232,21 @@ export class Writer {
     return start;
   }
 
+  /** @param {number} value 0 to 255 */
+  byte(value) {
+    const start = this.reserve(1); // first: it may replace the buffer
+    this.buffer[start] = value;
+  }
+
   /** @param {number} value 0 to 2^32 - 1 */
   uint32(value) {
     if (!Number.isInteger(value) || value < 0 || value > 0xffffffff) throw new WireError(`${value} is no uint32`);
     let rest = value;
     while (rest > 0x7f) {
-      this.buffer[this.reserve(1)] = (rest & 0x7f) | 0x80;
+      this.byte((rest & 0x7f) | 0x80);
       rest >>>= 7;
     }
-    this.buffer[this.reserve(1)] = rest;
+    this.byte(rest);
   }
 
   /** @param {number} value */
@@ -257,10 +263,10 @@ export class Writer {
     if (BigInt.asIntN(64, whole) !== whole) throw new WireError(`${value} is no int64`);
     let rest = BigInt.asUintN(64, whole);
     while (rest > 0x7fn) {
-      this.buffer[this.reserve(1)] = Number(rest & 0x7fn) | 0x80;
+      this.byte(Number(rest & 0x7fn) | 0x80);
       rest >>= 7n;
     }
-    this.buffer[this.reserve(1)] = Number(rest);
+    this.byte(Number(rest));
   }
 
   /** @param {boolean} value */

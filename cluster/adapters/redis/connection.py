@@ -17,6 +17,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from cluster.errors import Unavailable
 from cluster.settings import RedisSettings
+from cluster.telemetry.counts import DEPENDENCY_ERRORS
 
 DEADLINE_S = 5.0
 RETRIES = 2
@@ -66,6 +67,7 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
         async with asyncio.timeout(deadline_s):
             yield
     except OUTAGES as error:
+        DEPENDENCY_ERRORS.add("redis")
         raise Unavailable("redis") from error
 
 

@@ -1,0 +1,209 @@
+"""The least that the crowd's load can be run against: one zone, no rules, in one process. It measures the load, not a realm.
+
+HTTP answers on one port and sends `/ws` on to another, where picows listens: `python -m tests.integration.fake_crowd SIDE`
+prints the address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import math
+import struct
+import sys
+from typing import Any
+
+import numpy as np
+import uvloop
+from google.protobuf import json_format, struct_pb2
+from picows import (
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+from scipy.spatial import cKDTree
+
+from realm_proto import realtime_pb2 as pb
+from tests.integration.mock_accounts import MockAccounts
+
+BINARY = WSMsgType.BINARY
+TICK_S = 0.05
+ROW = struct.Struct("<HHfffH")
+FIRST_NUMBER = 300  # so that a number is never by chance a client's index
+DEADLINE_S = 5.0
+
+
+class FakeCrowd:
+    def __init__(self, side: float, radius: float = 50.0, hysteresis: float = 5.0) -> None:
+        self.side, self.radius, self.hysteresis = side, radius, hysteresis
+        self.accounts = MockAccounts()
+        self.players: list[Player] = []
+        self.url = ""
+        self._known = np.empty(0, np.int64)
+        self._servers: list[asyncio.Server] = []
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        sockets = await ws_create_server(self._answer, "127.0.0.1", 0, backlog=1024, read_buffer_init_size=512)
+        self._ws = sockets.sockets[0].getsockname()[1]
+        front = await asyncio.start_server(self._http, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{front.sockets[0].getsockname()[1]}"
+        self._servers = [sockets, front]
+        self._ticking = asyncio.create_task(self._tick_for_ever())
+
+    async def stop(self) -> None:
+        assert self._ticking is not None
+        self._ticking.cancel()
+        for server in self._servers:
+            server.close()
+        for player in self.players:
+            if player.transport is not None:
+                player.transport.disconnect()
+
+    async def _http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                method, target, _ = line.split(" ")
+                if target.startswith("/ws"):
+                    where = f"ws://127.0.0.1:{self._ws}/ws"
+                    writer.write(f"HTTP/1.1 307 X\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n".encode())
+                    return
+                headers = dict(part.lower().split(": ", 1) for part in lines if part)
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                status, answer = self.accounts.answer(method, target, headers, json.loads(body) if body else {})
+                text = b"" if answer is None else json.dumps(answer).encode()
+                head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+                writer.write(head.encode() + text)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    def _answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        player = Player(self)
+        self.players.append(player)
+        response = WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": "rayrealm.v1+proto"})
+        return WSUpgradeResponseWithListener(response, player)
+
+    async def _tick_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        due, tick = loop.time(), 0
+        while True:
+            due, tick = max(due + TICK_S, loop.time()), tick + 1
+            await asyncio.sleep(due - loop.time())
+            self._tick(tick)
+
+    def _tick(self, tick: int) -> None:
+        """Everyone hears of whoever is near and has moved, or has come near. A pair is viewer << 16 | seen."""
+        here = [player for player in self.players if player.number and player.transport is not None]
+        if not here:
+            return
+        place = np.array([player.place for player in here])
+        moved = np.array([player.moved for player in here])
+        number = np.array([player.number for player in here])
+        rows = np.frombuffer(b"".join(player.row for player in here), np.uint8).reshape(-1, ROW.size)
+        pairs = cKDTree(place).query_pairs(self.radius + self.hysteresis, output_type="ndarray")
+        viewer = np.concatenate([pairs[:, 0], pairs[:, 1]])
+        seen = np.concatenate([pairs[:, 1], pairs[:, 0]])
+        close = ((place[viewer] - place[seen]) ** 2).sum(1) <= self.radius**2
+        edge = number[viewer] << 16 | number[seen]
+        holds = close | np.isin(edge, self._known)
+        order = np.argsort(edge[holds], kind="stable")
+        viewer, seen, edge = viewer[holds][order], seen[holds][order], edge[holds][order]
+        came = ~np.isin(edge, self._known)
+        left: dict[int, list[int]] = {}
+        for gone in self._known[~np.isin(self._known, edge)].tolist():
+            left.setdefault(gone >> 16, []).append(gone & 0xFFFF)
+        states: dict[int, list[int]] = {}
+        for new in edge[came].tolist():
+            states.setdefault(new >> 16, []).append(new & 0xFFFF)
+        told = came | moved[seen]
+        moves = rows[seen[told]].tobytes()
+        ends = (np.cumsum(np.bincount(viewer[told], minlength=len(here))) * ROW.size).tolist()
+        start = 0
+        for player, end in zip(here, ends, strict=True):
+            frame = pb.ViewFrame(tick=tick, ack=player.sequence, moves=moves[start:end])
+            frame.leaves.extend(left.get(player.number, ()))
+            for new in states.get(player.number, ()):
+                frame.states.append(pb.EntityState(number=new, entity_id=f"ent_{new}"))
+            if end > start or player.moved or frame.leaves:
+                player.send(pb.WebSocketMessage(view=frame))
+            start = end
+            player.moved = False
+        self._known = edge
+
+
+class Player(WSListener):
+    def __init__(self, crowd: FakeCrowd) -> None:
+        self.crowd = crowd
+        self.transport: WSTransport | None = None
+        self.number = 0
+        self.sequence = 0
+        self.place = (0.0, 0.0)
+        self.row = b""
+        self.moved = False
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+        limits = {"max_pending_requests": 4}
+        ready = {"session_id": "ses_1", "user_id": "usr_1", "resumed": False, "state": "authenticated"}
+        message = pb.WebSocketMessage(jsonrpc="2.0")
+        message.notification.method = "session.ready"
+        message.notification.params.Pack(_struct(ready | {"realm": "fake", "limits": limits, "world": None}))
+        self.send(message)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != BINARY:
+            transport.disconnect()
+            return
+        message = pb.WebSocketMessage.FromString(frame.get_payload_as_bytes())
+        if message.HasField("move"):
+            move = message.move
+            self.stand(move.position.x, move.position.z, move.rotation.yaw, move.sequence)
+            return
+        assert message.request.method == "world.enter"
+        self.number = FIRST_NUMBER + self.crowd.players.index(self)
+        side = self.crowd.side
+        world: dict[str, Any] = {"zone": "zon_fake", "entity_id": "ent", "number": self.number, "yaw": 0.0}
+        world |= {"bounds": {"min_x": -7.0, "min_z": 11.0, "max_x": side - 7.0, "max_z": side + 11.0}}
+        world |= {"position": {"x": 0.0, "y": 0.0, "z": 20.0}, "tick_hz": 20, "interest_radius": self.crowd.radius}
+        world |= {"max_speed": 8.0, "character_id": "chr", "name": "N", "sequence": 0}
+        self.stand(0.0, 20.0, 0.0, 0)
+        answer = pb.WebSocketMessage(jsonrpc="2.0", id_number=message.id_number)
+        answer.response.result.Pack(_struct(world))
+        self.send(answer)
+
+    def stand(self, x: float, z: float, yaw: float, sequence: int) -> None:
+        self.place, self.sequence, self.moved = (x, z), sequence, True
+        turned = round(yaw / math.tau * 65_536) % 65_536
+        self.row = ROW.pack(self.number, sequence & 0xFFFF, x, 0.0, z, turned)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.transport = None
+
+    def send(self, message: pb.WebSocketMessage) -> None:
+        if self.transport is not None:
+            self.transport.send(BINARY, message.SerializeToString())
+
+
+def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
+    return json_format.ParseDict(value, struct_pb2.Struct())
+
+
+async def main(side: float) -> None:
+    crowd = FakeCrowd(side)
+    await crowd.start()
+    gc.freeze()
+    sys.stdout.write(crowd.url + "\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(float(sys.argv[1])))
