@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
-import importlib
 import io
 import logging
 import os
@@ -17,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from cluster.errors import Ours, StartRefused
 from cluster.fate import tied
 from cluster.first_contact import first_contact
 from cluster.haproxy import wrapper
+from cluster.parts import Parts, load
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.settings import Settings
@@ -42,6 +41,7 @@ READY_DEADLINE_S = 60.0
 READY_PAUSE_S = 0.05
 HTTP_TIMEOUT_S = 5.0
 TASK_DEADLINE_S = 60.0
+SERVE_END_DEADLINE_S = 20.0
 RAY_CPUS = 64  # no actor of the realm asks for any: it is only to be no limit
 ANY_HOST = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
 # A full WebSocket handshake (RFC 6455, 4.1) without a token: the gateway answers it, and with 401.
@@ -53,24 +53,6 @@ HANDSHAKE = {
 }
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Import strings `module:function` of what the launcher starts.
-
-    `world(realm)` returns when the zones are up; `applications` is name: (`build(realm)`, route prefix), where `build`
-    returns a Serve application; `replica_callback` runs in each replica before its server is built.
-    """
-
-    world: str = "actors.world.supervisor_actor:start"
-    applications: Mapping[str, tuple[str, str]] = field(
-        default_factory=lambda: {
-            "web": ("serve_apps.accounts.web_app:build", "/"),
-            "gateway": ("serve_apps.gateway.gateway_app:build", "/ws"),
-        }
-    )
-    replica_callback: str = "serve_apps.gateway.picows_app:install"
 
 
 class Launch:
@@ -130,7 +112,7 @@ class Launch:
         self._start_ray(self._session)
         realm = Realm(self.settings, keys)
         self._step("Ray is up")
-        world = Background(lambda: _load(self._parts.world)(realm), "world")
+        world = Background(lambda: load(self._parts.world)(realm), "world")
         self._start_serve(realm)
         self._step("the applications are deployed")
         world.wait(WORLD_DEADLINE_S, self._checkpoint)
@@ -188,6 +170,7 @@ class Launch:
     def _start_ray(self, session: Path) -> None:
         import ray
 
+        self._checkpoint()
         settings = self.settings.ray
         common: dict[str, Any] = {
             "namespace": self.settings.namespace,
@@ -259,7 +242,7 @@ class Launch:
             raise Ours(f"Serve could not start the applications: {error}") from error
 
     def _build(self, realm: Realm) -> dict[str, tuple[Any, str]]:
-        return {name: (_load(build)(realm), prefix) for name, (build, prefix) in self._parts.applications.items()}
+        return {name: (load(build)(realm), prefix) for name, (build, prefix) in self._parts.applications.items()}
 
     def _wait_ready(self) -> None:
         """Until a client can play: the health check passes, and the gateway asks for a token. Raises Ours."""
@@ -355,16 +338,21 @@ class Launch:
 
         # A thread of Ray prints there that Serve's controller, which ends itself, has ended.
         with contextlib.redirect_stdout(io.StringIO()):
-            if ray.is_initialized() and all(runs(process) for process in self._core):
-                try:
-                    self._stop_serve()
-                    self._end_actors()
-                except (ray.exceptions.RayError, RuntimeError, TimeoutError) as error:  # they end below anyway
-                    self._progress(f"Ray did not end its actors: {error}")
-                self._progress("players are disconnected and the actors have ended")
-            ray.shutdown()
+            try:
+                self._need_ray()
+                if ray.is_initialized():
+                    Background(self._end_applications, "Serve").wait(SERVE_END_DEADLINE_S, self._need_ray)
+                    self._progress("players are disconnected and the actors have ended")
+                ray.shutdown()
+            except (ray.exceptions.RayError, RuntimeError, TimeoutError, Ours) as error:
+                self._progress(f"killing what is left of Ray: {error}")
 
-    def _stop_serve(self) -> None:
+    def _need_ray(self) -> None:
+        """Raises Ours once Ray has ended. To go on would mean to wait for it, and to be ended by it after a minute."""
+        if not all(runs(process) for process in self._core):
+            raise Ours("it has ended")
+
+    def _end_applications(self) -> None:
         """A Ray of our own loses all of Serve; one that we joined keeps it, without our applications."""
         from ray import serve
 
@@ -373,6 +361,7 @@ class Launch:
                 serve.delete(name)
         elif self._serve_started:
             serve.shutdown()  # type: ignore[no-untyped-call]
+        self._end_actors()
 
     def _end_actors(self) -> None:
         import ray
@@ -394,12 +383,6 @@ class Launch:
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
-
-
-def _load(import_string: str) -> Callable[[Realm], Any]:
-    module, _, name = import_string.partition(":")
-    loaded: Callable[[Realm], Any] = getattr(importlib.import_module(module), name)
-    return loaded
 
 
 def _refuse(found: list[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cluster.ports.sessions import SessionRecord
+
 
 @dataclass(frozen=True, slots=True)
 class SessionPresence:
@@ -17,6 +19,11 @@ class SessionPresence:
     character_id: str = ""
     watching: tuple[str, ...] = ()
     present: bool = True
+
+
+def presence_of(record: SessionRecord) -> SessionPresence:
+    r = record
+    return SessionPresence(r.session_id, r.user_id, r.gateway_id, r.status, r.zone_id, r.character_id, r.watching)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ import orjson
 import ray
 import structlog
 
-from actors.presence.changes import SessionPresence, UserPresence
+from actors.presence.changes import SessionPresence, UserPresence, presence_of
 from actors.presence.index import PresenceIndex
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.runtime import OpenRuntime, open_runtime, until_available
-from cluster.ports.sessions import SessionRecord
 from cluster.realm import Realm
 from cluster.telemetry.metrics import PresenceMetrics
 from realm_proto import internal_pb2
@@ -21,18 +20,6 @@ from realm_proto import internal_pb2
 REBUILD_LIMIT = 1_000_000
 
 log = structlog.get_logger(__name__)
-
-
-def presence_of(record: SessionRecord) -> SessionPresence:
-    return SessionPresence(
-        record.session_id,
-        record.user_id,
-        record.gateway_id,
-        record.status,
-        record.zone_id,
-        record.character_id,
-        record.watching,
-    )
 
 
 class PresenceRunner:

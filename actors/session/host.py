@@ -6,26 +6,27 @@ acknowledged, so that a restarted actor finds all of it (row 1.9).
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
-from actors.presence.changes import SessionPresence
+from actors.presence.changes import SessionPresence, presence_of
+from actors.session.gateways import GatewayWatch
 from actors.session.session import Session
 from actors.session.states import SessionState, check, sources
-from actors.session.world_info import spawn_place, world_result
-from actors.zone.zone import Arrival
+from actors.session.world_info import arrival, spawn_place, world_result
 from cluster.errors import (
+    Fenced,
     InvalidInput,
     InvalidState,
     NotFound,
     RealmError,
     SessionGone,
     Unauthorized,
-    Unavailable,
 )
 from cluster.ports.accounts import Character, CharacterStore
 from cluster.ports.calls import Calls, zone_actor
@@ -35,6 +36,9 @@ from cluster.settings import Settings
 log = structlog.get_logger(__name__)
 
 MAX_WATCHED = 200
+UNDO_DEADLINE_S = 1.0
+SWEPT_AT_ONCE = 32
+RESTART, SESSION_LOST, REPLACED = 1012, 4000, 4500  # close codes of PROTOCOL.md
 STATUSES = ("online", "away", "busy", "invisible")
 
 
@@ -78,7 +82,8 @@ class SessionHost:
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng
-        self._heard: dict[str, float] = {}
+        self._gateways = GatewayWatch(settings.session.gateway_silence_s)
+        self._lost: set[str] = set()  # sessions whose record is gone
 
     async def restore(self) -> int:
         """After a restart: take back every session the store has for this actor. Returns their number."""
@@ -87,7 +92,7 @@ class SessionHost:
             session = Session(record, None if record.gateway_id else now)
             self.sessions[record.session_id] = session
             if record.gateway_id:
-                self._heard[record.gateway_id] = now
+                self._gateways.known(record.gateway_id, now)
             self._announce(session)
         return len(self.sessions)
 
@@ -101,7 +106,8 @@ class SessionHost:
             if record.user_id != user_id:
                 raise Unauthorized("session_not_yours")
             first = session.state is SessionState.CONNECTED
-            if session.state in (SessionState.DISCONNECTING, SessionState.DISCONNECTED):
+            ended = session.state in (SessionState.DISCONNECTING, SessionState.DISCONNECTED)
+            if ended or session_id in self._lost:
                 raise SessionGone("session_ended")
             epoch = record.attach_epoch + 1
             new = replace(
@@ -111,16 +117,28 @@ class SessionHost:
                 attach_epoch=epoch,
                 last_activity=self._wall_clock(),
             )
-            world = None
-            if session.state is SessionState.IN_WORLD:
-                world = await self._rejoin(new)
-            await self._write(session, new)
+            world = await self._move_in(session, new)
             session.detached_at = None
-            self._heard[gateway_id] = self._clock()
+            self._gateways.known(gateway_id, self._clock())
             if record.gateway_id:
-                self._close_socket(record.gateway_id, session_id, epoch - 1, 4500, "replaced")
+                self._close_socket(record.gateway_id, session_id, epoch - 1, REPLACED, "replaced")
             self._announce(session)
             return Attached(session_id, user_id, epoch, not first, new.state, world, new.subscriptions)
+
+    async def _move_in(self, session: Session, new: SessionRecord) -> dict[str, Any] | None:
+        """Make an attach true in the zone and in the store: the world it is in, or None."""
+        old = session.record
+        try:
+            world = await self._rejoin(new) if old.zone_id else None
+            await self._write(session, new)
+        except Fenced:
+            raise
+        except RealmError:
+            if old.zone_id:
+                back = ("attach", old.session_id, old.gateway_id) if old.gateway_id else ("detach", old.session_id)
+                await self._undo(self._zone(old.zone_id, *back, new.attach_epoch, deadline_s=UNDO_DEADLINE_S))
+            raise
+        return world
 
     async def detach(self, session_id: str, attach_epoch: int) -> None:
         """The socket is gone; the session waits for another one. Ignored when a newer attach holds."""
@@ -147,6 +165,11 @@ class SessionHost:
             session.check_attach(attach_epoch)
             if session.last_enter is not None and session.last_enter[0] == key:
                 return session.last_enter[1]
+            record = session.record
+            if session.last_enter is None and record.character_id == character_id and zone_id in ("", record.zone_id):
+                # This actor died between the entry and its answer, and the gateway asks again.
+                session.last_enter = (key, await self._rejoin(record))
+                return session.last_enter[1]
             check(session.state, SessionState.IN_WORLD)
             if zone_id and zone_id not in {zone.id for zone in self._settings.world.zones}:
                 raise InvalidInput([("zone", "no such zone")])
@@ -156,8 +179,10 @@ class SessionHost:
                 raise Unauthorized("character_not_yours") from None
             try:
                 result = await self._go_in(session, character, zone_id)
+            except Fenced:
+                raise
             except RealmError:
-                await self._characters.release(character_id, session_id)
+                await self._undo(self._characters.release(character_id, session_id))
                 raise
             session.last_enter = (key, result)
             return result
@@ -173,11 +198,13 @@ class SessionHost:
             zone_id=zone,
             last_activity=self._wall_clock(),
         )
-        standing = await self._zone(zone, "enter", self._arrival(new, x, y, z, yaw))
         try:
+            standing = await self._zone(zone, "enter", arrival(new, x, y, z, yaw))
             await self._write(session, new)
+        except Fenced:
+            raise
         except RealmError:
-            await self._zone(zone, "leave", record.session_id)
+            await self._undo(self._zone(zone, "leave", record.session_id, deadline_s=UNDO_DEADLINE_S))
             raise
         self._announce(session)
         return world_result(self._settings.world, zone, character.character_id, character.name, standing)
@@ -191,11 +218,11 @@ class SessionHost:
         except InvalidState:
             character = await self._characters.claim(record.character_id, record.user_id, record.session_id)
             _, x, y, z, yaw = spawn_place(self._settings.world, character, record.zone_id, self._rng)
-            standing = await self._zone(record.zone_id, "enter", self._arrival(record, x, y, z, yaw))
+            standing = await self._zone(record.zone_id, "enter", arrival(record, x, y, z, yaw))
         return world_result(self._settings.world, record.zone_id, record.character_id, record.character_name, standing)
 
     async def leave(self, session_id: str, attach_epoch: int) -> None:
-        """Out of the world, still connected. Nothing if the session is not in it."""
+        """Out of the world, still connected. Raises InvalidState if the session is not in it."""
         session = await self._find(session_id)
         async with session.lock:
             session.check_attach(attach_epoch)
@@ -220,9 +247,12 @@ class SessionHost:
         record = session.record
         standing = await self._zone(record.zone_id, "leave", record.session_id)
         if standing is not None:
-            await self._characters.save_place(
-                record.character_id, record.zone_id, standing.x, standing.y, standing.z, standing.yaw
-            )
+            try:
+                await self._characters.save_place(
+                    record.character_id, record.zone_id, standing.x, standing.y, standing.z, standing.yaw
+                )
+            except NotFound:
+                log.warning("character_gone", character=record.character_id, session=record.session_id)
         await self._characters.release(record.character_id, record.session_id)
 
     # --- attributes, topics, presence --------------------------------------------------------------------------
@@ -254,7 +284,7 @@ class SessionHost:
         async with session.lock:
             session.check_attach(attach_epoch)
             await self._write(session, session.with_watching(add, remove, MAX_WATCHED))
-            return self._presence_of(session), len(session.record.watching)
+            return presence_of(session.record), len(session.record.watching)
 
     async def set_attribute(self, session_id: str, attach_epoch: int, name: str, value: Any) -> None:
         """Keep a small value with the session; None removes it (row 1.5)."""
@@ -268,52 +298,64 @@ class SessionHost:
 
     def heard(self, gateway_id: str) -> None:
         """A gateway's heartbeat."""
-        self._heard[gateway_id] = self._clock()
+        for session_id, attach_epoch in self._gateways.heard(gateway_id, self._clock()).items():
+            self._close_socket(gateway_id, session_id, attach_epoch, RESTART, "gateway_silent")
 
     async def sweep(self) -> None:
-        """Called about once a second: sockets of silent gateways are gone, grace periods end, records are kept alive.
+        """Called about once a second: sockets of silent gateways are gone, grace periods end, lost sessions end.
 
         Raises Fenced when a newer incarnation of this actor exists: the caller must stop.
         """
         now = self._clock()
-        limits = self._settings.session
-        for session in list(self.sessions.values()):
-            gateway = session.record.gateway_id
-            try:
-                if gateway and now - self._heard.get(gateway, now) > limits.gateway_silence_s:
-                    log.info("gateway_silent", gateway=gateway, session=session.record.session_id)
-                    await self.detach(session.record.session_id, session.record.attach_epoch)
-                elif session.detached_at is not None and now - session.detached_at > limits.grace_s:
-                    await self._end(session, now)
-            except Unavailable as error:  # the next sweep tries again
-                log.warning("sweep_postponed", session=session.record.session_id, what=str(error))
-        used = {s.record.gateway_id for s in self.sessions.values()}
-        self._heard = {g: t for g, t in self._heard.items() if g in used or now - t < limits.gateway_silence_s}
+        gateways = self._gateways
+        due = [s for s in self.sessions.values() if self._is_over(s, now) or gateways.silent(s.record.gateway_id, now)]
+        for start in range(0, len(due), SWEPT_AT_ONCE):
+            await asyncio.gather(*(self._settle(session, now) for session in due[start : start + SWEPT_AT_ONCE]))
+        gateways.forget({s.record.gateway_id for s in self.sessions.values()}, now)
+
+    def _is_over(self, session: Session, now: float) -> bool:
+        if session.record.session_id in self._lost:
+            return True
+        return session.detached_at is not None and now - session.detached_at > self._settings.session.grace_s
+
+    async def _settle(self, session: Session, now: float) -> None:
+        record = session.record
+        try:
+            if self._is_over(session, now):
+                await self._end(session)
+            else:
+                log.info("gateway_silent", gateway=record.gateway_id, session=record.session_id)
+                self._gateways.take(record.gateway_id, record.session_id, record.attach_epoch, now)
+                await self.detach(record.session_id, record.attach_epoch)
+        except Fenced:
+            raise
+        except RealmError as error:  # the next sweep tries again, and the other sessions do not wait for this one
+            log.warning("sweep_postponed", session=record.session_id, what=str(error))
 
     async def keep_alive(self) -> None:
         """Every third of the TTL: records stay, the actor's load is corrected, sessions whose record is gone end."""
-        gone = await self._store.touch(
-            list(self.sessions), self.fence, self._settings.session.record_ttl_s, self._wall_clock()
-        )
-        for session_id in gone:
-            session = self.sessions.get(session_id)
-            if session is not None:
-                log.warning("session_record_expired", session=session_id)
-                await self._end(session, self._clock())
+        ttl_s = self._settings.session.record_ttl_s
+        gone = await self._store.touch(list(self.sessions), self.fence, ttl_s, self._wall_clock())
+        self._lost |= gone & self.sessions.keys()
 
-    async def _end(self, session: Session, now: float) -> None:
+    async def _end(self, session: Session) -> None:
         async with session.lock:
             record = session.record
+            lost = record.session_id in self._lost
             attached_again = session.detached_at is None and record.gateway_id
-            if attached_again or record.session_id not in self.sessions:
+            if (attached_again and not lost) or record.session_id not in self.sessions:
                 return
             if record.character_id:
                 await self._go_out(session)
             await self._store.end(record.session_id, self.fence)
             session.record = replace(record, state=SessionState.DISCONNECTED.value)
             del self.sessions[record.session_id]
-            self._tell_presence(replace(self._presence_of(session), present=False))
-            log.info("session_ended", session=record.session_id)
+            self._lost.discard(record.session_id)
+            if record.gateway_id:
+                code, reason = SESSION_LOST, "session_lost"
+                self._close_socket(record.gateway_id, record.session_id, record.attach_epoch, code, reason)
+            self._tell_presence(replace(presence_of(session.record), present=False))
+            log.info("session_ended", session=record.session_id, lost=lost)
 
     # --- pieces ------------------------------------------------------------------------------------------------
 
@@ -329,36 +371,26 @@ class SessionHost:
     async def _write(self, session: Session, new: SessionRecord) -> None:
         to = SessionState(new.state)
         legal = {new.state, *sources(to)}
-        await self._store.write(new, self.fence, sorted(legal), self._settings.session.record_ttl_s)
+        try:
+            await self._store.write(new, self.fence, sorted(legal), self._settings.session.record_ttl_s)
+        except SessionGone:
+            self._lost |= {new.session_id} & self.sessions.keys()
+            raise
         session.record = new
 
-    async def _zone(self, zone_id: str, method: str, *args: Any) -> Any:
-        return await self._calls.call(
-            zone_actor(zone_id),
-            method,
-            *args,
-            deadline_s=self._settings.gateway.call_deadline_s * 0.8,
-            idempotent=True,
-        )
+    async def _zone(self, zone_id: str, method: str, *args: Any, deadline_s: float = 0.0) -> Any:
+        deadline_s = deadline_s or self._settings.gateway.call_deadline_s * 0.8
+        return await self._calls.call(zone_actor(zone_id), method, *args, deadline_s=deadline_s, idempotent=True)
 
-    def _arrival(self, record: SessionRecord, x: float, y: float, z: float, yaw: float) -> Arrival:
-        return Arrival(
-            "ent_" + record.character_id.removeprefix("chr_"),
-            record.character_name,
-            record.session_id,
-            record.user_id,
-            record.character_id,
-            record.gateway_id,
-            record.attach_epoch,
-            x,
-            y,
-            z,
-            yaw,
-        )
+    async def _undo(self, step: Awaitable[object]) -> None:
+        """Take back one part of a change that failed in another. Where that fails too, the sweeps of zones find what is left.
 
-    def _presence_of(self, session: Session) -> SessionPresence:
-        r = session.record
-        return SessionPresence(r.session_id, r.user_id, r.gateway_id, r.status, r.zone_id, r.character_id, r.watching)
+        Never after Fenced: what this incarnation did may be the newer one's by now.
+        """
+        try:
+            await step
+        except RealmError as error:
+            log.warning("undo_failed", what=str(error))
 
     def _announce(self, session: Session) -> None:
-        self._tell_presence(self._presence_of(session))
+        self._tell_presence(presence_of(session.record))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from actors.zone.zone import Standing
+from actors.zone.zone import Arrival, Standing
 from cluster.ports.accounts import Character
+from cluster.ports.sessions import SessionRecord
 from cluster.settings import Bounds, WorldSettings, ZoneSpec
 
 SPAWN_SPREAD = 0.25  # of the zone's smaller side, about its centre
@@ -26,6 +27,23 @@ def spawn_place(
     x = (b.min_x + b.max_x) / 2 + rng.uniform(-reach, reach)
     z = (b.min_z + b.max_z) / 2 + rng.uniform(-reach, reach)
     return zone.id, x, 0.0, z, 0.0
+
+
+def arrival(record: SessionRecord, x: float, y: float, z: float, yaw: float) -> Arrival:
+    """The session's character as its zone takes it in. An entity is named after its character."""
+    return Arrival(
+        "ent_" + record.character_id.removeprefix("chr_"),
+        record.character_name,
+        record.session_id,
+        record.user_id,
+        record.character_id,
+        record.gateway_id,
+        record.attach_epoch,
+        x,
+        y,
+        z,
+        yaw,
+    )
 
 
 def bounds_result(bounds: Bounds) -> dict[str, float]:

@@ -15,6 +15,9 @@ def dump(entity: Entity, standing: Standing) -> bytes:
 
 
 def load(data: bytes) -> tuple[Entity, Standing]:
-    """Raises ValueError or TypeError when the data is not what `dump` made."""
-    stored = orjson.loads(data)
-    return Entity(**stored["entity"]), Standing(**stored["standing"])
+    """Raises ValueError when the data is not what `dump` made."""
+    try:
+        stored = orjson.loads(data)
+        return Entity(**stored["entity"]), Standing(**stored["standing"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no stored entity: {error}") from None

@@ -13,6 +13,7 @@ import orjson
 from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
 from actors.zone.interest import MASK, NOTHING, SHIFT, look
 from actors.zone.movement import OK, REASONS, STALE_SEQUENCE, Rules, judge, newest
+from actors.zone.oversize import parts
 from actors.zone.rows import MOVE_IN, PLACE
 from actors.zone.views import Columns, Tick, outputs
 from cluster.errors import Conflict, InvalidInput, InvalidState, NotFound
@@ -26,10 +27,7 @@ INPUT_ROWS_PER_ENTITY = 8
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who comes into the zone. `x`, `y`, `z` in metres, may lie outside: it is put on the nearest ground inside.
-
-    What is not finite counts as the middle, or as yaw 0: one such place would stop every tick of the zone.
-    """
+    """Who comes into the zone. `x`, `y`, `z` in metres, may lie outside: it is put on the nearest ground inside."""
 
     entity_id: str
     name: str
@@ -110,11 +108,7 @@ class Zone:
             who.gateway_id,
             who.attach_epoch,
         )
-        low, high = self.rules.low, self.rules.high
-        wanted = np.array([who.x, who.y, who.z])
-        x, y, z = np.where(np.isfinite(wanted), np.clip(wanted, low, high), (low + high) / 2).tolist()
-        yaw = who.yaw if math.isfinite(who.yaw) else 0.0
-        self.table.add(entity, x, y, z, yaw, 0, self.rules.budget_cap, now)
+        self.table.add(entity, *self._inside(who.x, who.y, who.z, who.yaw), 0, self.rules.budget_cap, now)
         self._connect(entity)
         return self.standing(entity)
 
@@ -158,6 +152,12 @@ class Zone:
         n = entity.number
         x, y, z = (float(v) for v in self.table.position[n])
         return Standing(entity.entity_id, n, x, y, z, float(self.table.yaw[n]), int(self.table.sequence[n]))
+
+    def _inside(self, x: float, y: float, z: float, yaw: float) -> tuple[float, float, float, float]:
+        """The nearest place in bounds. What is not finite counts as the middle: it would stop every tick of the zone."""
+        low, high, wanted = self.rules.low, self.rules.high, np.array([x, y, z])
+        x, y, z = np.where(np.isfinite(wanted), np.clip(wanted, low, high), (low + high) / 2).tolist()
+        return x, y, z, yaw if math.isfinite(yaw) else 0.0
 
     def _connect(self, entity: Entity) -> None:
         self.table.gateway[entity.number] = self._gateway_index(entity.gateway_id)
@@ -235,7 +235,7 @@ class Zone:
     # --- the tick ----------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> list[tuple[str, bytes]]:
-        """Advance one tick. Returns (gateway id, serialised ZoneOutput) for every gateway with news."""
+        """Advance one tick. Returns (gateway id, serialised ZoneOutput) for every gateway with news, no viewer twice."""
         self.ticks += 1
         table = self.table
         moved = np.zeros(table.capacity, bool)
@@ -266,7 +266,7 @@ class Zone:
         messages = []
         for index, out in made.items():
             out.zone_id, out.epoch, out.tick = self.spec.id, self.epoch, self.ticks & 0xFFFFFFFF
-            messages.append((self._gateway_names[index], out.SerializeToString()))
+            messages += ((self._gateway_names[index], data) for data in parts(out))
         return messages
 
     def start_over(self) -> None:
@@ -360,12 +360,10 @@ class Zone:
         rows["yaw"] = self.table.yaw[numbers]
         return rows.tobytes()
 
-    def restore(
-        self, entities: list[tuple[Entity, Standing]], places: bytes, age_s: float, now: float
-    ) -> list[Entity]:
+    def restore(self, entities: list[tuple[Entity, Standing]], places: bytes, age_s: float, now: float) -> list[Entity]:
         """Fill an empty zone from the store. `age_s`: how old `places` is; an entity may have walked that long meanwhile.
 
-        Returns the entities that cannot be: the store kept them though they had left, or no place of theirs is finite.
+        Returns the entities that are not taken in, because the store kept them though they had left.
         """
         rows = np.frombuffer(places, PLACE)
         known = {int(row["number"]): row for row in rows}
@@ -375,16 +373,16 @@ class Zone:
         # Newest first: of two with one number or session, the older one had left, and the store was not told.
         for entity, entered in sorted(entities, key=lambda pair: -pair[0].incarnation):
             row = known.get(entity.number)
-            at = (entered.x, entered.y, entered.z, entered.yaw, entered.sequence)
+            x, y, z, yaw, sequence = entered.x, entered.y, entered.z, entered.yaw, entered.sequence
             # An entity is also stored when it changes hands, which may be after the checkpoint.
-            if row is not None and row["incarnation"] == entity.incarnation and row["sequence"] >= entered.sequence:
-                at = tuple(row[f].item() for f in ("x", "y", "z", "yaw", "sequence"))
+            if row is not None and row["incarnation"] == entity.incarnation and row["sequence"] >= sequence:
+                x, y, z, yaw, sequence = (row[f].item() for f in ("x", "y", "z", "yaw", "sequence"))
             double = entity.number in table.by_number or entity.session_id in table.by_session
-            if double or entity.number >= table.capacity or not all(map(math.isfinite, at)):
+            if double or entity.number >= table.capacity:
                 refused.append(entity)
                 continue
             table.reserve(entity.number)
-            table.add(entity, *at, budget, now)
+            table.add(entity, *self._inside(x, y, z, yaw), sequence, budget, now)
             self._incarnations = max(self._incarnations, entity.incarnation)
             if entity.gateway_id:
                 self._connect(entity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -51,19 +51,9 @@ async def enlist(
     Waits while the realm is busy or away. Raises DeadlineExceeded, or HttpProblem for a refusal.
     """
 
-    async def sign_in() -> bool:
-        try:
-            await accounts.register(username, password.get_secret_value())
-        except HttpProblem as problem:
-            if problem.reason != "username_taken":
-                raise
-            await accounts.login(username, password.get_secret_value())
-            return False
-        return True
-
     try:
         async with asyncio.timeout(deadline_s):
-            registered = await persist(sign_in, rng)
+            registered = await persist(partial(sign_in, accounts, username, password), rng)
             characters = await persist(accounts.characters, rng)
             if characters:
                 return Entrant(username, characters[0].character_id, characters[0].name, registered)
@@ -81,6 +71,18 @@ async def enlist(
     raise HttpProblem(409, "name_taken", f"{NAME_TRIES} names were taken")
 
 
+async def sign_in(accounts: Accounts, username: str, password: SecretStr) -> bool:
+    """Register, or log in where the account is there. Returns whether it was made now. Raises HttpProblem."""
+    try:
+        await accounts.register(username, password.get_secret_value())
+    except HttpProblem as problem:
+        if problem.reason != "username_taken":
+            raise
+        await accounts.login(username, password.get_secret_value())
+        return False
+    return True
+
+
 def passing(error: RealmError) -> float | None:
     """Seconds that the realm asked to wait before a repetition (0 if it did not say); None: it will not help.
 
@@ -94,6 +96,19 @@ def passing(error: RealmError) -> float | None:
         case NotConnected() | DeadlineExceeded() | ConnectionLost():
             return 0.0
     return None
+
+
+async def each(items: Iterable[int], work: Callable[[int], Awaitable[None]], at_once: int = 16) -> None:
+    """So many of them at a time; the first failure ends it."""
+    waiting = iter(items)
+
+    async def worker() -> None:
+        for item in waiting:
+            await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(worker())
 
 
 async def persist(call: Callable[[], Awaitable[T]], rng: Random, backoff: Backoff | None = None) -> T:

@@ -13,7 +13,6 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from pydantic import SecretStr
 
 from cluster.bench import plan as plans
 from cluster.bench import processes
-from cluster.bench.entrants import enlist, persist
+from cluster.bench.entrants import each, enlist, persist
 from cluster.bench.ledger import Ledger
 from cluster.bench.report import Aftermath, Memories, Window, report
 from cluster.bench.sockets import Inbox, LoadSocket, now_ms, open_socket
@@ -34,7 +33,6 @@ from rayrealm_client.codec import OwnMove, encode
 from rayrealm_client.errors import DeadlineExceeded
 from rayrealm_client.models import Bounds, World
 
-AT_ONCE = 16
 ACCOUNT_S = 60.0
 JOIN_S = 60.0
 REQUEST_S = 10.0
@@ -307,19 +305,6 @@ def middle(bounds: Bounds, side_m: float) -> tuple[float, float]:
             f"the crowd needs a zone of {side_m:.0f} by {side_m:.0f} m, this one has {width:g} by {depth:g}"
         )
     return bounds.min_x + (width - side_m) / 2.0, bounds.min_z + (depth - side_m) / 2.0
-
-
-async def each(items: Iterable[int], work: Callable[[int], Awaitable[None]]) -> None:
-    """AT_ONCE of them at a time; the first failure ends it."""
-    waiting = iter(items)
-
-    async def worker() -> None:
-        for item in waiting:
-            await work(item)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(worker())
 
 
 async def sleep_until(when: float) -> None:

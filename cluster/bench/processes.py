@@ -72,6 +72,18 @@ def of_realm(launcher: int, mark: tuple[str, str] | None = None, more: Iterable[
     return kinds
 
 
+def marked(mark: tuple[str, str]) -> dict[int, str]:
+    """pid -> kind of the processes that carry the environment variable `mark`."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            if _has(process, mark) and process.pid != os.getpid():
+                found[process.pid] = kind_of(process.cmdline())
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
 def _has(process: psutil.Process, mark: tuple[str, str] | None) -> bool:
     if mark is None:
         return False
@@ -118,6 +130,17 @@ def memory(pids: Mapping[int, str]) -> dict[str, Memory]:
             rss[name] += float(lines["Rss"].split()[0])
             pss[name] += float(lines["Pss"].split()[0])
     return {kind: Memory(rss[kind], pss[kind]) for kind in rss}
+
+
+def handles(pids: Mapping[int, str]) -> dict[psutil.Process, str]:
+    """The same with what tells a process from a later one with its pid."""
+    found = {}
+    for pid, kind in pids.items():
+        try:
+            found[psutil.Process(pid)] = kind
+        except psutil.NoSuchProcess:
+            continue
+    return found
 
 
 def by_kind(used: Mapping[int, float], pids: Mapping[int, str]) -> dict[str, float]:

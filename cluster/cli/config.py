@@ -11,8 +11,8 @@ import typer
 from pydantic import SecretStr
 
 from cluster import settings as realm_settings
-from cluster.launch import Parts
 from cluster.machine import open_files
+from cluster.parts import Parts
 from cluster.rayenv import serve_flags
 
 app = typer.Typer(help="The settings.", no_args_is_help=True)

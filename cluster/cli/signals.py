@@ -1,41 +1,53 @@
 """SIGINT, SIGTERM and SIGHUP while a realm starts, runs and stops.
 
-The handlers raise nothing: an exception in the middle of an import or of Ray's compiled code is swallowed there, or worse.
+A thread reads them from the interpreter's wakeup descriptor. Handlers would run in the main thread, and so never while it waits
+inside Ray's compiled code; and what they raise in the middle of an import or of a callback is swallowed there, or worse.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable
-from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_AFTER_S = 0.5  # what comes sooner belongs to the same request: a closed terminal sends two at once
 
 
 class Signals:
-    """The first request is noted, and people are told. A second one calls `force`, and so does the end of `patience_s`."""
+    """The first request is noted, and people are told. A second one calls `force`, and so does a stop that takes too long.
 
-    def __init__(self, force: Callable[[str], None], patience_s: int) -> None:
+    `force` is called in another thread, and must end the process.
+    """
+
+    def __init__(self, force: Callable[[str], None], patience_s: float) -> None:
         self.asked: str | None = None
-        self._asked_at = 0.0
         self._force = force
         self._patience_s = patience_s
-        self._former: list[tuple[signal.Signals, object]] = []
+        self._asked_at = 0.0
+        self._deadline: float | None = None
+        self._former: list[tuple[signal.Signals, Any]] = []
+        self._inlet, self._outlet = socket.socketpair()
 
     def __enter__(self) -> Self:
+        self._inlet.setblocking(False)
+        self._former_descriptor = signal.set_wakeup_fd(self._inlet.fileno(), warn_on_full_buffer=False)
         for number in REQUESTS:
-            self._former.append((number, signal.signal(number, self._handle)))
-        self._former.append((signal.SIGALRM, signal.signal(signal.SIGALRM, self._too_late)))
+            self._former.append((number, signal.signal(number, _nothing)))
+        threading.Thread(target=self._read, name="signals", daemon=True).start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        signal.alarm(0)
+        signal.set_wakeup_fd(self._former_descriptor)
         for number, former in self._former:
-            signal.signal(number, former)  # type: ignore[arg-type]  # what signal.signal itself returned
+            signal.signal(number, former)
+        self._deadline = None
+        self._inlet.close()  # the thread reads the end
 
     def raise_if_asked(self) -> None:
         """Raises KeyboardInterrupt: to be called wherever the start or the run can be given up."""
@@ -44,17 +56,33 @@ class Signals:
 
     def stopping(self) -> None:
         """The stop begins, asked for or not: from here on there is only so much time."""
-        signal.alarm(self._patience_s)
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._patience_s
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if self.asked is None:
-            self.asked, self._asked_at = signal.Signals(number).name, now
-            # Not print: this may have interrupted one.
-            os.write(2, f"{self.asked}: stopping; once more stops at once\n".encode())
-            self.stopping()
-        elif now - self._asked_at > AGAIN_AFTER_S:
-            self._force("stopping at once")
+    def _read(self) -> None:
+        with self._outlet:
+            while True:
+                readable, _, _ = select.select([self._outlet], [], [], AGAIN_AFTER_S)
+                if readable and not self._take(self._outlet.recv(64)):
+                    return
+                deadline = self._deadline
+                if deadline is not None and time.monotonic() > deadline:
+                    self._force(f"not stopped after {self._patience_s:.0f} s: killing what is left")
 
-    def _too_late(self, number: int, frame: FrameType | None) -> None:
-        self._force(f"not stopped after {self._patience_s} s: killing what is left")
+    def _take(self, numbers: bytes) -> bool:
+        """False at the end."""
+        for number in numbers:
+            if number not in REQUESTS:
+                continue
+            now = time.monotonic()
+            if self.asked is None:
+                self.asked, self._asked_at = signal.Signals(number).name, now
+                os.write(2, f"{self.asked}: stopping; once more stops at once\n".encode())
+                self.stopping()
+            elif now - self._asked_at > AGAIN_AFTER_S:
+                self._force("stopping at once")
+        return bool(numbers)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Installed so that the interpreter writes the number to the wakeup descriptor, and does nothing else."""

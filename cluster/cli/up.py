@@ -36,7 +36,10 @@ def up(
     overrides |= {"redis": redis and {"url": redis}, "nats": nats and {"url": nats}}
     overrides |= {"ray": ray_address and {"address": ray_address}}
     settings = realm_settings.load(**{name: value for name, value in overrides.items() if value is not None})
-    raise typer.Exit(run(settings))
+    code = run(settings)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # nothing of ours is left; Ray's exit handlers would look for a Ray that was killed
 
 
 def run(settings: Settings) -> int:

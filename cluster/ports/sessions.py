@@ -58,6 +58,7 @@ class SessionStore(Protocol):
     ) -> Placed:
         """Find `session_id` (if not empty), or place a new session on the least loaded actor, in one step.
 
+        The same call again, with the same `new_session_id`, gives the same answer.
         Raises Unauthorized("session_not_yours"), RateLimited("too_many_sessions"), Unavailable.
         """
 
@@ -91,6 +92,9 @@ class SessionStore(Protocol):
 
     async def online(self, limit: int) -> list[SessionRecord]:
         """Sessions with a socket or within their grace period, newest activity first. Expired ones leave the index."""
+
+    async def zones_of(self, session_ids: Sequence[str]) -> dict[str, str]:
+        """The zone that each record names, "" for none; without those that have no record."""
 
     async def missing(self, session_ids: Sequence[str]) -> set[str]:
         """Those that have no record."""

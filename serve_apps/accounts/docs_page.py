@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -59,15 +60,20 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
     body = operation.get("requestBody", {}).get("content", {})
     takes = f"<p>Body: {_content(body)}</p>" if body else ""
     answers = "".join(
-        f"<tr><td>{escape(status)}</td><td>{escape(answer.get('description', ''))}</td>"
+        f"<tr><td>{escape(status)}</td><td>{_prose(answer.get('description', ''))}</td>"
         f"<td>{_content(answer.get('content', {}))}</td></tr>"
         for status, answer in operation["responses"].items()
     )
     return (
         f'<section><h3><span class="method">{escape(method)}</span> <code>{escape(path)}</code></h3>'
-        f"<p>{escape(operation.get('description') or operation.get('summary', ''))}{needs_token}</p>{takes}"
+        f"<p>{_prose(operation.get('description') or operation.get('summary', ''))}{needs_token}</p>{takes}"
         f"<table><tr><th>Answer</th><th>When</th><th>Body</th></tr>{answers}</table></section>"
     )
+
+
+def _prose(text: str) -> str:
+    """Text with `code` in it, as Markdown has it."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _content(content: Mapping[str, Any]) -> str:
@@ -85,5 +91,5 @@ def _schema_name(schema: Mapping[str, Any]) -> str:
 def _schemas(document: Mapping[str, Any]) -> Iterator[str]:
     for name, schema in sorted(document.get("components", {}).get("schemas", {}).items()):
         text = escape(json.dumps(schema.get("properties", schema), indent=2, ensure_ascii=False))
-        about = escape(schema.get("description", ""))
+        about = _prose(schema.get("description", ""))
         yield f'<section id="{escape(name)}"><h3>{escape(name)}</h3><p>{about}</p><pre>{text}</pre></section>'

@@ -18,6 +18,7 @@ from serve_apps.gateway.upgrade import Refusal, Upgrade
 ATTEMPTS = 3
 NEW_ACTOR_DEADLINE_S = 30.0
 RETRY_S = 2
+UNATTACHED_LIMIT = 10_000
 
 
 class Admission:
@@ -36,6 +37,8 @@ class Admission:
         self._store = store
         self._calls = calls
         self._wall_clock = wall_clock
+        # Sessions that were placed for a user and could not be attached: the next attempt takes it, not one more of the few.
+        self._unattached: dict[str, str] = {}
 
     def authenticate(self, upgrade: Upgrade) -> str | Refusal:
         """The user of the request's token."""
@@ -69,7 +72,7 @@ class Admission:
     async def _attach(self, wanted: str, user_id: str) -> tuple[Attached, str]:
         deadline = self._settings.gateway.attach_deadline_s
         for _ in range(ATTEMPTS):
-            placed = await self._place(wanted, user_id)
+            placed = await self._place(wanted or self._unattached.pop(user_id, ""), user_id)
             try:
                 attached: Attached = await self._calls.call(
                     placed.actor,
@@ -83,8 +86,17 @@ class Admission:
             except SessionGone:  # it ended between the two steps: take a new one
                 wanted = ""
                 continue
+            except RealmError:
+                if placed.session_id != wanted:
+                    self._remember(user_id, placed.session_id)
+                raise
             return attached, placed.actor
         raise Unavailable("sessions")
+
+    def _remember(self, user_id: str, session_id: str) -> None:
+        if len(self._unattached) >= UNATTACHED_LIMIT:
+            del self._unattached[next(iter(self._unattached))]
+        self._unattached[user_id] = session_id
 
     async def _place(self, wanted: str, user_id: str) -> Placed:
         limits = self._settings.session

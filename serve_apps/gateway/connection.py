@@ -89,9 +89,10 @@ class Connection:
         self._ping_sent: float | None = None
         self._errors = 0
         self._errors_since = now
-        self._fragments: list[bytes] = []
-        self._fragment_bytes = 0
-        self._fragment_text = False
+        # A fragmented message that is not whole yet: its bytes so far, its kind, and when it began.
+        self._partial: bytearray | None = None
+        self._partial_text = False
+        self._partial_since = now
 
     # --- frames in ---------------------------------------------------------------------------------------------
 
@@ -104,17 +105,16 @@ class Connection:
     def continuation(self, payload: bytes, fin: bool, now: float) -> Event:
         """The rest of a fragmented message (RFC 6455, section 5.4)."""
         self._heard(len(payload), now)
-        if not self._fragments:
+        partial = self._partial
+        if partial is None:
             return Closing(Close.PROTOCOL_ERROR, "a continuation of nothing")
-        self._fragments.append(payload)
-        self._fragment_bytes += len(payload)
-        if self._fragment_bytes > self._limits.max_frame_bytes:
+        if len(partial) + len(payload) > self._limits.max_frame_bytes:
             return Closing(Close.TOO_BIG, "message too big")
+        partial += payload
         if not fin:
             return NOTHING
-        whole, text = b"".join(self._fragments), self._fragment_text
-        self._fragments, self._fragment_bytes = [], 0
-        return self._message(whole, text, now)
+        self._partial = None
+        return self._message(bytes(partial), self._partial_text, now)
 
     def alive(self, now: float) -> None:
         """A ping or a pong came in."""
@@ -122,12 +122,12 @@ class Connection:
 
     def _data(self, payload: bytes, text: bool, fin: bool, now: float) -> Event:
         self._heard(len(payload), now)
-        if self._fragments:
+        if self._partial is not None:
             return Closing(Close.PROTOCOL_ERROR, "a new message inside a fragmented one")
         if len(payload) > self._limits.max_frame_bytes:
             return Closing(Close.TOO_BIG, "message too big")
         if not fin:
-            self._fragments, self._fragment_bytes, self._fragment_text = [payload], len(payload), text
+            self._partial, self._partial_text, self._partial_since = bytearray(payload), text, now
             return NOTHING
         return self._message(payload, text, now)
 
@@ -148,7 +148,8 @@ class Connection:
                 p = move.position
                 return Moved(pack_move_in(number, move.sequence, p.x, p.y, p.z, move.rotation.yaw))
         limits = self._limits
-        return self._judge(proto_framing.decode(message, limits.max_batch, limits.max_inflated_bytes), now)
+        decoded = proto_framing.decode(message, limits.max_batch, limits.max_inflated_bytes, limits.max_frame_bytes)
+        return self._judge(decoded, now)
 
     def _text(self, payload: bytes, now: float) -> Event:
         try:
@@ -177,6 +178,9 @@ class Connection:
         limits = self._limits
         if self._ping_sent is not None and now - self._ping_sent > limits.pong_deadline_s:
             return Closing(Close.HEARTBEAT_TIMEOUT, "no pong")
+        if self._partial is not None and now - self._partial_since > limits.ping_interval_s + limits.pong_deadline_s:
+            # Half a frame is found by the heartbeat, as no pong can come inside it; fragments let pongs through.
+            return Closing(Close.HEARTBEAT_TIMEOUT, "a message that never becomes whole")
         if now - self._last_message > limits.idle_timeout_s:
             return Closing(Close.IDLE, "idle")
         if self._ping_sent is None and now - self._last_received >= limits.ping_interval_s:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import orjson
 
 from cluster.telemetry.metrics import GatewayMetrics
 from serve_apps.gateway import json_framing, proto_framing
-from serve_apps.gateway.client import Client
+from serve_apps.gateway.client import Client, Work
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.faults import to_fault
 from serve_apps.gateway.messages import NO_ID, Call, Code, Decoded, Fault, Framing, Result
@@ -42,34 +43,53 @@ class Dispatcher:
         self._metrics = metrics
 
     def take(self, client: Client, decoded: Decoded) -> None:
-        """Queue what a frame said. Over the bound, its requests are refused at once (policy: refuse, row 1.4)."""
+        """Queue what a frame said. Over the bound, its requests are refused at once (policy: refuse, row 1.4).
+
+        A client with nothing pending may send a batch of any size that the framing takes.
+        """
         size = len(decoded.items)
-        if client.pending_requests + size > self._max_pending:
-            refused = [
-                Fault(Code.RATE_LIMITED, {"retryAfter": RETRY_S, "reason": "too_many_pending"}, item.id)
-                for item in decoded.items
-                if item.id is not NO_ID
-            ]
-            self._answer(client, list(refused), decoded.batch)
+        if client.pending_requests and client.pending_requests + size > self._max_pending:
+            self._answer(client, self._refuse(client, decoded), decoded.batch)
             return
         client.pending_requests += size
         client.work.append((decoded.items, decoded.batch))
         if client.worker is None:
             client.worker = asyncio.create_task(self._work(client))
 
+    def _refuse(self, client: Client, decoded: Decoded) -> list[Result | Fault]:
+        """The answers to a frame that came while too much was pending."""
+        answers: list[Result | Fault] = []
+        for item in decoded.items:
+            if isinstance(item, Fault):
+                method, fault = "", item
+            else:
+                data = {"retryAfter": RETRY_S, "reason": "too_many_pending"}
+                method, fault = item.method, Fault(Code.RATE_LIMITED, data, item.id)
+            if fault.id is NO_ID:
+                self._tell(client, method, fault)
+            else:
+                answers.append(fault)
+        return answers
+
     async def _work(self, client: Client) -> None:
         try:
             while client.work and not client.closed:
                 items, batch = client.work.popleft()
-                answers: list[Result | Fault] = []
-                for item in items:
-                    answer = await self._one(client, item)
-                    client.pending_requests -= 1
-                    if answer is not None:
-                        answers.append(answer)
-                self._answer(client, answers, batch)
+                self._answer(client, await self._all(client, items), batch)
         finally:
             client.worker = None
+
+    async def _all(self, client: Client, items: Work) -> list[Result | Fault]:
+        """A frame's items, one after another. What a client that is being closed still wanted is not begun."""
+        answers: list[Result | Fault] = []
+        for item in items:
+            if client.closed:
+                break
+            answer = await self._one(client, item)
+            client.pending_requests -= 1
+            if answer is not None:
+                answers.append(answer)
+        return answers
 
     async def _one(self, client: Client, item: Call | Fault) -> Result | Fault | None:
         """The answer, or None for a notification."""
@@ -106,10 +126,26 @@ class Dispatcher:
             return
         client.last_error_told = now
         said = {"method": method, "code": fault.code.value, "data": fault.data}
-        self._services.notify(client, "system.error", orjson.dumps(said), Priority.NORMAL)
+        self._services.notify(client, "system.error", orjson.dumps(said, default=str), Priority.NORMAL)
 
     def _answer(self, client: Client, answers: list[Result | Fault], batch: bool) -> None:
         if not answers or client.closed:
             return
         framing = json_framing if client.outgoing.framing is Framing.JSON else proto_framing
-        client.write(client.outgoing.frame(framing.encode_answers(answers, batch), self._clock()))
+        try:
+            frame = framing.encode_answers(answers, batch)
+        except Exception:
+            # A handler returned what the framing cannot say: its own answer becomes an error, the others stay.
+            frame = framing.encode_answers([_sayable(answer, framing) for answer in answers], batch)
+        client.write(client.outgoing.frame(frame, self._clock()))
+        if client.outgoing.overfull:
+            self._services.close(client, Close.SLOW_CONSUMER, "not reading")
+
+
+def _sayable(answer: Result | Fault, framing: ModuleType) -> Result | Fault:
+    """The answer, or an internal error in its place if it cannot be encoded."""
+    try:
+        framing.encode_answers([answer], False)
+    except Exception as error:
+        return to_fault(error, answer.id, "encode")
+    return answer

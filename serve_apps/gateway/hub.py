@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +13,7 @@ import structlog
 
 from actors.session.host import Attached
 from actors.session.states import SessionState
-from cluster.errors import RealmError
+from cluster.errors import RealmError, Unavailable
 from cluster.ports.bus import Bus
 from cluster.ports.calls import Calls
 from cluster.settings import Settings
@@ -31,8 +32,11 @@ from serve_apps.gateway.zone_link import ZoneLink
 
 PROTOCOL_VERSION = 1
 FULL_RETRY_S = 5
+PRIVATE_CODES = 3_000  # close codes from here on mean what applications say (RFC 6455, section 7.4.2)
 BACKGROUND_LIMIT = 10_000
 DETACH_DEADLINE_S = 5.0
+DETACH_ATTEMPTS = 12
+DETACH_PAUSE_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -83,17 +87,30 @@ class Hub:
         connection = Connection(upgrade.framing, limits, now)
         outgoing = Outgoing(connection.framing, limits.slow_consumer_bytes, limits.slow_consumer_s)
         client = Client(attached, actor, connection, outgoing, socket, now)
-        older = self.clients.get(client.session_id)
-        if older is not None:
-            self.close(older, Close.REPLACED, "replaced")
-        self.clients[client.session_id] = client
         self.metrics.opened += 1
+        other = self.clients.get(client.session_id)
+        if other is not None and other.attach_epoch > client.attach_epoch:  # two upgrades, and this one came second
+            self.close(client, Close.REPLACED, "replaced")
+            return client
+        if other is not None:
+            self.close(other, Close.REPLACED, "replaced")
+        self.clients[client.session_id] = client
         self.notify(client, "session.ready", orjson.dumps(self.session_info(client)), Priority.IMMEDIATE)
         if client.world:
             self.zones.show(client, client.zone_id, client.world["number"])
         if attached.subscriptions:
             self._spawn(self.topics.set(client, attached.subscriptions))
         return client
+
+    def make_way(self, session_id: str, user_id: str) -> None:
+        """The user is about to resume the session: a socket that still has it here is replaced.
+
+        Now, not once the session is attached: the first view of the new socket may be here sooner than that is known, and would be
+        written to the old one.
+        """
+        older = self.clients.get(session_id)
+        if older is not None and older.user_id == user_id:
+            self.close(older, Close.REPLACED, "replaced")
 
     def session_info(self, client: Client) -> dict[str, Any]:
         """The params of session.ready and the result of system.info."""
@@ -118,9 +135,9 @@ class Hub:
         """The socket is gone, whoever closed it. The session waits in its actor for another one."""
         if self.clients.get(client.session_id) is client:
             del self.clients[client.session_id]
-        if client.worker is not None:
-            client.worker.cancel()
+        # What its worker has begun is finished (it has a deadline): a change that is cut off leaves half of it behind.
         client.closed = True
+        client.work.clear()
         self.zones.hide(client)
         self.metrics.closed(client.close_code, self._clock() - client.connected_at)
         self._spawn(self.topics.set(client, ()))
@@ -131,18 +148,31 @@ class Hub:
         self._spawn(self._detach(actor, attached.session_id, attached.attach_epoch))
 
     async def _detach(self, actor: str, session_id: str, attach_epoch: int) -> None:
-        await self._calls.call(actor, "detach", session_id, attach_epoch, deadline_s=DETACH_DEADLINE_S, idempotent=True)
+        """Tell the session's actor, also one that is away for a while: until it knows, the session does not end."""
+        for attempt in range(DETACH_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(random.uniform(0.5, 1.0) * DETACH_PAUSE_S)  # noqa: S311 - jitter
+            try:
+                await self._calls.call(
+                    actor, "detach", session_id, attach_epoch, deadline_s=DETACH_DEADLINE_S, idempotent=True
+                )
+                return
+            except Unavailable as error:
+                log.warning("detach_postponed", session=session_id, what=str(error))
+        log.error("detach_failed", session=session_id)
 
     def close(self, client: Client, code: Close, reason: str) -> None:
         """Close the socket; `disconnected` follows from the shell."""
         if not client.closed:
             client.closed = True
             client.close_code = code.value
+            self.zones.hide(client)
             client.socket.close(code.value, reason)
 
     def closed_by_peer(self, client: Client, code: int) -> None:
-        """The client said goodbye."""
-        client.closed, client.close_code = True, code
+        """The client said goodbye, or broke a rule that the WebSocket library looks after. The codes of its own are not counted."""
+        client.closed, client.close_code = True, code if code < PRIVATE_CODES else Close.NORMAL.value
+        self.zones.hide(client)
 
     # --- frames in ---------------------------------------------------------------------------------------------
 
@@ -164,6 +194,8 @@ class Hub:
         if type(event) is Moved:
             self.metrics.received[MOVE_METHOD] += 1
             self.zones.move(client.zone_id, event.row)
+            if client.outgoing.framing is not client.connection.framing:
+                client.write(client.outgoing.speak(client.connection.framing, now))
         elif isinstance(event, Received):
             client.write(client.outgoing.speak(client.connection.framing, now))
             if self._dispatcher is not None and not client.closed:
@@ -187,6 +219,8 @@ class Hub:
 
     def notify(self, client: Client, method: str, params_json: bytes, priority: Priority) -> None:
         client.write(client.outgoing.notice(method, params_json, priority, self._clock()))
+        if client.outgoing.overfull:
+            self.close(client, Close.SLOW_CONSUMER, "not reading")
 
     def _deliver_topic(self, client: Client, method: str, params_json: bytes) -> None:
         self.notify(client, method, params_json, Priority.NORMAL)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from serve_apps.gateway.messages import (
+    MAX_DEPTH,
     MESSAGES,
     NO_ID,
     BadParams,
@@ -20,6 +21,7 @@ from serve_apps.gateway.messages import (
     NoId,
     RequestId,
     Result,
+    too_deep,
 )
 from serve_apps.gateway.typed import to_params
 
@@ -32,16 +34,17 @@ def decode(payload: bytes, max_batch: int) -> Decoded:
         document = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return Decoded((Fault(Code.PARSE_ERROR, {"reason": "not JSON"}),))
+    may_be_deep = payload.count(b"{") + payload.count(b"[") > MAX_DEPTH  # few frames are: the others pay nothing
     if not isinstance(document, list):
-        return Decoded((_one(document),))
+        return Decoded((_one(document, may_be_deep),))
     if not document:
         return Decoded((Fault(Code.INVALID_REQUEST, {"reason": "an empty batch"}),))
     if len(document) > max_batch:
         return Decoded((Fault(Code.INVALID_REQUEST, {"reason": f"a batch of more than {max_batch}"}),))
-    return Decoded(tuple(_one(item) for item in document), batch=True)
+    return Decoded(tuple(_one(item, may_be_deep) for item in document), batch=True)
 
 
-def _one(item: Any) -> Call | Fault:
+def _one(item: Any, may_be_deep: bool) -> Call | Fault:
     if not isinstance(item, dict):
         return Fault(Code.INVALID_REQUEST, {"reason": "not an object"})
     request_id: RequestId | NoId = item.get("id", NO_ID)
@@ -54,16 +57,18 @@ def _one(item: Any) -> Call | Fault:
     if not isinstance(method, str) or not method or len(method) > MAX_METHOD:
         return Fault(Code.INVALID_REQUEST, {"reason": "method must be a string"}, answer_to)
     try:
-        return Call(method, _params(item), request_id)
+        return Call(method, _params(item, may_be_deep), request_id)
     except BadParams as bad:
         data = {"errors": [{"field": bad.field, "reason": bad.reason}]}
         return Fault(Code.INVALID_PARAMS, data, request_id)
 
 
-def _params(item: dict[str, Any]) -> dict[str, Any]:
+def _params(item: dict[str, Any], may_be_deep: bool) -> dict[str, Any]:
     params = item.get("params", {})
     if not isinstance(params, dict):
         raise BadParams("must be an object")
+    if may_be_deep and too_deep(params):
+        raise BadParams(f"nested deeper than {MAX_DEPTH}")
     if "@type" not in params:
         return params
     type_url, value = params["@type"], params.get("value", "")

@@ -90,6 +90,24 @@ class Decoded:
     batch: bool = False
 
 
+MAX_DEPTH = 64  # of arrays and objects in params: what is deeper, no encoder takes
+
+
+def too_deep(value: Any) -> bool:
+    """Whether plain JSON is nested deeper than MAX_DEPTH. Without recursion, whatever the depth."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
+
+
 class BadParams(Exception):
     """Params that cannot become a JSON object; `reason` goes to the client."""
 

@@ -122,10 +122,15 @@ class Outgoing:
             ready.append((self.encode_view(view), self.framing))
         return ready
 
+    @property
+    def overfull(self) -> bool:
+        """Over the bound: close it now, however long it has not read."""
+        return self.blocked_since is not None and self.queued_bytes > self._limit
+
     def too_slow(self, now: float) -> bool:
         """Close it: over the bound, or silent for too long."""
         blocked = self.blocked_since
-        return self.queued_bytes > self._limit or (blocked is not None and now - blocked > self._patience)
+        return self.overfull or (blocked is not None and now - blocked > self._patience)
 
     def _pass(self, frames: list[Frame]) -> list[Frame]:
         if self.blocked_since is None:

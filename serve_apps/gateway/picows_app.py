@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -31,13 +32,19 @@ from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.messages import Framing
-from serve_apps.gateway.upgrade import Refusal, Upgrade, parse_head, read
+from serve_apps.gateway.upgrade import NO_SUCH_PATH, VERSION, Refusal, Upgrade, parse_head, read
 
 MAX_EARLY_BYTES = 16 * 1024
 HANDSHAKE_S = 5
+FAREWELL_S = 2.0  # for the client to answer our close frame
 READ_BUFFER = 2_048
 TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 KINDS = {Framing.JSON: TEXT, Framing.PROTO: BINARY}
+# What a refused client should send instead (RFC 6750, section 3; RFC 6455, section 4.4).
+CHALLENGES = {
+    HTTPStatus.UNAUTHORIZED: "WWW-Authenticate: Bearer\r\n",
+    HTTPStatus.BAD_REQUEST: f"Sec-WebSocket-Version: {VERSION}\r\n",
+}
 
 log = structlog.get_logger(__name__)
 # picows makes a Logger per connection of a Logger; an adapter is shared.
@@ -64,7 +71,7 @@ class Doorman(asyncio.Protocol):
 
     def __init__(self, config: object, server_state: object, app_state: object) -> None:
         self._transport: asyncio.Transport | None = None
-        self._received = bytearray()
+        self._early = bytearray()
         self._deciding: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -73,44 +80,52 @@ class Doorman(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """First the whole request head, as uvicorn has parsed it; then whatever a client sends too early."""
-        self._received += data
         if self._deciding is None:
-            self._deciding = asyncio.create_task(self._decide(bytes(self._received)))
-        elif len(self._received) > MAX_EARLY_BYTES and self._transport is not None:
+            self._deciding = asyncio.create_task(self._guarded(bytes(data)))
+            return
+        self._early += data
+        if len(self._early) > MAX_EARLY_BYTES and self._transport is not None:
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
 
-    async def _decide(self, head: bytes) -> None:
-        hub, admission = Door.hub, Door.admission
-        if hub is None or admission is None:
-            upgrade: Upgrade | Refusal = read("/", [], ())
-        else:
-            target, headers = parse_head(head)
-            upgrade = read(target, headers, hub.settings.gateway.allowed_origins)
-        if isinstance(upgrade, Refusal) or hub is None or admission is None:
-            assert isinstance(upgrade, Refusal)  # noqa: S101 - there is no door for anything else
-            self._refuse(hub, upgrade)
-            return
-        decision = hub.room() or admission.authenticate(upgrade)
-        if isinstance(decision, Refusal):
-            self._refuse(hub, decision)
-            return
-        hub.reserved += 1
+    async def _guarded(self, head: bytes) -> None:
         try:
-            attached = await admission.attach(upgrade, decision)
+            await self._decide(head)
         except Exception:
             log.exception("upgrade_failed")
             if self._transport is not None:
                 self._transport.abort()
+
+    async def _decide(self, head: bytes) -> None:
+        hub, admission = Door.hub, Door.admission
+        if hub is None or admission is None:
+            self._refuse(None, NO_SUCH_PATH)
             return
+        upgrade = read(*parse_head(head), hub.settings.gateway.allowed_origins)
+        if isinstance(upgrade, Refusal):
+            self._refuse(hub, upgrade)
+            return
+        user_id = hub.room() or admission.authenticate(upgrade)
+        if isinstance(user_id, Refusal):
+            self._refuse(hub, user_id)
+            return
+        hub.reserved += 1
+        try:
+            hub.make_way(upgrade.session_id, user_id)
+            attached = await admission.attach(upgrade, user_id)
         finally:
             hub.reserved -= 1
         if isinstance(attached, Refusal):
             self._refuse(hub, attached)
-        else:
+            return
+        draining = hub.room()  # it may have begun meanwhile
+        if draining is None:
             self._admit(hub, upgrade, *attached)
+        else:
+            hub.abandoned(*attached)
+            self._refuse(hub, draining)
 
     def _refuse(self, hub: Hub | None, refusal: Refusal) -> None:
         if hub is not None:
@@ -120,7 +135,7 @@ class Doorman(asyncio.Protocol):
             return
         body = refusal.body()
         retry = f"Retry-After: {refusal.retry_after_s}\r\n" if refusal.retry_after_s else ""
-        challenge = "WWW-Authenticate: Bearer\r\n" if refusal.status == 401 else ""
+        challenge = CHALLENGES.get(refusal.status, "")
         transport.write(
             f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n"
             f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
@@ -142,14 +157,14 @@ class Doorman(asyncio.Protocol):
         )  # fmt: skip
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        data = memoryview(bytes(self._received))
+        data = memoryview(upgrade.handshake() + self._early)
         while data:
             room = protocol.get_buffer(len(data))
             step = min(len(room), len(data))
             room[:step] = data[:step]
             protocol.buffer_updated(step)
             data = data[step:]
-        if not listener.connected:  # the handshake was wrong in a way that only picows looks at
+        if not listener.connected:  # what picows asks for beyond `upgrade.read`
             hub.abandoned(attached, actor)
 
 
@@ -163,6 +178,7 @@ class ClientSocket(WSListener):
         self._actor = actor
         self._client: Client | None = None
         self._transport: WSTransport | None = None
+        self._farewell: asyncio.TimerHandle | None = None
 
     @property
     def connected(self) -> bool:
@@ -182,28 +198,39 @@ class ClientSocket(WSListener):
         self._client = self._hub.connect(self._attached, self._actor, self._upgrade, self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        client = self._client
+        client, kind = self._client, frame.msg_type
         if client is None or client.closed:
+            if kind == WSMsgType.CLOSE:  # the answer to ours
+                transport.disconnect()
             return
-        kind = frame.msg_type
-        if kind == BINARY:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:  # no extension was agreed on (RFC 6455, section 5.2)
+            self._hub.close(client, Close.PROTOCOL_ERROR, "a reserved bit is set")
+        elif kind == BINARY:
             self._hub.receive(client, False, frame.get_payload_as_bytes(), frame.fin)
         elif kind == TEXT:
             self._hub.receive(client, True, frame.get_payload_as_bytes(), frame.fin)
         elif kind == WSMsgType.CONTINUATION:
             self._hub.receive_continuation(client, frame.get_payload_as_bytes(), frame.fin)
         elif kind == WSMsgType.CLOSE:
-            self._hub.closed_by_peer(client, _close_code(frame))
-            transport.send_close(client.close_code)  # type: ignore[arg-type] # any code will do
+            code = _close_code(frame)
+            self._hub.closed_by_peer(client, code)
+            transport.send_close(code)  # type: ignore[arg-type] # any code will do
             transport.disconnect()
+            self._hang_up_later(transport)
         else:
-            if kind == WSMsgType.PING:
+            # Pongs for one who does not read would pile up; the next ping gets one (RFC 6455, section 5.5.3).
+            if kind == WSMsgType.PING and client.outgoing.blocked_since is None:
                 transport.send_pong(frame.get_payload_as_bytes())
             self._hub.heard(client)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         client, self._client = self._client, None
+        if self._farewell is not None:
+            self._farewell.cancel()
+        said = transport.close_handshake
         if client is not None:
+            if not client.closed and said is not None and said.sent is not None:  # by picows itself: a broken frame
+                self._hub.closed_by_peer(client, int(said.sent.code))  # type: ignore[call-overload] # an IntEnum
             self._hub.disconnected(client)
 
     def pause_writing(self) -> None:
@@ -225,15 +252,29 @@ class ClientSocket(WSListener):
             self._transport.send_ping()
 
     def close(self, code: int, reason: str) -> None:
-        """Say why, then hang up: at once for a client that does not read, gracefully otherwise."""
+        """Say why, then wait for the client to hang up (RFC 6455, section 7.1.1); one that does not read is cut off at once.
+
+        Hanging up first would throw away the close frame of a client that is still sending: TCP answers what it sends with a reset.
+        """
         transport = self._transport
         if transport is None:
             return
         transport.send_close(code, reason.encode())  # type: ignore[arg-type] # any code will do
-        blocked = self._client is not None and self._client.outgoing.blocked_since is not None
-        transport.disconnect(graceful=not blocked)
+        if self._client is not None and self._client.outgoing.blocked_since is not None:
+            transport.disconnect(graceful=False)
+        else:
+            self._hang_up_later(transport)
+
+    def _hang_up_later(self, transport: WSTransport) -> None:
+        if self._farewell is None:
+            self._farewell = asyncio.get_running_loop().call_later(FAREWELL_S, transport.disconnect, False)
 
 
 def _close_code(frame: WSFrame) -> int:
-    """The code of a close frame, 1000 if it has none."""
-    return int.from_bytes(frame.get_payload_as_bytes()[:2], "big") or Close.NORMAL.value
+    """How to answer a close frame: with its own code, 1000 if it has none, 1002 if no endpoint may send it."""
+    payload = frame.get_payload_as_bytes()
+    if not payload:
+        return Close.NORMAL.value
+    code = int.from_bytes(payload[:2], "big")
+    known = 1000 <= code <= 1014 and code not in (1004, 1005, 1006)
+    return code if known or 3000 <= code <= 4999 else Close.PROTOCOL_ERROR.value

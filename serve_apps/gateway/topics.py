@@ -23,23 +23,25 @@ class Topics:
         self._changing = asyncio.Lock()
 
     async def set(self, client: Client, topics: Iterable[str]) -> None:
-        """The client listens to exactly these from now on."""
-        wanted = frozenset(topics)
+        """The client listens to exactly these from now on; one whose socket is gone, to none.
+
+        Raises Unavailable: it listens to as many as the bus took.
+        """
+        asked = frozenset(topics)
         async with self._changing:
-            for topic in client.topics - wanted:
-                self._listeners[topic].pop(client, None)
+            wanted = frozenset() if client.closed else asked
             for topic in wanted - client.topics:
-                self._listeners.setdefault(topic, {})[client] = None
                 if topic not in self._subscriptions:
                     self._subscriptions[topic] = await self._bus.subscribe(self._subjects.topic(topic), self._receive)
-            left = client.topics - wanted
-            client.topics = wanted
-            for topic in left:
-                if not self._listeners[topic]:
+                self._listeners.setdefault(topic, {})[client] = None
+                client.topics |= {topic}
+            for topic in client.topics - wanted:
+                client.topics -= {topic}
+                listeners = self._listeners[topic]
+                del listeners[client]
+                if not listeners:
                     del self._listeners[topic]
-                    subscription = self._subscriptions.pop(topic, None)
-                    if subscription is not None:
-                        await subscription.unsubscribe()
+                    await self._subscriptions.pop(topic).unsubscribe()
 
     def publish(self, topic: str, method: str, params_json: bytes) -> None:
         """To every listener at every gateway."""

@@ -5,10 +5,12 @@ An authentication problem is found here; whether there is room is the hub's to s
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -17,7 +19,9 @@ from serve_apps.gateway.messages import Framing
 
 TOKEN_PREFIX = "rayrealm.token."  # noqa: S105 - a subprotocol's prefix
 COOKIE = "rayrealm_token"
-MAX_SESSION_ID = 64
+SESSION_ID = re.compile(r"ses_[A-Za-z0-9_-]{1,60}")
+VERSION = "13"  # of the WebSocket protocol (RFC 6455)
+KEY_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +46,59 @@ class Refusal:
         )
 
 
+NO_SUCH_PATH = Refusal(HTTPStatus.NOT_FOUND, "not_found", "the WebSocket endpoint is /ws")
+
+
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A request worth checking. `subprotocol` is what the answer must name, `framing` None when each frame decides."""
+    """A request worth checking. `subprotocol` is what the answer must name, `framing` None when each frame decides.
+
+    `session_id` is "" when none that could exist is asked for; `key` is the client's Sec-WebSocket-Key.
+    """
 
     token: str
     session_id: str
     framing: Framing | None
     subprotocol: str
+    key: str
+
+    def handshake(self) -> bytes:
+        """The same request with nothing in it but the handshake.
+
+        A WebSocket library may refuse what browsers send: two words in Connection, many headers, long cookies.
+        """
+        return (
+            "GET /ws HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: {VERSION}\r\nSec-WebSocket-Key: {self.key}\r\n\r\n"
+        ).encode()
 
 
-def parse_head(head: bytes) -> tuple[str, list[tuple[str, str]]]:
-    """The request target, and the headers with names in lower case. `head` is what the HTTP server has parsed already."""
+def parse_head(head: bytes) -> tuple[str, str, list[tuple[str, str]]]:
+    """Method, request target, and the headers with names in lower case. The HTTP server has parsed `head` already."""
     lines = head.decode("latin-1").split("\r\n")
-    target = lines[0].split(" ")[1]
+    method, target, _ = lines[0].split(" ", 2)
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:] if line)]
-    return target, headers
+    return method, target, headers
 
 
-def read(target: str, headers: Iterable[tuple[str, str]], allowed_origins: tuple[str, ...]) -> Upgrade | Refusal:
+def read(
+    method: str, target: str, headers: Iterable[tuple[str, str]], allowed_origins: tuple[str, ...]
+) -> Upgrade | Refusal:
     """Take an upgrade request apart."""
     fields: dict[str, str] = {}
     for name, value in headers:
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    url = urlsplit(target)
+        separator = "; " if name == "cookie" else ", "
+        fields[name] = f"{fields[name]}{separator}{value}" if name in fields else value
+    try:
+        url = urlsplit(target)
+    except ValueError:  # "//[": the start of an address that does not end
+        return NO_SUCH_PATH
     if url.path.rstrip("/") != "/ws":
-        return Refusal(HTTPStatus.NOT_FOUND, "not_found", "the WebSocket endpoint is /ws")
+        return NO_SUCH_PATH
+    key = fields.get("sec-websocket-key", "")
+    if method != "GET" or fields.get("sec-websocket-version") != VERSION or not _is_key(key):
+        detail = f"a WebSocket handshake is a GET with version {VERSION} and a key"
+        return Refusal(HTTPStatus.BAD_REQUEST, "bad_request", detail)
     origin = fields.get("origin")
     if origin is not None and "*" not in allowed_origins and origin not in allowed_origins:
         return Refusal(HTTPStatus.FORBIDDEN, "origin_refused", "this origin may not connect")
@@ -77,8 +108,18 @@ def read(target: str, headers: Iterable[tuple[str, str]], allowed_origins: tuple
     token = _token(fields, offered, query)
     if not token:
         return Refusal(HTTPStatus.UNAUTHORIZED, "token_missing", "an access token is needed")
-    session_id = query.get("session", [""])[0][:MAX_SESSION_ID]
-    return Upgrade(token, session_id, Framing(chosen) if chosen else None, chosen)
+    session_id = query.get("session", [""])[0]
+    if not SESSION_ID.fullmatch(session_id):
+        session_id = ""
+    return Upgrade(token, session_id, Framing(chosen) if chosen else None, chosen, key)
+
+
+def _is_key(key: str) -> bool:
+    """Sixteen bytes in base64 (RFC 6455, section 4.2.1)."""
+    try:
+        return len(base64.b64decode(key, validate=True)) == KEY_BYTES
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _token(fields: dict[str, str], offered: list[str], query: dict[str, list[str]]) -> str:
@@ -89,10 +130,8 @@ def _token(fields: dict[str, str], offered: list[str], query: dict[str, list[str
     for protocol in offered:
         if protocol.startswith(TOKEN_PREFIX):
             return protocol.removeprefix(TOKEN_PREFIX)
-    try:
-        cookie = SimpleCookie(fields.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        cookie = None
-    if cookie is not None and cookie.value:
-        return cookie.value
+    for pair in fields.get("cookie", "").split(";"):  # the library's parser gives up at another site's odd cookie
+        name, _, value = pair.partition("=")
+        if name.strip() == COOKIE and value.strip(' "'):
+            return value.strip(' "')
     return query.get("token", [""])[0]

@@ -161,7 +161,6 @@ class PendingView:
             self._rows.clear()
             self._states.clear()
             self._leaves.clear()
-            self._correction = b""
             self._reset = view.reset
         for number in view.leaves:
             self._rows.pop(number.to_bytes(2, "little"), None)

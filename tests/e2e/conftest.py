@@ -83,14 +83,20 @@ def play_server() -> Iterator[PlayServer]:
 
 
 @pytest.fixture(scope="module")
-def run_script(browser: Browser) -> Iterator[RunScript]:
-    """`run_script(script, given=None)` runs the body of an async function in a page; `load(name)` there imports a library file."""
+def library_page(browser: Browser) -> Iterator[Page]:
+    """A page that can import the browser library, under the content security policy of the play page."""
     server = PlayServer(walkers=0)
     server.start()
     context = browser.new_context()
     page = context.new_page()
     open_page(page, server.url)
-    load = "const load = (name) => import(`/play/rayrealm/${name}.js`);"
-    yield lambda script, given=None: page.evaluate(f"async (given) => {{ {load} {script} }}", given)
+    yield page
     context.close()
     server.stop()
+
+
+@pytest.fixture
+def run_script(library_page: Page) -> RunScript:
+    """`run_script(script, given=None)` runs the body of an async function in a page; `load(name)` there imports a library file."""
+    load = "const load = (name) => import(`/play/rayrealm/${name}.js`);"
+    return lambda script, given=None: library_page.evaluate(f"async (given) => {{ {load} {script} }}", given)

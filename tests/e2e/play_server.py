@@ -33,7 +33,10 @@ from tests.e2e.play_accounts import Accounts
 from tests.e2e.play_world import TICK_HZ, Body, World
 
 WEB = Path(__file__).resolve().parents[2] / "clients" / "web"
-CSP = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self'"
+CSP = (
+    "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none';"
+    " form-action 'self'; frame-ancestors 'none'"
+)
 SUBPROTOCOL = "rayrealm.v1+proto"
 DEADLINE_S = 10.0
 

@@ -7,7 +7,6 @@ import random
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import Struct
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from realm_proto import realtime_pb2 as wire
-from tests.e2e.page_driver import open_page
-from tests.e2e.play_server import PlayServer
 
 PROTOCOL = Path(__file__).resolve().parents[2] / "proto" / "PROTOCOL.md"
 TEXTS = ["", "a", "Wölfe & 龍", "x" * 200, "\x00\n", "🙂"]
@@ -49,8 +46,8 @@ async (frames) => {
 """
 
 
-def decode(library: Page, frames: list[bytes]) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = library.evaluate(DECODE, [list(frame) for frame in frames])
+def decode(library_page: Page, frames: list[bytes]) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = library_page.evaluate(DECODE, [list(frame) for frame in frames])
     return result
 
 
@@ -138,16 +135,16 @@ def random_messages(count: int, seed: int) -> list[wire.WebSocketMessage]:
     return messages
 
 
-def test_random_messages_mean_the_same_in_both(library: Page) -> None:
+def test_random_messages_mean_the_same_in_both(library_page: Page) -> None:
     messages = random_messages(300, seed=7)
     kinds = {message.WhichOneof("message_type") for message in messages}
     assert kinds >= {"request", "response", "notification", "move", "view", "batch"}
-    for message, answer in zip(messages, decode(library, [m.SerializeToString() for m in messages]), strict=True):
+    for message, answer in zip(messages, decode(library_page, [m.SerializeToString() for m in messages]), strict=True):
         assert same(answer["message"], plain(message)), message
         assert wire.WebSocketMessage.FromString(bytes(answer["again"])) == message
 
 
-def test_unknown_fields_are_skipped_and_parts_are_merged(library: Page) -> None:
+def test_unknown_fields_are_skipped_and_parts_are_merged(library_page: Page) -> None:
     view = wire.WebSocketMessage(view=wire.ViewFrame(tick=5, leaves=[1, 2]))
     more = wire.WebSocketMessage(view=wire.ViewFrame(ack=9, leaves=[300], correction=wire.Correction(sequence=4)))
     group = b"\xa3\x06" + b"\xab\x06\x08\x01\xac\x06" + b"\xa4\x06"  # 100 { 101 { 1: 1 } }
@@ -157,11 +154,11 @@ def test_unknown_fields_are_skipped_and_parts_are_merged(library: Page) -> None:
     frame = view.SerializeToString() + unknown + more.SerializeToString() + unpacked + wrong_type
     expected = wire.WebSocketMessage.FromString(frame)
     assert list(expected.view.leaves) == [1, 2, 300, 7, 8]
-    (answer,) = decode(library, [frame])
+    (answer,) = decode(library_page, [frame])
     assert same(answer["message"], plain(expected))
 
 
-def test_cut_and_broken_bytes_get_the_verdict_of_the_reference(library: Page) -> None:
+def test_cut_and_broken_bytes_get_the_verdict_of_the_reference(library_page: Page) -> None:
     rng = random.Random(11)
     frames: list[bytes] = []
     for message in random_messages(40, seed=3):
@@ -180,7 +177,7 @@ def test_cut_and_broken_bytes_get_the_verdict_of_the_reference(library: Page) ->
         deep = bytes([inner]) + varint(len(deep)) + deep
     frames += [deep, b"\x80" * 11, b"\x0a\xff\xff\xff\xff\x0f", b"\x00", b"\x0b", b"\x0c", b"\x0f"]
     errors = 0
-    for frame, answer in zip(frames, decode(library, frames), strict=True):
+    for frame, answer in zip(frames, decode(library_page, frames), strict=True):
         try:
             expected = wire.WebSocketMessage.FromString(frame)
         except DecodeError:
@@ -200,8 +197,8 @@ def varint(value: int) -> bytes:
     return out + bytes([value])
 
 
-def test_what_the_page_sends_is_what_python_reads(library: Page) -> None:
-    frames = library.evaluate("""
+def test_what_the_page_sends_is_what_python_reads(library_page: Page) -> None:
+    frames = library_page.evaluate("""
         async () => {
           const { encodeMove, encodeNotification, encodeRequest } = await import("/play/rayrealm/messages.js");
           const params = { text: "Wölfe", n: 1.5, list: [1, null, true, { deep: "er" }], nothing: undefined, __proto__x: {} };
@@ -224,7 +221,7 @@ def test_what_the_page_sends_is_what_python_reads(library: Page) -> None:
     assert move.move == wire.PositionUpdate(position=position, rotation=wire.Rotation(yaw=0.5), sequence=4_000_000_000)
 
 
-def test_view_frames_apply_in_the_prescribed_order(library: Page) -> None:
+def test_view_frames_apply_in_the_prescribed_order(library_page: Page) -> None:
     row = struct.Struct("<HHfffH")
     state = wire.EntityState(number=7, entity_id="ent_7", entity_type="player", name="Dagna", version=1)
     changed = wire.EntityState(number=7, entity_id="ent_7", name="Dagna", version=2, properties_json='{"hp": 5}')
@@ -234,7 +231,7 @@ def test_view_frames_apply_in_the_prescribed_order(library: Page) -> None:
         wire.ViewFrame(tick=3, leaves=[7], states=[state]),  # left and came back within a tick
         wire.ViewFrame(tick=4, reset=wire.ViewReset(zone_id="zon_b", epoch=2**60 + 1), states=[changed]),
     ]
-    told = library.evaluate(
+    told = library_page.evaluate(
         """
         async (frames) => {
           const { ViewFrameMessage } = await import("/play/rayrealm/messages.js");
@@ -260,7 +257,7 @@ def test_view_frames_apply_in_the_prescribed_order(library: Page) -> None:
     assert told[1:] == ["zon_b", str(2**60 + 1), 1, "WireError"]
 
 
-def test_batches_open_only_within_bounds(library: Page) -> None:
+def test_batches_open_only_within_bounds(library_page: Page) -> None:
     inner = wire.BatchMessage(messages=random_messages(5, seed=1))
     for message in inner.messages:
         if message.HasField("batch"):
@@ -287,7 +284,7 @@ def test_batches_open_only_within_bounds(library: Page) -> None:
         list(garbage),
         list(cut.SerializeToString()),
     ]
-    results = library.evaluate(
+    results = library_page.evaluate(
         """
         async (cases) => {
           const { BatchMessageMessage } = await import("/play/rayrealm/messages.js");
@@ -308,10 +305,10 @@ def test_batches_open_only_within_bounds(library: Page) -> None:
     assert results == [5, 5] + ["WireError"] * 7
 
 
-def test_close_codes_are_those_of_the_protocol(library: Page) -> None:
+def test_close_codes_are_those_of_the_protocol(library_page: Page) -> None:
     rows = re.findall(r"^\| (\d{4}) \| ([^|]+) \| ([^|]+) \|$", PROTOCOL.read_text(), re.MULTILINE)
     assert len(rows) >= 17
-    table = library.evaluate(
+    table = library_page.evaluate(
         'async () => Object.fromEntries((await import("/play/rayrealm/close_codes.js")).CLOSE_CODES.entries())'
     )
     assert {code: rule["name"] for code, rule in table.items()} == {code: name for code, name, _ in rows}
@@ -323,7 +320,7 @@ def test_close_codes_are_those_of_the_protocol(library: Page) -> None:
             assert action == "renew"
         else:
             assert action == "stop"
-    unknown = library.evaluate(
+    unknown = library_page.evaluate(
         'async () => { const { closeRule } = await import("/play/rayrealm/close_codes.js");'
         " return [1006, 4321, 4777, 3000].map((code) => closeRule(code).action); }"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.e2e.conftest import RunScript
@@ -315,5 +313,3 @@ def test_a_login_is_refreshed_once_and_only_when_needed(run: RunScript) -> None:
     assert calls.count("refresh refresh0") == 1
     assert restored == [True, "marlow"]
     assert (error, lost, stored, logged_in) == ("token_invalid", 1, 0, False)
-
-

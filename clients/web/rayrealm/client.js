@@ -31,6 +31,8 @@ import { Prediction } from "./prediction.js";
 import { TickClock } from "./tick_clock.js";
 import { View } from "./view.js";
 
+/** An entry goes through session, zone and storage; the realm gives each its own deadline, seconds. */
+const ENTER_DEADLINE_S = 10;
 /** Attempts to enter again after the session was lost; with the backoff, about a minute. */
 const MOST_ENTRIES = 8;
 /** Errors that may be gone a moment later: rate limited, invalid state, conflict, unavailable, internal. */
@@ -89,7 +91,7 @@ export class RealmClient extends EventTarget {
   async enter(characterId, zone) {
     this.#generation += 1;
     this.#forgetOthers();
-    const result = await this.connection.request("world.enter", { character_id: characterId, zone });
+    const result = await this.connection.request("world.enter", { character_id: characterId, zone }, ENTER_DEADLINE_S);
     // Where it is later is for the zone to say, so an entry that is repeated names no zone.
     this.#wanted = { character_id: characterId };
     return this.#adopt(result);
@@ -148,7 +150,7 @@ export class RealmClient extends EventTarget {
     for (let attempt = 1; ; attempt += 1) {
       const socketSession = this.connection.sessionId;
       try {
-        const result = await this.connection.request("world.enter", { ...this.#wanted });
+        const result = await this.connection.request("world.enter", { ...this.#wanted }, ENTER_DEADLINE_S);
         if (generation === this.#generation) this.#adopt(result);
         void this.channels.rejoin();
         return;

@@ -3,26 +3,74 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import pickle
+import random
+import time
 from typing import Any
 
-from cluster.errors import Unavailable
+import structlog
+
+from cluster.errors import RealmError, Unavailable
+
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.005, 0.1
+
+log = structlog.get_logger(__name__)
+
+
+def _copied(value: Any) -> Any:
+    """As if it had gone to another process: nothing is shared, and what cannot go fails here too."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
 
 
 class MemoryCalls:
-    """Implements `cluster.ports.calls.Calls`. `actors` maps names to objects with async or plain methods; an absent one is away."""
+    """Implements `cluster.ports.calls.Calls`. `actors` maps names to objects with async or plain methods; an absent one is away.
 
-    def __init__(self, actors: dict[str, Any] | None = None) -> None:
+    As with Ray, a call that came too late for its caller goes on in the actor.
+    """
+
+    def __init__(self, actors: dict[str, Any] | None = None, seed: int | None = None) -> None:
         self.actors = {} if actors is None else actors
+        self._random = random.Random(seed)  # noqa: S311 - jitter
+        self._running: set[asyncio.Future[Any]] = set()
 
     async def call(self, actor: str, method: str, *args: Any, deadline_s: float, idempotent: bool = False) -> Any:
+        until = time.monotonic() + deadline_s
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._once(actor, method, args, until - time.monotonic())
+            except Unavailable:
+                wait = self._random.uniform(0.5, 1.0) * pause
+                if not idempotent or time.monotonic() + wait >= until:
+                    raise
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, LAST_PAUSE_S)
+
+    async def _once(self, actor: str, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         target = self.actors.get(actor)
         if target is None:
             raise Unavailable(actor)
-        result = getattr(target, method)(*args)
-        if not asyncio.iscoroutine(result):
-            return result
+        task = asyncio.ensure_future(self._run(actor, getattr(target, method), _copied(args)))
+        self._running.add(task)
+        task.add_done_callback(self._forget)
         try:
-            async with asyncio.timeout(deadline_s):
-                return await result
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(task)
         except TimeoutError:
             raise Unavailable(actor) from None
+
+    async def _run(self, actor: str, method: Any, args: tuple[Any, ...]) -> Any:
+        try:
+            result = method(*args)
+            return _copied(await result if inspect.isawaitable(result) else result)
+        except RealmError as error:
+            raise _copied(error) from None
+        except Exception as error:
+            log.exception("actor_method_failed", actor=actor, method=method.__name__)
+            raise Unavailable(actor) from error
+
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # known to the caller, or to nobody any more

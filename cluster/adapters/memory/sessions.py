@@ -36,6 +36,9 @@ class MemorySessionStore:
             if known.user_id != user_id:
                 raise Unauthorized("session_not_yours")
             return Placed(session_id, known.actor, False)
+        placed = self._records.get(new_session_id)
+        if placed is not None:
+            return Placed(new_session_id, placed.actor, True)
         if len(await self.of_user(user_id)) >= per_user:
             raise RateLimited("too_many_sessions", 30.0)
         loads = {actor: len(await self.of_actor(actor)) for actor in sorted(self._actors)}
@@ -67,6 +70,9 @@ class MemorySessionStore:
 
     async def end(self, session_id: str, fence: Fence) -> None:
         await self._check(fence)
+        old = self._records.get(session_id)
+        if old is not None and old.actor != fence.actor:
+            raise Fenced("a newer session actor holds this session")
         self._records.pop(session_id, None)
 
     async def touch(self, session_ids: Sequence[str], fence: Fence, ttl_s: float, now: float) -> set[str]:
@@ -88,6 +94,11 @@ class MemorySessionStore:
     async def online(self, limit: int) -> list[SessionRecord]:
         attached = [record for record in self._records.values() if record.attach_epoch]
         return sorted(attached, key=lambda record: -record.last_activity)[:limit]
+
+    async def zones_of(self, session_ids: Sequence[str]) -> dict[str, str]:
+        return {
+            session_id: self._records[session_id].zone_id for session_id in session_ids if session_id in self._records
+        }
 
     async def missing(self, session_ids: Sequence[str]) -> set[str]:
         return {session_id for session_id in session_ids if session_id not in self._records}

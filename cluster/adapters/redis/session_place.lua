@@ -1,5 +1,5 @@
 -- Find a session, or place a new one on the least loaded actor. Keys are derived from the namespace, so one server (no Redis Cluster).
--- ARGV: namespace, wanted session or '', new session id, user id, sessions per user, sessions per actor, ttl s, now
+-- ARGV: namespace, wanted session or '', new session id, user id, sessions per user, sessions per actor, ttl ms, now
 local ns, wanted, fresh, user = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local per_user, per_actor, ttl, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 
@@ -10,6 +10,10 @@ if wanted ~= '' then
     return {wanted, known[2], '0'}
   end
 end
+
+-- The call may be repeated over a broken connection: the session it placed must not count against its own user.
+local placed = redis.call('HGET', ns .. ':session:' .. fresh, 'actor')
+if placed then return {fresh, placed, '1'} end
 
 -- An expired record leaves its entry in the user's index behind: repair it here, where it would cost the user a session.
 local mine = ns .. ':user:' .. user .. ':sessions'
@@ -25,7 +29,7 @@ local actor = least[1]
 local key = ns .. ':session:' .. fresh
 redis.call('HSET', key, 'session_id', fresh, 'user_id', user, 'actor', actor, 'state', 'connected',
   'connected_at', now, 'last_activity', now)
-redis.call('EXPIRE', key, ttl)
+redis.call('PEXPIRE', key, ttl)
 redis.call('SADD', mine, fresh)
 redis.call('SADD', ns .. ':actor:' .. actor .. ':sessions', fresh)
 redis.call('ZINCRBY', actors, 1, actor)

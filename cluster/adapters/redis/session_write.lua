@@ -1,5 +1,5 @@
 -- Replace a session record and its index entries, if the writer still owns it and the transition is legal.
--- ARGV: namespace, actor, epoch, session id, ttl s, number of legal source states, those states..., field, value, ...
+-- ARGV: namespace, actor, epoch, session id, ttl ms, number of legal source states, those states..., field, value, ...
 local ns, actor, epoch, id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 if tonumber(redis.call('GET', ns .. ':epoch:sessions:' .. actor) or '0') ~= epoch then return 'fenced' end
 local key = ns .. ':session:' .. id
@@ -19,7 +19,7 @@ for i = 7 + states, #ARGV, 2 do
   if ARGV[i] == 'last_activity' then activity = ARGV[i + 1] end
 end
 redis.call('HSET', key, unpack(fields))
-redis.call('EXPIRE', key, ttl)
+redis.call('PEXPIRE', key, ttl)
 if old[2] and old[2] ~= '' and old[2] ~= gateway then
   redis.call('SREM', ns .. ':gateway:' .. old[2] .. ':sessions', id)
 end

@@ -21,6 +21,7 @@ REGISTER = Script(__file__, "session_register.lua")
 WRITE = Script(__file__, "session_write.lua")
 END = Script(__file__, "session_end.lua")
 TOUCH = Script(__file__, "session_touch.lua")
+ZONES = Script(__file__, "session_zones.lua")
 
 TOO_MANY_RETRY_S = 30.0
 
@@ -35,6 +36,11 @@ def to_fields(record: SessionRecord) -> list[str | bytes]:
         "attributes", orjson.dumps(record.attributes), "subscriptions", orjson.dumps(record.subscriptions),
         "watching", orjson.dumps(record.watching),
     ]  # fmt: skip
+
+
+def milliseconds(ttl_s: float) -> int:
+    """For PEXPIRE, which deletes a key at once when it is told 0."""
+    return max(1, round(ttl_s * 1000))
 
 
 def from_fields(fields: dict[bytes, bytes]) -> SessionRecord:
@@ -88,7 +94,7 @@ class RedisSessionStore:
             user_id,
             per_user,
             per_actor,
-            int(ttl_s),
+            milliseconds(ttl_s),
             repr(now),
         ]
         found, actor, created = await PLACE(self._client, [], args)
@@ -110,7 +116,7 @@ class RedisSessionStore:
     @guard()
     async def write(self, record: SessionRecord, fence: Fence, from_states: Sequence[str], ttl_s: float) -> None:
         args: list[str | bytes | int | float] = [
-            self._ns, fence.actor, fence.epoch, record.session_id, int(ttl_s), len(from_states), *from_states,
+            self._ns, fence.actor, fence.epoch, record.session_id, milliseconds(ttl_s), len(from_states), *from_states,
             *to_fields(record),
         ]  # fmt: skip
         self._check(await WRITE(self._client, [], args))
@@ -121,7 +127,8 @@ class RedisSessionStore:
 
     @guard()
     async def touch(self, session_ids: Sequence[str], fence: Fence, ttl_s: float, now: float) -> set[str]:
-        answer = await TOUCH(self._client, [], [self._ns, fence.actor, fence.epoch, int(ttl_s), *session_ids])
+        args = [self._ns, fence.actor, fence.epoch, milliseconds(ttl_s), *session_ids]
+        answer = await TOUCH(self._client, [], args)
         if isinstance(answer, bytes):
             self._check(answer)
         return {gone.decode() for gone in answer}
@@ -160,6 +167,13 @@ class RedisSessionStore:
                 pipe.exists(f"{self._ns}:session:{session_id}")
             there = await pipe.execute()
         return {session_id for session_id, found in zip(session_ids, there, strict=True) if not found}
+
+    @guard()
+    async def zones_of(self, session_ids: Sequence[str]) -> dict[str, str]:
+        found = await ZONES(self._client, [], [self._ns, *session_ids])
+        return {
+            session_id: zone.decode() for session_id, zone in zip(session_ids, found, strict=True) if zone is not None
+        }
 
     async def _many(self, ids: Iterable[bytes | str]) -> list[SessionRecord]:
         """The records that still exist; the order of `ids`."""

@@ -75,3 +75,9 @@ def test_links_lead_to_the_bodies() -> None:
 def test_a_document_with_as_little_as_possible() -> None:
     page = parse(render({"info": {"title": "t", "version": "1"}, "paths": {}}))
     assert page.tags.count("section") == 0
+
+
+def test_code_in_a_description_looks_like_code() -> None:
+    page = parse(render(document("`word`")))
+    assert "code" in page.tags
+    assert page.tags.count("code") > parse(render(document("word"))).tags.count("code")
