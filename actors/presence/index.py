@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from actors.presence.changes import SessionPresence, UserPresence
 
@@ -44,6 +45,14 @@ class PresenceIndex:
         if best is None or best.status == "invisible":
             return UserPresence(user_id, "offline")
         return UserPresence(user_id, best.status, best.zone_id, best.character_id)
+
+    def over(self, session_ids: Iterable[str]) -> list[SessionPresence]:
+        """The changes that end these sessions, as far as they are known here."""
+        return [replace(self._sessions[s], present=False) for s in session_ids if s in self._sessions]
+
+    def sessions(self) -> list[str]:
+        """The ids of all sessions."""
+        return list(self._sessions)
 
     def _put(self, change: SessionPresence) -> None:
         old = self._sessions.pop(change.session_id, None)

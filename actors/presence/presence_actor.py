@@ -12,12 +12,14 @@ import structlog
 from actors.presence.changes import SessionPresence, UserPresence, presence_of
 from actors.presence.index import PresenceIndex
 from cluster.adapters.redis.sessions import RedisSessionStore
-from cluster.adapters.runtime import OpenRuntime, open_runtime, until_available
+from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
 from cluster.realm import Realm
 from cluster.telemetry.metrics import PresenceMetrics
 from realm_proto import internal_pb2
 
 REBUILD_LIMIT = 1_000_000
+GONE_SWEEP_S = 30.0
+GONE_BATCH = 500
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +41,17 @@ class PresenceRunner:
         # Nobody is told: what watchers know is still true, or is corrected by the changes that come in from now on.
         index.apply(presence_of(record) for record in records)
         self._metrics.watch(index)
+        self._loops = [asyncio.create_task(every(GONE_SWEEP_S, lambda: self._sweep_gone(index, store), "gone"))]
         log.info("presence_started", name=self._name, epoch=epoch, users=len(index))
         return index
+
+    async def _sweep_gone(self, index: PresenceIndex, store: RedisSessionStore) -> None:
+        """Sessions whose record expired with nobody to say so, because their actor was away for too long."""
+        known = index.sessions()
+        for start in range(0, len(known), GONE_BATCH):
+            gone = await store.missing(known[start : start + GONE_BATCH])
+            for user, watchers in index.apply(index.over(gone)):
+                self._tell(user, watchers)
 
     async def _index(self) -> PresenceIndex:
         return await asyncio.shield(self._started)

@@ -22,11 +22,16 @@ def spawn_place(
     if at_home:
         return character.zone, character.x, character.y, character.z, character.yaw
     zone = zones[wanted or world.spawn_zone]
-    b = zone.bounds
+    x, z = near_centre(zone.bounds, rng)
+    return zone.id, x, 0.0, z, 0.0
+
+
+def near_centre(b: Bounds, rng: random.Random) -> tuple[float, float]:
+    """(x, z) somewhere about the middle, so that newcomers do not stand on one spot."""
     reach = SPAWN_SPREAD * min(b.max_x - b.min_x, b.max_z - b.min_z) / 2
     x = (b.min_x + b.max_x) / 2 + rng.uniform(-reach, reach)
     z = (b.min_z + b.max_z) / 2 + rng.uniform(-reach, reach)
-    return zone.id, x, 0.0, z, 0.0
+    return x, z
 
 
 def arrival(record: SessionRecord, x: float, y: float, z: float, yaw: float) -> Arrival:

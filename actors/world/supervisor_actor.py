@@ -17,6 +17,7 @@ import structlog
 from actors.presence.presence_actor import PresenceActor
 from actors.session.sessions_actor import SessionsActor
 from actors.zone.zone_actor import ZoneActor
+from cluster.adapters.redis.connection import guard
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
 from cluster.errors import Unavailable
@@ -77,8 +78,10 @@ class SupervisorRunner:
         self._store = RedisSessionStore(self._runtime.redis, settings.namespace)
         for zone in settings.world.zones:
             self._ensure(ZoneActor, zone_actor(zone.id), zone.id)
-        grown = int(await until_available(self._session_actors_so_far))
-        for number in range(max(settings.session.actors, grown)):
+        # Never fewer than last time, whatever the settings say now: sessions are placed on every actor that ever registered.
+        session_actors = max(settings.session.actors, await until_available(self._session_actors_so_far))
+        await until_available(lambda: self._remember_session_actors(session_actors))
+        for number in range(session_actors):
             self._ensure(SessionsActor, sessions_actor(number), sessions_actor(number))
         self._ensure(PresenceActor, presence_actor(), presence_actor())
         self._loop = asyncio.create_task(every(CHECK_S, self._check_all, "health"))
@@ -91,8 +94,13 @@ class SupervisorRunner:
     def _counter(self) -> str:
         return f"{self._realm.settings.namespace}:session-actor-count"
 
+    @guard()
     async def _session_actors_so_far(self) -> int:
         return int(await self._runtime.redis.get(self._counter()) or 0)
+
+    @guard()
+    async def _remember_session_actors(self, number: int) -> None:
+        await self._runtime.redis.set(self._counter(), number)
 
     async def _check_all(self) -> None:
         """Ask every actor how it is. One that does not answer is counted; Ray restarts it once its process is gone."""
@@ -123,7 +131,7 @@ class SupervisorRunner:
             number = sum(name.startswith("sessions/") for name in self._names)
             name = sessions_actor(number)
             self._ensure(SessionsActor, name, name)
-            await self._runtime.redis.set(self._counter(), number + 1)
+            await self._remember_session_actors(number + 1)
             await self._runtime.calls.call(name, "info", deadline_s=READY_DEADLINE_S, idempotent=True)
             log.info("session_actor_added", actor=name)
 

@@ -263,7 +263,7 @@ class Zone:
         self._restated = set()
         self._unsettled = False
         table.end_tick()
-        messages = []
+        messages: list[tuple[str, bytes]] = []
         for index, out in made.items():
             out.zone_id, out.epoch, out.tick = self.spec.id, self.epoch, self.ticks & 0xFFFFFFFF
             messages += ((self._gateway_names[index], data) for data in parts(out))

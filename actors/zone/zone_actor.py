@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -13,8 +14,8 @@ import ray
 import structlog
 
 from actors.zone import records
-from actors.zone.ticker import Ticker
 from actors.zone.entities import Entity
+from actors.zone.ticker import Ticker
 from actors.zone.zone import Arrival, Standing, Zone
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.sessions import RedisSessionStore
@@ -62,7 +63,7 @@ class ZoneRunner:
         self._zone = zone
         for entity in left_over:
             log.warning("left_over_dropped", zone=self._spec.id, entity=entity.entity_id)
-            await until_available(lambda entity=entity: self._drop(entity.entity_id))  # type: ignore[misc]
+            await until_available(partial(self._drop, entity.entity_id))
         self._metrics.watch(zone)
         await runtime.bus.subscribe(runtime.subjects.zone_input(self._spec.id), self._take_input)
         gc.collect()
@@ -134,8 +135,8 @@ class ZoneRunner:
             elif zone_id != self._spec.id:
                 # The record is written after the entry: only who is a stray twice is one.
                 elsewhere.add((session_id, entity.incarnation))
-        for session_id, incarnation in elsewhere & self._strays:
-            log.info("stray_removed", zone=self._spec.id, entity=entities[session_id].entity_id, number=incarnation)
+        for session_id, _ in elsewhere & self._strays:
+            log.info("stray_removed", zone=self._spec.id, entity=entities[session_id].entity_id)
             await self.leave(session_id)
         self._strays = elsewhere
 

@@ -1,21 +1,32 @@
-"""What `rayrealm bench` calls: each prints its result on standard output and returns the exit code.
+"""What `rayrealm bench` and `rayrealm bots` call: each prints its result on standard output and returns the exit code.
 
 0: done; 1: fell short, which standard error explains. A realm or a load that fails raises (cluster.errors, rayrealm_client.errors).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import os
+import secrets
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
+from cluster.bench.bots import run_bots
+from cluster.bench.crew import Crew
 from cluster.bench.crowd import run_crowd
 from cluster.bench.idle import run_idle
 from cluster.bench.kills import KINDS, run_kills
 from cluster.bench.report import shortcomings
 
 MAX_IDLE_KIB = 100.0
+DEMO_SEED = 1
 
 
 def bench_crowd(
@@ -54,6 +65,39 @@ def bench_kills(
         if not (fault["all_walking"] and fault["restarted"] and fault["new_logins"] == 0)
     ]
     return _tell(result, as_json, problems)
+
+
+def bots(url: str, count: int, seconds: float | None, password_file: Path, seed: int = DEMO_SEED) -> int:
+    """Simulated players until `seconds` are over, or SIGINT or SIGTERM; then a summary on standard output.
+
+    `password_file` is made at the first start and read at the next ones, so that the bots find their accounts again.
+    """
+    crew = Crew()
+
+    async def run() -> None:
+        running = asyncio.create_task(
+            run_bots(url, count, seconds, seed, password=stored_password(password_file), crew=crew)
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, running.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(run())
+    return _tell(crew.summary(), True, [])
+
+
+def stored_password(path: Path) -> SecretStr:
+    """The password in a file that only this user can read; made if it is not there."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return SecretStr(path.read_text().strip())
+    with os.fdopen(descriptor, "w") as file:
+        password = secrets.token_urlsafe(24)
+        file.write(password)
+    return SecretStr(password)
 
 
 def _tell(result: dict[str, Any], as_json: bool, problems: list[str]) -> int:

@@ -22,6 +22,7 @@ COOL_DOWN_S = 1.0
 TURN_RAD = 0.3
 IDEAL_TICK_S = 0.05
 MAX_STEPS = 30_000
+OFF_BEAT = 0.382  # of the distance between two sends: none falls together with a tick, where rounding would decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def make(clients: int, measure_s: float, *, seed: int = SEED, warm_up_s: float =
         at = np.where(at < 0.0, -at, np.where(at > side, 2.0 * side - at, at))
         heading = np.where(beyond[:, 0], -heading, heading)
         heading = np.where(beyond[:, 1], math.pi - heading, heading)
-    phase = rng.permutation(clients) / (clients * MOVES_HZ)
+    phase = (rng.permutation(clients) + OFF_BEAT) / (clients * MOVES_HZ)
     return Plan(clients, side, steps, measure_s, ground, yaw, phase, MOVES_HZ, warm_up_s)
 
 

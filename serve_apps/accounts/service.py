@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from actors.session.world_info import near_centre
 from cluster.errors import Conflict, Unauthorized
 from cluster.ports.accounts import (
     Account,
@@ -56,6 +58,7 @@ class AccountService:
     refresh_tokens: RefreshStore
     passwords: Passwords
     clock: Callable[[], float]
+    rng: random.Random  # where newcomers stand; nothing secret
 
     async def register(self, username: str, password: str) -> Tokens:
         """Make an account and log in. Both arguments are clean (names.py). Raises Conflict."""
@@ -108,17 +111,17 @@ class AccountService:
         return await self.characters.list(user_id)
 
     async def create_character(self, user_id: str, name: str) -> Character:
-        """In the middle of the spawn zone; `name` is clean. Raises Conflict (CharacterStore says which)."""
+        """About the middle of the spawn zone; `name` is clean. Raises Conflict (CharacterStore says which)."""
         world = self.settings.world
-        bounds = next(zone.bounds for zone in world.zones if zone.id == world.spawn_zone)
+        x, z = near_centre(next(zone.bounds for zone in world.zones if zone.id == world.spawn_zone), self.rng)
         character = Character(
             character_id=_new_id("chr"),
             user_id=user_id,
             name=name,
             zone=world.spawn_zone,
-            x=(bounds.min_x + bounds.max_x) / 2,
+            x=x,
             y=0.0,
-            z=(bounds.min_z + bounds.max_z) / 2,
+            z=z,
             yaw=0.0,
             created_at=self.clock(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -55,6 +56,7 @@ async def start(realm: Realm, open_with: OpenRuntime = open_runtime) -> FastAPI:
         refresh_tokens=RedisRefreshTokens(runtime.redis, namespace),
         passwords=passwords,
         clock=time.time,
+        rng=random.Random(),  # noqa: S311 - where newcomers stand
     )
 
     async def health() -> dict[str, bool]:

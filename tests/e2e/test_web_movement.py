@@ -96,6 +96,25 @@ def test_a_correction_shifts_what_came_after_it(run_script: RunScript) -> None:
     assert found["far"] == [10, 10], "a far correction is taken over at once"
 
 
+def test_coming_back_starts_from_where_the_zone_says(run_script: RunScript) -> None:
+    found = run_script(
+        walk_script("""
+          steps(60, 0, 1);
+          const before = { ...player.shown };
+          const newest = player.sequence;
+          player.rebase({ x: 50, y: 0, z: 53 }, 0, 44);
+          const jump = Math.hypot(player.shown.x - before.x, player.shown.z - before.z);
+          const old = [player.pending.length, player.sequence - newest, player.position.z];
+          player.rebase({ x: 50, y: 0, z: 53 }, 0, 500);
+          steps(30, 1, 0);
+          return { jump, old, next: sent.find((move) => move.sequence > newest).sequence };
+        """)
+    )
+    assert found["jump"] == pytest.approx(0, abs=1e-9), "what is drawn glides"
+    assert found["old"] == [0, 0, 53]
+    assert found["next"] == 501
+
+
 def test_a_move_that_nobody_judges_is_sent_again(run_script: RunScript) -> None:
     counts = run_script(
         walk_script("""

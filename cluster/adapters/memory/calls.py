@@ -32,7 +32,7 @@ class MemoryCalls:
     def __init__(self, actors: dict[str, Any] | None = None, seed: int | None = None) -> None:
         self.actors = {} if actors is None else actors
         self._random = random.Random(seed)  # noqa: S311 - jitter
-        self._running: set[asyncio.Future[Any]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def call(self, actor: str, method: str, *args: Any, deadline_s: float, idempotent: bool = False) -> Any:
         until = time.monotonic() + deadline_s
@@ -51,26 +51,25 @@ class MemoryCalls:
         target = self.actors.get(actor)
         if target is None:
             raise Unavailable(actor)
-        task = asyncio.ensure_future(self._run(actor, getattr(target, method), _copied(args)))
+        task = asyncio.create_task(self._run(actor, target, method, _copied(args)))
         self._running.add(task)
         task.add_done_callback(self._forget)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(task)
-        except TimeoutError:
-            raise Unavailable(actor) from None
+        await asyncio.wait([task], timeout=max(0.0, timeout_s))
+        if not task.done() or task.cancelled():  # too slow, or killed meanwhile
+            raise Unavailable(actor)
+        return task.result()
 
-    async def _run(self, actor: str, method: Any, args: tuple[Any, ...]) -> Any:
+    async def _run(self, actor: str, target: Any, method: str, args: tuple[Any, ...]) -> Any:
         try:
-            result = method(*args)
+            result = getattr(target, method)(*args)
             return _copied(await result if inspect.isawaitable(result) else result)
         except RealmError as error:
             raise _copied(error) from None
         except Exception as error:
-            log.exception("actor_method_failed", actor=actor, method=method.__name__)
+            log.exception("actor_method_failed", actor=actor, method=method)
             raise Unavailable(actor) from error
 
-    def _forget(self, task: asyncio.Future[Any]) -> None:
+    def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # known to the caller, or to nobody any more

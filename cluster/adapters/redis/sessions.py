@@ -127,7 +127,7 @@ class RedisSessionStore:
 
     @guard()
     async def touch(self, session_ids: Sequence[str], fence: Fence, ttl_s: float, now: float) -> set[str]:
-        args = [self._ns, fence.actor, fence.epoch, milliseconds(ttl_s), *session_ids]
+        args: list[str | int] = [self._ns, fence.actor, fence.epoch, milliseconds(ttl_s), *session_ids]
         answer = await TOUCH(self._client, [], args)
         if isinstance(answer, bytes):
             self._check(answer)

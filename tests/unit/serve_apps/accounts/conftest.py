@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,7 @@ def service(world: World, passwords: Passwords) -> AccountService:
         refresh_tokens=MemoryRefreshTokens(),
         passwords=passwords,
         clock=lambda: world.now,
+        rng=random.Random(7),
     )
 
 

@@ -179,12 +179,15 @@ class TestRefresh:
 
 
 class TestCharacters:
-    async def test_a_new_one_stands_in_the_middle_of_the_spawn_zone(self, service: AccountService) -> None:
+    async def test_new_ones_stand_about_the_middle_of_the_spawn_zone(self, service: AccountService) -> None:
         character = await service.create_character("usr_1", "Ada")
-        assert (character.zone, character.x, character.y, character.z) == ("zon_meadow", 100.0, 0.0, 100.0)
+        other = await service.create_character("usr_1", "Borin")
+        assert (character.zone, character.y) == ("zon_meadow", 0.0)
+        assert all(75.0 <= c <= 125.0 for c in (character.x, character.z, other.x, other.z))
+        assert (character.x, character.z) != (other.x, other.z)
         assert character.created_at == NOW
         assert character.character_id.startswith("chr_")
-        assert await service.list_characters("usr_1") == [character]
+        assert await service.list_characters("usr_1") == [character, other]
 
     async def test_names_and_numbers_are_limited(self, service: AccountService) -> None:
         for n in range(CHEAP.max_characters):
