@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import psutil
 
-END_DEADLINE_S = 5.0
+END_DEADLINE_S = 3.0
 
 
 @contextlib.contextmanager

@@ -7,21 +7,47 @@ Sources, strongest first: arguments of the command, `RAYREALM_*` variables (nest
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as SourceError
 
 from cluster.errors import SettingsError
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
 Metres = Annotated[float, Field(gt=0, le=1_000_000)]
+
+
+def _address(*schemes: str, several: bool = False) -> AfterValidator:
+    """Empty, or an address with one of the schemes; or several, separated by commas. The reason quotes no password."""
+
+    def check(value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        for part in filter(None, text.split(",") if several else [text]):
+            url = urlsplit(part)
+            try:
+                good = url.scheme in schemes and bool(url.hostname and url.port)
+            except ValueError:  # the port is no number
+                good = False
+            if not good:
+                raise ValueError(f"must be like {' or '.join(f'{scheme}://HOST:PORT' for scheme in schemes)}")
+        return value
+
+    return AfterValidator(check)
+
+
+RedisUrl = Annotated[SecretStr, _address("redis", "rediss")]
+NatsUrl = Annotated[SecretStr, _address("nats", "tls", several=True)]
 ZoneId = Annotated[str, Field(pattern=r"^zon_[a-z0-9_]{1,40}$")]
 
 
@@ -145,7 +171,7 @@ class AccountSettings(Section):
 class RedisSettings(Section):
     """`url` empty: the embedded Valkey."""
 
-    url: SecretStr = SecretStr("")
+    url: RedisUrl = SecretStr("")
     max_connections: int = Field(default=32, ge=1, le=10_000)
     timeout_s: Seconds = 2.0
     health_check_s: Seconds = 15.0
@@ -154,7 +180,7 @@ class RedisSettings(Section):
 class NatsSettings(Section):
     """`url` empty: the embedded NATS."""
 
-    url: SecretStr = SecretStr("")
+    url: NatsUrl = SecretStr("")
     token: SecretStr = SecretStr("")
     timeout_s: Seconds = 2.0
     ping_interval_s: Seconds = 5.0
@@ -173,7 +199,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RAYREALM_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     realm: str = Field(default="realm", pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=1, le=65_535)
     data: Path = Path(".rayrealm")
     gateways: int = Field(default=2, ge=1, le=64)
@@ -208,28 +234,42 @@ class Settings(BaseSettings):
 
 # Variables that share the prefix and are no settings: where the file is, and what the commands take.
 NOT_SETTINGS = frozenset({"RAYREALM_CONFIG", "RAYREALM_URL"})
+PREFIX = "RAYREALM_"
 
 
 def load(**overrides: Any) -> Settings:
-    """Read the settings. Raises SettingsError with the name of each wrong one and the reason."""
+    """Read the settings. Raises SettingsError with the name of each wrong one, as the operator wrote it, and the reason."""
     path = os.environ.get("RAYREALM_CONFIG")
     if path and not Path(path).is_file():
         raise SettingsError([("RAYREALM_CONFIG", f"no such file: {path}")])
-    fields = Settings.model_fields
-    unknown = [
-        name
-        for name in os.environ
-        if name.startswith("RAYREALM_")
-        and name not in NOT_SETTINGS
-        and name.removeprefix("RAYREALM_").split("__")[0].lower() not in fields
-    ]
-    if unknown:
-        raise SettingsError([(name, "no such setting") for name in sorted(unknown)])
+    problems = [(name, "no such setting") for name in sorted(os.environ) if _misspelt(name)]
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError(
-            [(".".join(str(part) for part in e["loc"]) or "settings", e["msg"]) for e in error.errors()]
-        ) from None
-    except ValueError as error:  # a realm.toml that is no TOML
-        raise SettingsError([("realm.toml", str(error))]) from None
+        problems += [(_written(e["loc"], overrides), _reason(e)) for e in error.errors()]
+    except SourceError as error:  # a variable for a whole section that is no JSON
+        problems.append((f"{PREFIX}*", str(error)))
+    except ValueError as error:
+        problems.append((path or "realm.toml", f"not TOML: {error}"))
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _misspelt(name: str) -> bool:
+    section = name.removeprefix(PREFIX).split("__")[0].lower()
+    return name.startswith(PREFIX) and name not in NOT_SETTINGS and section not in Settings.model_fields
+
+
+def _written(location: tuple[int | str, ...], overrides: Mapping[str, Any]) -> str:
+    """`--port`'s problem is `port`, a variable's is the variable, a file's `gateway.capacity`."""
+    variable = PREFIX + "__".join(str(part).upper() for part in location)
+    if variable in os.environ and (not location or location[0] not in overrides):
+        return variable
+    return ".".join(str(part) for part in location) or "settings"
+
+
+def _reason(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such setting"
+    return error["msg"].removeprefix("Value error, ")

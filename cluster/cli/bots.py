@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cluster import running
 from cluster.cli.down import Url
+from cluster.errors import StartRefused
+
+PASSWORD_FILE = "bots-password"  # noqa: S105 - a file's name
 
 Count = Annotated[int, typer.Option(min=1, help="How many.")]
 Seconds = Annotated[float | None, typer.Option(min=0.0, help="For how long; until Ctrl-C if not given.")]
+Seed = Annotated[int, typer.Option(help="Bots of another seed are other players.")]
+PasswordFile = Annotated[
+    Path | None, typer.Option(help="Where their password is kept; beside the realm's data if it runs on this machine.")
+]
 
 
-def bots(count: Count = 30, seconds: Seconds = None, url: Url = None) -> None:
+def bots(
+    count: Count = 30, seconds: Seconds = None, url: Url = None, seed: Seed = 1, password_file: PasswordFile = None
+) -> None:
     """Let simulated players walk around in a realm."""
-    from cluster.bench.bots import run_bots
+    from cluster.bench.cli import bots as run
 
-    run_bots(count, seconds, url_of(url))
-
-
-def url_of(url: str | None) -> str:
-    """The given one, or that of the realm that runs here."""
-    return url.rstrip("/") if url else running.find(running.folder()).url
+    try:
+        here = running.find(running.folder(), url)
+    except StartRefused:
+        if url is None:
+            raise
+        target, folder = url.rstrip("/"), Path.cwd()  # a realm elsewhere
+    else:
+        target, folder = here.url, Path(here.data)
+    raise typer.Exit(run(target, count, seconds, password_file or folder / PASSWORD_FILE, seed))

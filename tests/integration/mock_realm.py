@@ -64,6 +64,7 @@ class MockRealm:
         self.refusals: list[Refusal] = []  # of the next upgrades
         self.failures: dict[str, list[tuple[int, dict[str, Any]]]] = {}  # of the next calls of a method
         self.silent: set[str] = set()  # methods that are never answered
+        self.judges = False  # each move is acknowledged by a view
         self._count = itertools.count(1)
         self._relays: set[asyncio.StreamWriter] = set()
         self._inner: Server | None = None
@@ -257,13 +258,13 @@ class MockRealm:
             id_, method, params = message.get("id"), message["method"], message.get("params", {})
             if method == "world.position.update":
                 place = params["position"]
-                self._moved(session, params["sequence"], place["x"], place["y"], place["z"])
+                await self._moved(session, params["sequence"], place["x"], place["y"], place["z"])
                 return
         else:
             parsed = pb.WebSocketMessage.FromString(frame)
             if parsed.WhichOneof("message_type") == "move":
                 place = parsed.move.position
-                self._moved(session, parsed.move.sequence, place.x, place.y, place.z)
+                await self._moved(session, parsed.move.sequence, place.x, place.y, place.z)
                 return
             assert parsed.jsonrpc == "2.0"
             which = parsed.WhichOneof("id_type")
@@ -286,9 +287,11 @@ class MockRealm:
             return
         await self._send(socket, id_=id_, result=result)
 
-    def _moved(self, session: Session, sequence: int, x: float, y: float, z: float) -> None:
+    async def _moved(self, session: Session, sequence: int, x: float, y: float, z: float) -> None:
         session.sequence, session.place = sequence, (x, y, z)
         self.moves.append((sequence, x, y, z))
+        if self.judges:
+            await self.see(pb.ViewFrame(tick=sequence, ack=sequence), session)
 
     def _answer(self, session: Session, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         match method:

@@ -11,6 +11,11 @@ from cluster.bench import plan as plans
 from cluster.bench.plan import MOVES_HZ, SPEED_M_S, Plan, expected, make, side_of
 
 
+def in_the_open(plan: Plan) -> np.ndarray:
+    """steps by clients: no wall within a metre."""
+    return np.asarray((plan.ground > 1.0) & (plan.ground < plan.side_m - 1.0)).all(axis=2)
+
+
 @pytest.fixture(scope="module")
 def walk() -> Plan:
     return make(40, 3.0)
@@ -35,7 +40,7 @@ def test_everyone_walks_at_the_pace_and_stays_inside(walk: Plan) -> None:
     assert walk.ground.max() <= walk.side_m
     step = np.hypot(*(np.diff(walk.ground, axis=0)).T)
     assert step.max() <= SPEED_M_S / MOVES_HZ + 1e-9
-    inner = ((walk.ground > 1.0) & (walk.ground < walk.side_m - 1.0)).all(axis=2)
+    inner = in_the_open(walk)
     free = inner[1:] & inner[:-1]  # no wall within reach
     assert np.allclose(step.T[free], SPEED_M_S / MOVES_HZ)
 
@@ -43,7 +48,7 @@ def test_everyone_walks_at_the_pace_and_stays_inside(walk: Plan) -> None:
 def test_the_yaw_is_where_the_walk_goes(walk: Plan) -> None:
     way = np.diff(walk.ground, axis=0)
     moved = np.arctan2(way[..., 0], way[..., 1])
-    inner = ((walk.ground > 1.0) & (walk.ground < walk.side_m - 1.0)).all(axis=2)
+    inner = in_the_open(walk)
     free = inner[2:] & inner[1:-1] & inner[:-2]
     turned = (walk.yaw[1:-1] - moved[1:] + math.pi) % math.tau - math.pi
     # A client faces where it goes next, up to the turn it makes there.

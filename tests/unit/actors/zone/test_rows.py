@@ -1,0 +1,80 @@
+"""Rows against the tables of PROTOCOL.md."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import numpy as np
+import pytest
+
+from actors.zone.rows import MOVE_IN, MOVE_OUT, PLACE, TURN, pack_move_in, u16_to_yaw, yaw_to_u16
+
+
+def layout(dtype: np.dtype) -> list[tuple[int, str, str]]:
+    assert dtype.fields is not None
+    return sorted((offset, kind.str, name) for name, (kind, offset) in dtype.fields.items())
+
+
+def test_a_move_out_is_laid_out_as_the_protocol_says() -> None:
+    assert MOVE_OUT.itemsize == 18
+    assert layout(MOVE_OUT) == [
+        (0, "<u2", "number"),
+        (2, "<u2", "sequence"),
+        (4, "<f4", "x"),
+        (8, "<f4", "y"),
+        (12, "<f4", "z"),
+        (16, "<u2", "yaw"),
+    ]
+
+
+def test_a_move_in_is_24_bytes_and_the_packer_agrees() -> None:
+    row = pack_move_in(3, 70_000, 1.5, -2.0, 3.25, 0.5)
+    assert len(row) == MOVE_IN.itemsize == 24
+    assert row == struct.pack("<IIffff", 3, 70_000, 1.5, -2.0, 3.25, 0.5)
+    assert np.frombuffer(row, MOVE_IN)[0].tolist() == (3, 70_000, 1.5, -2.0, 3.25, 0.5)
+
+
+def test_a_place_has_no_padding() -> None:
+    assert [(offset, name) for offset, _, name in layout(PLACE)] == [
+        (4 * at, name) for at, name in enumerate(("number", "incarnation", "sequence", "x", "y", "z", "yaw"))
+    ]
+    assert PLACE.itemsize == 28
+
+
+@pytest.mark.parametrize(
+    ("yaw", "expected"),
+    [
+        (0.0, 0),
+        (TURN / 4, 16384),
+        (TURN / 2, 32768),
+        (-TURN / 4, 49152),
+        (TURN, 0),
+        (3 * TURN + TURN / 4, 16384),
+        (TURN * (1 - 1e-9), 0),  # rounds up to a whole turn, which is none
+        (-1e-9, 0),
+        (TURN * 0.6 / 65536, 1),
+    ],
+)
+def test_yaw_is_taken_modulo_a_turn(yaw: float, expected: int) -> None:
+    assert yaw_to_u16(np.array([yaw], np.float64)).tolist() == [expected]
+    assert yaw_to_u16(np.array([yaw], np.float32)).dtype == np.uint16
+
+
+def test_any_finite_float32_yaw_is_encoded() -> None:
+    bits = np.random.default_rng(7).integers(0, 2**32, 20_000, dtype=np.uint32)
+    yaws = bits.view(np.float32)
+    yaws = yaws[np.isfinite(yaws)]
+    back = yaw_to_u16(yaws).astype(np.float64) * (TURN / 65536)
+    off = np.abs(np.mod(yaws.astype(np.float64) - back + math.pi, TURN) - math.pi)
+    close = np.abs(yaws) < 1e4  # beyond, float32 itself is coarser than a step
+    assert close.sum() > 5_000
+    assert off[close].max() < TURN / 65536
+
+
+def test_yaw_comes_back_within_half_a_step() -> None:
+    yaws = np.linspace(0, TURN, 1_001)[:-1]
+    back = [u16_to_yaw(int(turns)) for turns in yaw_to_u16(yaws)]
+    off = np.abs(np.array(back) - yaws)
+    assert np.minimum(off, TURN - off).max() <= TURN / 65536 / 2 + 1e-12
+    assert all(0 <= yaw < TURN for yaw in back)
