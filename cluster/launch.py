@@ -163,7 +163,8 @@ class Launch:
             script.chmod(0o700)
             ports = (free_port(), free_port(), free_port())
             flags |= rayenv.local_flags(
-                rayenv.RayFacts(facts.open_files, facts.cpus, session, data.root / "ray-token", script, ports)
+                self.settings,
+                rayenv.RayFacts(facts.open_files, facts.cpus, session, data.root / "ray-token", script, ports),
             )
         os.environ.update(flags)
 

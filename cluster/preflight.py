@@ -11,9 +11,9 @@ FILES_PER_CONNECTION = 2.5  # HAProxy: both ends and a share of its pipes; it re
 FILES_OF_HAPROXY = 36
 FILES_OF_A_GATEWAY = 500  # Ray, NATS, Redis and the code, beside the sockets of the players
 MIN_CONNECTIONS = 400
-MEMORY_OF_RAY_MIB = 700  # measured, resident without what is shared: Ray, Serve, HAProxy, Valkey and NATS
-MEMORY_OF_A_PROCESS_MIB = 70
-OTHER_PROCESSES = 4  # launcher, web application, presence, supervisor
+MEMORY_OF_RAY_MIB = 850  # PSS, measured: Ray, Serve, HAProxy, Valkey, NATS and the launcher
+MEMORY_OF_A_PROCESS_MIB = 110  # the mean of ours: a zone takes 98, a gateway 132, the web application 171
+OTHER_PROCESSES = 3  # web application, presence, supervisor
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 CLOCK_TOLERANCE_S = 2.0
-KINDS = {"valkey-server": "valkey", "nats-server": "nats", "haproxy": "haproxy", "gcs_server": "ray", "raylet": "ray"}
+KINDS = {"valkey-server": "valkey", "nats-server": "nats", "haproxy": "haproxy", "bots": "bots"}  # others: Ray's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Crew:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.bots: list[BotStats] = []
-        self._counted: tuple[float, int] | None = None
+        self._counted = (clock(), 0)
 
     def add(self, username: str) -> BotStats:
         bot = BotStats(username, clock=self.clock)
@@ -88,9 +88,9 @@ class Crew:
         return sum(getattr(bot, counter) for bot in self.bots)
 
     def summary(self, within_s: float = 2.0) -> dict[str, Any]:
-        """One line of figures; views a second are since the last summary."""
+        """One line of figures; views a second are since the last summary, or the beginning."""
         now, views = self.clock(), self.total("views")
-        since, before = self._counted or (now, views)
+        since, before = self._counted
         self._counted = (now, views)
         return {
             "bots": len(self.bots),

@@ -46,7 +46,8 @@ def pids_at(url: str) -> dict[int, str]:
         return {}
     launcher = next((member.pid for member in listed if member.kind == "launcher"), None)
     found = processes.of_realm(launcher) if launcher is not None else {}
-    return found | told_kinds(listed)
+    kinds = found | told_kinds(listed)
+    return {pid: kind for pid, kind in kinds.items() if kind != "bots"}  # players, not the realm
 
 
 def run_load(

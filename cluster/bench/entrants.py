@@ -54,7 +54,7 @@ async def enlist(
     try:
         async with asyncio.timeout(deadline_s):
             registered = await persist(partial(sign_in, accounts, username, password), rng)
-            characters = await persist(accounts.characters, rng)
+            characters = [] if registered else await persist(accounts.characters, rng)
             if characters:
                 return Entrant(username, characters[0].character_id, characters[0].name, registered)
             for attempt in range(NAME_TRIES):

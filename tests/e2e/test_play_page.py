@@ -123,6 +123,7 @@ def test_walls_stop_the_player(page: Page, play_server: PlayServer) -> None:
 def test_a_correction_moves_the_player(page: Page, play_server: PlayServer) -> None:
     register_and_enter(page, play_server.url, "marlow", "Marlow")
     walk(page, "d", lambda s: s["me"]["x"] > 101, "walking")
+    wait_for_state(page, lambda s: s["settled"], "every move judged")
     play_server.correct("Marlow", 97.0, 103.0)
     wait_for_state(page, lambda s: distance(s["me"], {"x": 97.0, "z": 103.0}) < 0.05, "being put right")
 
@@ -206,7 +207,7 @@ def test_a_reload_goes_straight_back(page: Page, play_server: PlayServer) -> Non
     open_page(page, play_server.url)
     back = wait_for_state(page, lambda s: s["screen"] == "world" and s["connected"], "being back")
     assert back["session"] == entered["session"]
-    assert back["me"]["z"] >= walked["me"]["z"]
+    assert back["me"]["z"] > walked["me"]["z"] - 0.01  # coordinates are float32 on the wire
     assert back["sequence"] == play_server.body("Marlow").sequence
     assert "correct horse" not in page.evaluate("() => JSON.stringify(sessionStorage)")
 

@@ -96,6 +96,24 @@ def test_a_correction_shifts_what_came_after_it(run_script: RunScript) -> None:
     assert found["far"] == [10, 10], "a far correction is taken over at once"
 
 
+def test_after_a_correction_the_zone_is_told_anew(run_script: RunScript) -> None:
+    sent, settled = run_script(
+        walk_script("""
+          steps(30, 1, 0);
+          steps(30, 0, 0);
+          player.correct({ sequence: sent.at(-1).sequence, position: { x: 51, y: 0, z: 50 }, yaw: 0, reason: "too_fast" });
+          player.acknowledge(700);
+          const before = sent.length;
+          steps(30, 0, 0);
+          player.acknowledge(701);
+          steps(60 * 5, 0, 0);
+          return [sent.slice(before).map(({ sequence, x, z }) => [sequence, x, z]), player.settled];
+        """)
+    )
+    assert sent == [[701, 51, 50]], "once, above what the zone has judged"
+    assert settled is True
+
+
 def test_coming_back_starts_from_where_the_zone_says(run_script: RunScript) -> None:
     found = run_script(
         walk_script("""

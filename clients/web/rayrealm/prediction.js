@@ -90,6 +90,7 @@ export class Prediction {
 
   /** The zone has judged all moves up to this one. @param {number} ack */
   acknowledge(ack) {
+    this.sequence = Math.max(this.sequence, ack);
     while (this.pending.length > 0 && this.pending[0].sequence <= ack) this.pending.shift();
   }
 
@@ -108,9 +109,8 @@ export class Prediction {
       move.y += shift.y;
       move.z += shift.z;
     }
-    this.told.x += shift.x;
-    this.told.y += shift.y;
-    this.told.z += shift.z;
+    // A later move that was under way may have been taken as it was sent. So the zone is told anew, even by a player who stands.
+    this.told.x = NaN;
     const { x, y, z } = this.position;
     this.#moveTo({
       x: this.#insideX(x + shift.x, position.x),

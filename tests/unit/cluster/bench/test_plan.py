@@ -13,7 +13,7 @@ from cluster.bench.plan import MOVES_HZ, SPEED_M_S, Plan, expected, make, side_o
 
 def in_the_open(plan: Plan) -> np.ndarray:
     """steps by clients: no wall within a metre."""
-    return np.asarray((plan.ground > 1.0) & (plan.ground < plan.side_m - 1.0)).all(axis=2)
+    return np.asarray(((plan.ground > 1.0) & (plan.ground < plan.side_m - 1.0)).all(axis=2))
 
 
 @pytest.fixture(scope="module")
