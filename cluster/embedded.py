@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import socket
 import subprocess
 import sysconfig
@@ -55,12 +56,24 @@ class Spec:
     ping: Callable[[socket.socket], None]
 
 
+PORT_ATTEMPTS = 200
+FIRST_PORT, LAST_PORT = 11_000, 29_000  # Serve's replicas have 30000-30999, Linux's own range starts at 32768
+
+
 def free_port() -> int:
-    """A TCP port of loopback that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port of loopback that nobody listened on a moment ago, below those that outgoing connections take by themselves.
+
+    A port from the system's own range could be taken by any connection before the server binds it. Raises StartRefused.
+    """
+    for _ in range(PORT_ATTEMPTS):
+        port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
         return port
+    raise StartRefused(f"no free port between {FIRST_PORT} and {LAST_PORT} on {LOOPBACK}: stop what holds them")
 
 
 def port_free(host: str, port: int) -> bool:

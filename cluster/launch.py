@@ -112,8 +112,11 @@ class Launch:
         self._start_ray(self._session)
         realm = Realm(self.settings, keys)
         self._step("Ray is up")
-        world = Background(lambda: load(self._parts.world)(realm), "world")
-        self._start_serve(realm)
+        # Loaded here, not in the threads that run them: two threads that import parts of Ray at once broke each other's imports.
+        start_world = load(self._parts.world)
+        applications = self._build(realm)
+        world = Background(lambda: start_world(realm), "world")
+        self._start_serve(applications)
         self._step("the applications are deployed")
         world.wait(WORLD_DEADLINE_S, self._checkpoint)
         self._step("the zones are up")
@@ -164,21 +167,21 @@ class Launch:
             ports = (free_port(), free_port(), free_port())
             flags |= rayenv.local_flags(
                 self.settings,
-                rayenv.RayFacts(facts.open_files, facts.cpus, session, data.root / "ray-token", script, ports),
+                rayenv.RayFacts(facts.cpus, session, data.root / "ray-token", script, ports),
             )
         os.environ.update(flags)
 
     def _start_ray(self, session: Path) -> None:
+        contact = Background(lambda: asyncio.run(first_contact(self.settings)), "Redis and NATS")
         import ray
 
-        self._checkpoint()
+        contact.wait(TASK_DEADLINE_S, self._checkpoint)
         settings = self.settings.ray
         common: dict[str, Any] = {
             "namespace": self.settings.namespace,
             "log_to_driver": False,
             "logging_level": logging.WARNING,
         }
-        contact = Background(lambda: asyncio.run(first_contact(self.settings)), "Redis and NATS")
         with own_signal_handlers(), deaf_to_the_terminal():
             self._ray_started = True
             if settings.address:
@@ -194,7 +197,6 @@ class Launch:
                     _temp_dir=str(session),
                     **common,
                 )
-        contact.wait(TASK_DEADLINE_S, self._checkpoint)
         if settings.address:
             self._check_joined()
         else:
@@ -217,13 +219,12 @@ class Launch:
                 f"Ray was started without what Serve needs: {' '.join(missing)} (rayrealm config ray-env)"
             )
 
-    def _start_serve(self, realm: Realm) -> None:
+    def _start_serve(self, applications: Mapping[str, tuple[Any, str]]) -> None:
         from ray import serve
         from ray.serve.api import RunTarget
 
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         local = not self.settings.ray.address
-        applications = Background(lambda: self._build(realm), "applications")
         self._serve_started = True
         serve.start(
             proxy_location="HeadOnly" if local else "EveryNode",
@@ -235,7 +236,7 @@ class Launch:
         self._step("Serve is up")
         targets = [
             RunTarget(target=application, name=name, route_prefix=prefix)
-            for name, (application, prefix) in applications.wait(TASK_DEADLINE_S, self._checkpoint).items()
+            for name, (application, prefix) in applications.items()
         ]
         try:
             serve.run_many(targets)

@@ -65,11 +65,13 @@ def _wait_ready(launcher: subprocess.Popen[str], log: Path) -> str:
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
-        for line in launcher.stdout or ():
-            lines.put(line)
+        if launcher.stdout is not None:
+            with launcher.stdout as output:
+                for line in output:
+                    lines.put(line)
         lines.put("")
 
-    threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=read, daemon=True).start()  # until the launcher closes its end
     until = time.monotonic() + START_DEADLINE_S
     while (left := until - time.monotonic()) > 0:
         try:

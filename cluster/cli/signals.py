@@ -17,6 +17,7 @@ from typing import Any, Self
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_AFTER_S = 0.5  # what comes sooner belongs to the same request: a closed terminal sends two at once
+CHECK_EVERY_S = 0.25
 
 
 class Signals:
@@ -33,13 +34,14 @@ class Signals:
         self._deadline: float | None = None
         self._former: list[tuple[signal.Signals, Any]] = []
         self._inlet, self._outlet = socket.socketpair()
+        self._thread = threading.Thread(target=self._read, name="signals", daemon=True)
 
     def __enter__(self) -> Self:
         self._inlet.setblocking(False)
         self._former_descriptor = signal.set_wakeup_fd(self._inlet.fileno(), warn_on_full_buffer=False)
         for number in REQUESTS:
             self._former.append((number, signal.signal(number, _nothing)))
-        threading.Thread(target=self._read, name="signals", daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -47,7 +49,8 @@ class Signals:
         for number, former in self._former:
             signal.signal(number, former)
         self._deadline = None
-        self._inlet.close()  # the thread reads the end
+        self._inlet.close()  # the thread reads what is left, and the end
+        self._thread.join()
 
     def raise_if_asked(self) -> None:
         """Raises KeyboardInterrupt: to be called wherever the start or the run can be given up."""
@@ -62,7 +65,7 @@ class Signals:
     def _read(self) -> None:
         with self._outlet:
             while True:
-                readable, _, _ = select.select([self._outlet], [], [], AGAIN_AFTER_S)
+                readable, _, _ = select.select([self._outlet], [], [], CHECK_EVERY_S)
                 if readable and not self._take(self._outlet.recv(64)):
                     return
                 deadline = self._deadline

@@ -36,7 +36,7 @@ from serve_apps.gateway.upgrade import NO_SUCH_PATH, VERSION, Refusal, Upgrade, 
 
 MAX_EARLY_BYTES = 16 * 1024
 HANDSHAKE_S = 5
-FAREWELL_S = 2.0  # for the client to answer our close frame
+FAREWELL_S = 2.0  # for a client to stop sending once it has our close frame
 READ_BUFFER = 2_048
 TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 KINDS = {Framing.JSON: TEXT, Framing.PROTO: BINARY}
@@ -50,6 +50,8 @@ log = structlog.get_logger(__name__)
 # picows makes a Logger per connection of a Logger; an adapter is shared.
 _picows_logger = logging.getLogger("picows.gateway")
 _picows_logger.setLevel(logging.WARNING)
+# A broken frame is a client's fault: it is counted with the closes, and no client may fill the log.
+_picows_logger.addFilter(lambda record: not str(record.msg).startswith("WS parser error"))
 _picows_log = logging.LoggerAdapter(_picows_logger)
 
 
@@ -156,7 +158,7 @@ class Doorman(asyncio.Protocol):
             READ_BUFFER,
         )  # fmt: skip
         transport.set_protocol(protocol)
-        protocol.connection_made(transport)
+        protocol.connection_made(Parting(transport, protocol, listener))
         data = memoryview(upgrade.handshake() + self._early)
         while data:
             room = protocol.get_buffer(len(data))
@@ -166,6 +168,52 @@ class Doorman(asyncio.Protocol):
             data = data[step:]
         if not listener.connected:  # what picows asks for beyond `upgrade.read`
             hub.abandoned(attached, actor)
+
+
+class Parting:
+    """The transport as picows gets it: closing it hears the client out first, for a while.
+
+    TCP answers what comes to a closed socket with a reset, and a client that is still sending then never reads our close frame.
+    """
+
+    __slots__ = ("_listener", "_parted", "_protocol", "_transport", "get_write_buffer_size", "write", "writelines")
+
+    def __init__(self, transport: asyncio.Transport, protocol: WSProtocol, listener: ClientSocket) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._listener = listener
+        self._parted = False
+        # Called for every frame: without the detour of __getattr__.
+        self.get_write_buffer_size = transport.get_write_buffer_size
+        self.write = transport.write
+        self.writelines = transport.writelines
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        transport = self._transport
+        if self._parted or transport.is_closing():
+            return
+        self._parted = True
+        self._listener.parting()
+        transport.set_protocol(LastWords(self._protocol, transport))
+        try:
+            transport.write_eof()
+        except OSError:  # the client was faster
+            transport.abort()
+
+
+class LastWords(asyncio.Protocol):
+    """Drops what still comes, until the client hangs up or has had long enough."""
+
+    def __init__(self, protocol: WSProtocol, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self._deadline = asyncio.get_running_loop().call_later(FAREWELL_S, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        self._protocol.connection_lost(exc)
 
 
 class ClientSocket(WSListener):
@@ -178,7 +226,6 @@ class ClientSocket(WSListener):
         self._actor = actor
         self._client: Client | None = None
         self._transport: WSTransport | None = None
-        self._farewell: asyncio.TimerHandle | None = None
 
     @property
     def connected(self) -> bool:
@@ -200,8 +247,6 @@ class ClientSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         client, kind = self._client, frame.msg_type
         if client is None or client.closed:
-            if kind == WSMsgType.CLOSE:  # the answer to ours
-                transport.disconnect()
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:  # no extension was agreed on (RFC 6455, section 5.2)
             self._hub.close(client, Close.PROTOCOL_ERROR, "a reserved bit is set")
@@ -216,7 +261,6 @@ class ClientSocket(WSListener):
             self._hub.closed_by_peer(client, code)
             transport.send_close(code)  # type: ignore[arg-type] # any code will do
             transport.disconnect()
-            self._hang_up_later(transport)
         else:
             # Pongs for one who does not read would pile up; the next ping gets one (RFC 6455, section 5.5.3).
             if kind == WSMsgType.PING and client.outgoing.blocked_since is None:
@@ -225,13 +269,15 @@ class ClientSocket(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         client, self._client = self._client, None
-        if self._farewell is not None:
-            self._farewell.cancel()
-        said = transport.close_handshake
         if client is not None:
-            if not client.closed and said is not None and said.sent is not None:  # by picows itself: a broken frame
-                self._hub.closed_by_peer(client, int(said.sent.code))  # type: ignore[call-overload] # an IntEnum
             self._hub.disconnected(client)
+
+    def parting(self) -> None:
+        """The socket is about to be closed: by the hub, which knows, or by picows itself because of a broken frame."""
+        client = self._client
+        said = self._transport.close_handshake if self._transport is not None else None
+        if client is not None and not client.closed and said is not None and said.sent is not None:
+            self._hub.closed_by_peer(client, int(said.sent.code))  # type: ignore[call-overload] # an IntEnum
 
     def pause_writing(self) -> None:
         if self._client is not None:
@@ -252,22 +298,13 @@ class ClientSocket(WSListener):
             self._transport.send_ping()
 
     def close(self, code: int, reason: str) -> None:
-        """Say why, then wait for the client to hang up (RFC 6455, section 7.1.1); one that does not read is cut off at once.
-
-        Hanging up first would throw away the close frame of a client that is still sending: TCP answers what it sends with a reset.
-        """
+        """Say why, then hang up: at once for a client that does not read, gracefully otherwise."""
         transport = self._transport
         if transport is None:
             return
         transport.send_close(code, reason.encode())  # type: ignore[arg-type] # any code will do
-        if self._client is not None and self._client.outgoing.blocked_since is not None:
-            transport.disconnect(graceful=False)
-        else:
-            self._hang_up_later(transport)
-
-    def _hang_up_later(self, transport: WSTransport) -> None:
-        if self._farewell is None:
-            self._farewell = asyncio.get_running_loop().call_later(FAREWELL_S, transport.disconnect, False)
+        blocked = self._client is not None and self._client.outgoing.blocked_since is not None
+        transport.disconnect(graceful=not blocked)
 
 
 def _close_code(frame: WSFrame) -> int:

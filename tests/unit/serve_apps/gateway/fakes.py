@@ -21,6 +21,7 @@ from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.outgoing import Outgoing
+from serve_apps.gateway.proto_framing import MOVE_METHOD
 from serve_apps.gateway.router import Router
 from serve_apps.gateway.services import Services
 from serve_apps.gateway.upgrade import Upgrade
@@ -131,15 +132,13 @@ class Gateway:
         self.actors: dict[str, Any] = {"sessions/0": self.sessions}
         self.calls = MemoryCalls(self.actors)
         self.router = router or Router()
-        self.metrics = GatewayMetrics(self.router.methods, list(Close))
+        self.metrics = GatewayMetrics(self.router.methods | {MOVE_METHOD}, list(Close))
         self.hub = Hub("gtw_1", self.settings, self.bus, SUBJECTS, self.calls, self.clock, self.metrics)
         self.services = Services(
             self.settings, self.hub, self.calls, MemoryCharacters(lambda _session: False), lambda: 1_800_000_000.0
         )
         self.hub.use(
-            Dispatcher(
-                self.router, self.services, self.clock, self.settings.gateway.max_pending_requests, self.metrics
-            )
+            Dispatcher(self.router, self.services, self.clock, self.settings.gateway.max_pending_requests, self.metrics)
         )
 
     def connect(self, framing: Framing | None = Framing.JSON, **what: Any) -> tuple[Client, Wire]:

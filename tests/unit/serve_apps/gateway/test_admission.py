@@ -53,9 +53,7 @@ class Realm:
         self.store = MemorySessionStore(self.epochs)
         self.actors: dict[str, Any] = {}
         self.supervisor = self.actors["supervisor"] = Supervisor(self)
-        self.admission = Admission(
-            "gtw_1", self.settings, self.keys, self.store, MemoryCalls(self.actors), lambda: NOW
-        )
+        self.admission = Admission("gtw_1", self.settings, self.keys, self.store, MemoryCalls(self.actors), lambda: NOW)
 
     async def start(self, name: str) -> SessionHost:
         fence = Fence(name, await self.epochs.take("sessions", name))
@@ -125,7 +123,7 @@ class TestTokens:
         claims = jwt.decode(realm.token(), options={"verify_signature": False})
         kid, key = realm.keys.signer()
         public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        secret = None if algorithm == "none" else public
+        secret = "" if algorithm == "none" else public
         forged = jwt.encode(claims, secret, algorithm=algorithm, headers={"kid": kid, "typ": "at+jwt"})
         assert self.reason(realm, forged) == "token_invalid"
 

@@ -66,13 +66,13 @@ class TestFraming:
     def test_a_text_frame_is_json_and_a_binary_frame_protobuf(self) -> None:
         c = connection()
         assert only(c.text(PING, True, 0)) == Call("system.ping", {}, 1)
-        assert c.framing is Framing.JSON
+        assert c.framing.value == "rayrealm.v1+json"
         assert only(c.binary(move(), True, 0)) == Call(
             "world.position.update",
             {"position": {"x": 1, "y": 2, "z": 3}, "rotation": {"yaw": 0.5}, "sequence": 5},
             NO_ID,
         )
-        assert c.framing is Framing.PROTO
+        assert c.framing.value == "rayrealm.v1+proto"
 
     def test_without_a_subprotocol_json_comes_first(self) -> None:
         assert connection().framing is Framing.JSON

@@ -27,7 +27,7 @@ def outgoing(framing: Framing = Framing.JSON, limit: int = LIMIT) -> Outgoing:
 
 def methods(frames: list[Frame]) -> list[list[str]]:
     """The methods of the notifications in each frame; an answer is []."""
-    said = []
+    said: list[list[str]] = []
     for data, framing in frames:
         if data.startswith(b"answer"):
             said.append([])

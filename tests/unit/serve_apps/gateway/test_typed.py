@@ -131,7 +131,7 @@ def test_numbers_without_a_fraction_are_integers_while_doubles_are_exact(number:
 
 
 def test_any_json_object_survives_the_way_out_and_back() -> None:
-    said = {"a": None, "b": [True, "x", 1.25, []], "c": {"d": {}}, "": 0}
+    said: dict[str, Any] = {"a": None, "b": [True, "x", 1.25, []], "c": {"d": {}}, "": 0}
     packed = to_any(said)
     assert packed.type_url == STRUCT
     assert to_params(packed.type_url, packed.value) == said

@@ -175,9 +175,7 @@ class TestAgainstTheZone:
         world = Settings(realm="t").world
         zone = Zone(world.zones[0], world, epoch=3)
         for name, x in (("a", 50.0), ("b", 60.0), ("far", 190.0)):
-            zone.enter(
-                Arrival(f"ent_{name}", name, f"ses_{name}", "usr", f"chr_{name}", "gtw_1", 1, x, 0, 50, 0), 0.0
-            )
+            zone.enter(Arrival(f"ent_{name}", name, f"ses_{name}", "usr", f"chr_{name}", "gtw_1", 1, x, 0, 50, 0), 0.0)
         seen: dict[int, dict[int, client_view.Entity]] = {}
         from actors.zone.rows import pack_move_in
 
@@ -212,9 +210,9 @@ class TestPending:
         pending = PendingView()
         for view in added:
             pending.add(view)
-        view = pending.take()
-        assert view is not None
-        return view
+        taken = pending.take()
+        assert taken is not None
+        return taken
 
     def test_nothing_gives_nothing(self) -> None:
         pending = PendingView()
