@@ -221,27 +221,28 @@ class Launch:
 
     def _start_serve(self, applications: Mapping[str, tuple[Any, str]]) -> None:
         from ray import serve
+        from ray.exceptions import RayError
         from ray.serve.api import RunTarget
 
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         local = not self.settings.ray.address
-        self._serve_started = True
-        serve.start(
-            proxy_location="HeadOnly" if local else "EveryNode",
-            http_options={
-                "host": LOOPBACK if local else self.settings.host,  # cluster/haproxy.py widens it
-                "port": self.settings.port,
-            },
-        )
-        self._step("Serve is up")
         targets = [
             RunTarget(target=application, name=name, route_prefix=prefix)
             for name, (application, prefix) in applications.items()
         ]
+        self._serve_started = True
         try:
+            serve.start(
+                proxy_location="HeadOnly" if local else "EveryNode",
+                http_options={
+                    "host": LOOPBACK if local else self.settings.host,  # cluster/haproxy.py widens it
+                    "port": self.settings.port,
+                },
+            )
+            self._step("Serve is up")
             serve.run_many(targets)
-        except RuntimeError as error:
-            raise Ours(f"Serve could not start the applications: {error}") from error
+        except (RayError, RuntimeError, TimeoutError) as error:
+            raise Ours(f"Serve could not start the applications: {error}; see {self.logs}") from error
 
     def _build(self, realm: Realm) -> dict[str, tuple[Any, str]]:
         return {name: (load(build)(realm), prefix) for name, (build, prefix) in self._parts.applications.items()}

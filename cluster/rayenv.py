@@ -48,6 +48,8 @@ def serve_flags(settings: Settings, open_files: int, replica_callback: str) -> d
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": replica_callback,
         # Without: half a minute until a HAProxy, or its manager, that was killed is replaced. Here: a few seconds.
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        # Without: on a busy machine the proxies, which get 5 s to start, are killed and started again and again.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         # Without: a stop takes 30 s more. Draining players is the gateway's business, not Serve's.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         # Without: each replica's log also goes to its standard error, in a second copy.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.real_realm import RealRealm, real_realm
 from tests.servers import Nats, Valkey
 
 # The same examples in every run; `HYPOTHESIS_PROFILE=explore` looks for new ones. Deadlines would measure the machine.
@@ -52,3 +53,21 @@ def nats_token(nats_server: Nats) -> str:
 def namespace() -> str:
     """Unique for each test: a prefix of keys and subjects, so that tests share servers and nothing else."""
     return f"test-{secrets.token_hex(6)}"
+
+
+# Passwords are not what these tests are about.
+REALM_CONFIG = """
+[accounts]
+argon2_memory_kib = 256
+argon2_time_cost = 1
+"""
+
+
+@pytest.fixture(scope="session")
+def realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRealm]:
+    """A whole realm on Ray, which the tests marked `realm` share, with two gateways.
+
+    A test that kills something waits until it is back; one that stops the realm starts its own.
+    """
+    with real_realm(tmp_path_factory.mktemp("realm"), REALM_CONFIG) as running:
+        yield running

@@ -88,17 +88,18 @@ class LocalRealm:
     def token(self, user_id: str, ttl_s: float = 600.0) -> str:
         return sign_access(self.keys, user_id, time.time(), ttl_s, self.settings.namespace)
 
-    async def character(self, user_id: str, name: str = "") -> str:
+    async def character(self, user_id: str, name: str = "", at: tuple[float, float] | None = None) -> str:
+        """A new character of the user; `at`: where it stands in the first zone, x and z in metres."""
         store = RedisCharacters(self._runtimes[0].redis, self.settings.namespace)
         character_id = f"chr_{secrets.token_hex(6)}"
         made = Character(
             character_id=character_id,
             user_id=user_id,
             name=name or f"Hero {secrets.token_hex(4)}",
-            zone="",
-            x=0.0,
+            zone=self.settings.world.zones[0].id if at else "",
+            x=at[0] if at else 0.0,
             y=0.0,
-            z=0.0,
+            z=at[1] if at else 0.0,
             yaw=0.0,
             created_at=time.time(),
         )

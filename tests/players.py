@@ -171,9 +171,9 @@ class Witnesses:
 async def witnesses(realm: LocalRealm) -> AsyncIterator[Witnesses]:
     """Two players of their own, one of each framing, in the zone where everybody starts."""
     walker = await Player.join(realm, "usr_walker", "proto")
-    await walker.enter(await realm.character("usr_walker", "Walker"))
+    await walker.enter(await realm.character("usr_walker", "Walker", at=(100, 100)))
     watcher = await Player.join(realm, "usr_watcher", "json")
-    await watcher.enter(await realm.character("usr_watcher", "Watcher"))
+    await watcher.enter(await realm.character("usr_watcher", "Watcher", at=(102, 100)))
     both = Witnesses(realm, walker, watcher)
     await both.still_served()
     yield both

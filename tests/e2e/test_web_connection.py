@@ -42,7 +42,7 @@ PRELUDE = """
       token: async ({ doubted }) => { doubts.push(doubted); return "t0ken"; },
       open: (url, protocols) => {
         const socket = {
-          url, protocols, sent: [], bufferedAmount: 0,
+          url, protocols, sent: [], bufferedAmount: 0, readyState: 1,
           send: (bytes) => socket.sent.push(decodeMessage(bytes)),
           close: (code) => { socket.closed = code; },
           tell: (message) => socket.onmessage({ data: encodeMessage(message).buffer }),
@@ -198,8 +198,16 @@ def test_requests_have_deadlines_and_a_bound(run: RunScript) -> None:
       await clock.advance(1);
       const cut = outcome(connection.request("e"));
       await settle();
+      sockets[0].bufferedAmount = 20_000;
+      const move = { position: { x: 0, y: 0, z: 0 }, sequence: 1 };
+      const moves = [connection.sendMove(move)];
+      sockets[0].bufferedAmount = 0;
+      moves.push(connection.sendMove(move));
+      sockets[0].readyState = 2; // closing
+      moves.push(connection.sendMove(move), connection.notify("n"));
+      const closing = await outcome(connection.request("f"));
       sockets[0].drop(1006);
-      return [early, await good, await bad, await late, tooMany, await cut, a.request.method, connection.latency];
+      return [early, await good, await bad, await late, tooMany, await cut, a.request.method, connection.latency, moves, closing];
     """)
     assert results[0] == "NoAnswer world.zones: not connected"
     assert results[1] == {"sum": 2}
@@ -209,6 +217,8 @@ def test_requests_have_deadlines_and_a_bound(run: RunScript) -> None:
     assert results[5] == "NoAnswer the connection is gone"
     assert results[6] == "a"
     assert results[7] == 0
+    assert results[8] == [False, True, False, False], "no moves into a full or closing socket"
+    assert results[9] == "NoAnswer f: not connected"
 
 
 def test_silence_is_noticed(run: RunScript) -> None:

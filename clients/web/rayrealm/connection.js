@@ -34,6 +34,8 @@ const CONNECT_DEADLINE_S = 10;
 const STABLE_S = 5;
 /** Moves are left out while more than this waits to be sent, bytes: the next one is newer anyway. */
 const MOVE_BUFFER_BYTES = 16 * 1024;
+/** `WebSocket.OPEN`. */
+const OPEN = 1;
 /** Frames that may wait behind a batch that is being inflated. */
 const MAX_WAITING_FRAMES = 1_000;
 
@@ -109,9 +111,10 @@ export class Connection extends EventTarget {
    * @throws {import("./pending.js").RpcError | NoAnswer} what the realm said, or that it said nothing
    */
   async request(method, params = {}, deadlineS = 5) {
-    if (!this.ready || !this.#socket) throw new NoAnswer(`${method}: not connected`);
+    const socket = this.#openSocket;
+    if (!socket) throw new NoAnswer(`${method}: not connected`);
     const { id, result } = this.pending.open(method, deadlineS);
-    this.#socket.send(encodeRequest(id, method, params));
+    socket.send(encodeRequest(id, method, params));
     return result;
   }
 
@@ -121,9 +124,9 @@ export class Connection extends EventTarget {
    * @returns {boolean} whether it was handed to the socket
    */
   notify(method, params = {}) {
-    if (!this.ready || !this.#socket) return false;
-    this.#socket.send(encodeNotification(method, params));
-    return true;
+    const socket = this.#openSocket;
+    socket?.send(encodeNotification(method, params));
+    return socket !== null;
   }
 
   /**
@@ -131,9 +134,15 @@ export class Connection extends EventTarget {
    * @returns {boolean} whether it was handed to the socket
    */
   sendMove(move) {
-    if (!this.ready || !this.#socket || this.#socket.bufferedAmount > MOVE_BUFFER_BYTES) return false;
-    this.#socket.send(encodeMove(move));
+    const socket = this.#openSocket;
+    if (!socket || socket.bufferedAmount > MOVE_BUFFER_BYTES) return false;
+    socket.send(encodeMove(move));
     return true;
+  }
+
+  /** The socket, if it takes something: one that is closing does not, but tells of its close only later. */
+  get #openSocket() {
+    return this.ready && this.#socket?.readyState === OPEN ? this.#socket : null;
   }
 
   async #connect() {
