@@ -10,7 +10,7 @@ from cluster.ports.accounts import Character
 from cluster.ports.sessions import SessionRecord
 from cluster.settings import Bounds, WorldSettings, ZoneSpec
 
-SPAWN_SPREAD = 0.25  # of the zone's smaller side, about its centre
+SPAWN_SPREAD = 0.06  # of the zone's smaller side, about its centre: newcomers see each other
 
 
 def spawn_place(

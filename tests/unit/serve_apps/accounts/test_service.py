@@ -183,7 +183,7 @@ class TestCharacters:
         character = await service.create_character("usr_1", "Ada")
         other = await service.create_character("usr_1", "Borin")
         assert (character.zone, character.y) == ("zon_meadow", 0.0)
-        assert all(75.0 <= c <= 125.0 for c in (character.x, character.z, other.x, other.z))
+        assert all(94.0 <= c <= 106.0 for c in (character.x, character.z, other.x, other.z))
         assert (character.x, character.z) != (other.x, other.z)
         assert character.created_at == NOW
         assert character.character_id.startswith("chr_")

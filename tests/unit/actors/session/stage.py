@@ -1,0 +1,164 @@
+"""A session host on memory stores, real zones, and a clock that stands still until a test moves it."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from actors.presence.changes import SessionPresence
+from actors.session.host import Attached, SessionHost
+from actors.zone.zone import Arrival, Standing, Zone
+from cluster.adapters.memory.calls import MemoryCalls
+from cluster.adapters.memory.characters import MemoryCharacters
+from cluster.adapters.memory.epochs import MemoryEpochStore
+from cluster.adapters.memory.sessions import MemorySessionStore
+from cluster.errors import RealmError, Unavailable
+from cluster.ports.accounts import Character
+from cluster.ports.calls import zone_actor
+from cluster.ports.sessions import Fence, SessionRecord
+from cluster.settings import GatewaySettings, SessionSettings, Settings
+
+ACTOR = "sessions/0"
+WALL = 1_800_000_000.0
+TTL_S = 300.0
+MEADOW, FOREST = "zon_meadow", "zon_forest"
+
+
+class Flaky:
+    """Stands before a store or an actor: its methods fail when told to, before they act or after."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.called: list[str] = []
+        self._failures: defaultdict[str, list[tuple[RealmError, bool]]] = defaultdict(list)
+
+    def fail(self, method: str, error: RealmError | None = None, *, acted: bool = False, times: int = 1) -> None:
+        """The next calls of `method` raise; `acted`: they do their work first, as when only the answer is lost."""
+        self._failures[method] += [(error or Unavailable("test"), acted)] * times
+
+    def heal(self) -> None:
+        self._failures.clear()
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self.inner, name)
+
+        async def call(*args: Any, **named: Any) -> Any:
+            self.called.append(name)
+            error, acted = self._failures[name].pop(0) if self._failures[name] else (None, True)
+            result = await method(*args, **named) if acted else None
+            if error is not None:
+                raise error
+            return result
+
+        return call
+
+
+class ZoneDouble:
+    """The zone actor's control lane without its store: what sessions call."""
+
+    def __init__(self, zone: Zone) -> None:
+        self.zone = zone
+
+    async def enter(self, who: Arrival) -> Standing:
+        return self.zone.enter(who, 0.0)
+
+    async def attach(self, session_id: str, gateway_id: str, attach_epoch: int) -> Standing:
+        return self.zone.attach(session_id, gateway_id, attach_epoch)
+
+    async def detach(self, session_id: str, attach_epoch: int) -> None:
+        self.zone.detach(session_id, attach_epoch)
+
+    async def leave(self, session_id: str) -> Standing | None:
+        return self.zone.leave(session_id)
+
+
+class Stage:
+    """`told` and `closed` are what the host said; `actors` may lose a zone, which then is away."""
+
+    def __init__(self, **session: Any) -> None:
+        self.settings = Settings(
+            realm="test",
+            session=SessionSettings(record_ttl_s=TTL_S, **session),
+            # Calls to a zone that is away are given up after 40 ms, undoing after 20 (see conftest.py).
+            gateway=GatewaySettings(call_deadline_s=0.05),
+        )
+        self.now = 1000.0
+        self.epochs = MemoryEpochStore()
+        self.records = MemorySessionStore(self.epochs)
+        self.store = Flaky(self.records)
+        self.characters = Flaky(MemoryCharacters(self._exists))
+        world = self.settings.world
+        self.zones = {spec.id: Flaky(ZoneDouble(Zone(spec, world, 1))) for spec in world.zones}
+        self.actors: dict[str, Any] = {zone_actor(zone_id): zone for zone_id, zone in self.zones.items()}
+        self.calls = MemoryCalls(self.actors, seed=1)
+        self.told: list[SessionPresence] = []
+        self.closed: list[tuple[str, str, int, int, str]] = []
+        self._made = 0
+
+    def _exists(self, session_id: str) -> bool:
+        return session_id in self.records._records
+
+    def zone(self, zone_id: str = MEADOW) -> Zone:
+        found: Zone = self.zones[zone_id].inner.zone
+        return found
+
+    async def host(self) -> SessionHost:
+        """A new incarnation of the session actor, with what the store has for it."""
+        epoch = await self.epochs.take("sessions", ACTOR)
+        host = SessionHost(
+            Fence(ACTOR, epoch),
+            self.settings,
+            self.store,  # type: ignore[arg-type]
+            self.characters,  # type: ignore[arg-type]
+            self.calls,
+            self.told.append,
+            lambda *close: self.closed.append(close),
+            lambda: self.now,
+            lambda: WALL + self.now,
+            random.Random(3),
+        )
+        await host.restore()
+        await self.records.register_actor(host.fence)
+        return host
+
+    async def place(self, user_id: str = "usr_a") -> str:
+        """A new session of the user, as a gateway places it."""
+        self._made += 1
+        placed = await self.records.place("", f"ses_{self._made}", user_id, 100, 1000, TTL_S, WALL + self.now)
+        assert placed.actor == ACTOR
+        return placed.session_id
+
+    async def attach(self, host: SessionHost, user_id: str = "usr_a", gateway: str = "gtw_a") -> Attached:
+        return await host.attach(await self.place(user_id), user_id, gateway)
+
+    async def character(self, user_id: str = "usr_a", name: str = "Ann", zone: str = "", x: float = 0.0) -> str:
+        character_id = f"chr_{name.lower()}"
+        made = Character(character_id, user_id, name, zone, x, 0.0, x, 0.0, WALL)
+        await self.characters.inner.create(made, 8)
+        return character_id
+
+    async def enter(self, host: SessionHost, user_id: str = "usr_a", name: str = "Ann", gateway: str = "gtw_a") -> Attached:
+        """A session in the world at (20, 20) of the meadow."""
+        attached = await self.attach(host, user_id, gateway)
+        character_id = await self.character(user_id, name, MEADOW, 20.0)
+        await host.enter(attached.session_id, attached.attach_epoch, "first", character_id, "")
+        return attached
+
+    async def record(self, session_id: str) -> SessionRecord:
+        record = await self.records.get(session_id)
+        assert record is not None
+        return record
+
+    async def hero(self, character_id: str = "chr_ann") -> Character:
+        found: Character | None = await self.characters.inner.get(character_id)
+        assert found is not None
+        return found
+
+    def pass_time(self, seconds: float, *, alive: tuple[str, ...] = (), host: SessionHost | None = None) -> None:
+        """`alive`: gateways that `host` hears at the end."""
+        self.now += seconds
+        for gateway in alive:
+            assert host is not None
+            host.heard(gateway)
