@@ -109,8 +109,9 @@ class LocalRealm:
 
 @contextlib.asynccontextmanager
 async def local_realm(
-    valkey_url: str, nats_url: str, nats_token: str, namespace: str, **overrides: Any
+    valkey_url: str, nats_url: str, nats_token: str, namespace: str, send_buffer: int = 0, **overrides: Any
 ) -> AsyncIterator[LocalRealm]:
+    """`overrides` are settings. `send_buffer` bytes is what the kernel takes for a client that does not read."""
     settings = Settings(
         realm=namespace,
         redis=RedisSettings(url=SecretStr(valkey_url)),
@@ -120,6 +121,8 @@ async def local_realm(
     realm = LocalRealm(settings)
     picows_app.install()
     listener = socket.socket()
+    if send_buffer:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)  # its connections inherit it
     listener.bind(("127.0.0.1", 0))
     listener.listen(4096)  # clients that connect before the server runs wait here
     server = uvicorn.Server(uvicorn.Config(http, lifespan="off", log_config=None, ws="auto", http="httptools"))

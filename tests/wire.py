@@ -79,7 +79,7 @@ class Raw:
 
     @classmethod
     async def open(
-        cls, url: str, token: str = "", subprotocol: str = "", receive_buffer: int = 0, **headers: str | None
+        cls, url: str, token: str = "", subprotocol: str = "", receive_buffer: int = 0, **headers: Any
     ) -> Self:
         """Ask for an upgrade. Header names have `_` for `-`; None leaves a usual one out."""
         raw = await cls.dial(url, receive_buffer)
@@ -109,7 +109,8 @@ class Raw:
             self.answer = Answer(int(status.split()[1]), headers)
             if self.answer.status != 101:
                 self.answer.body = await self._reader.readexactly(int(headers["content-length"]))
-                assert await self._reader.read() == b""  # nothing follows, and the server hangs up
+                if headers.get("connection") == "close":
+                    assert await self._reader.read() == b""  # nothing follows, and the server hangs up
                 self._writer.close()
 
     def send(self, data: bytes) -> None:
@@ -153,6 +154,18 @@ class Raw:
         except (EOFError, ConnectionError):
             self._writer.close()
             return code
+
+    async def rest(self, patience_s: float) -> bytes:
+        """What comes, whatever it is, until the server hangs up or we do."""
+        got = b""
+        try:
+            async with asyncio.timeout(patience_s):
+                while data := await self._reader.read(65_536):
+                    got += data
+        except (TimeoutError, ConnectionError):
+            pass
+        self.abort()
+        return got
 
     def abort(self) -> None:
         """Gone without a word to the server but a reset."""

@@ -314,7 +314,7 @@ class SessionHost:
         gateways.forget({s.record.gateway_id for s in self.sessions.values()}, now)
 
     def _is_over(self, session: Session, now: float) -> bool:
-        if session.record.session_id in self._lost:
+        if session.record.session_id in self._lost or session.state is SessionState.DISCONNECTING:
             return True
         return session.detached_at is not None and now - session.detached_at > self._settings.session.grace_s
 
@@ -341,10 +341,14 @@ class SessionHost:
     async def _end(self, session: Session) -> None:
         async with session.lock:
             record = session.record
-            lost = record.session_id in self._lost
-            attached_again = session.detached_at is None and record.gateway_id
-            if (attached_again and not lost) or record.session_id not in self.sessions:
+            attached_again = session.detached_at is None and record.gateway_id and record.session_id not in self._lost
+            if attached_again or record.session_id not in self.sessions:
                 return
+            try:
+                # First, so that an older incarnation stops here, before it takes out of its zone whom a newer one has there.
+                await self._write(session, replace(record, state=SessionState.DISCONNECTING.value))
+            except SessionGone:
+                log.warning("session_record_expired", session=record.session_id)
             if record.character_id:
                 await self._go_out(session)
             await self._store.end(record.session_id, self.fence)
@@ -355,7 +359,7 @@ class SessionHost:
                 code, reason = SESSION_LOST, "session_lost"
                 self._close_socket(record.gateway_id, record.session_id, record.attach_epoch, code, reason)
             self._tell_presence(replace(presence_of(session.record), present=False))
-            log.info("session_ended", session=record.session_id, lost=lost)
+            log.info("session_ended", session=record.session_id)
 
     # --- pieces ------------------------------------------------------------------------------------------------
 

@@ -192,6 +192,14 @@ def free_port() -> int:
         return port
 
 
+def wait_gone(processes: list[psutil.Process]) -> None:
+    """Names those that stay."""
+    deadline = time.monotonic() + DEADLINE_S
+    while left := [process for process in processes if runs(process)]:
+        assert time.monotonic() < deadline, [(process.pid, process.status(), process.cmdline()) for process in left]
+        time.sleep(0.05)
+
+
 def family(realm: RealRealm) -> list[psutil.Process]:
     launcher = psutil.Process(realm.own.launcher.pid)
     return [launcher, *launcher.children(recursive=True)]
@@ -223,7 +231,7 @@ def test_killed_launcher(tmp_path: Path) -> None:
     with real_realm(tmp_path, gateways=1) as realm:
         session, everyone = session_of(realm), family(realm)
         realm.own.launcher.kill()
-        until(lambda: not any(runs(process) for process in everyone), "processes outlived their launcher")
+        wait_gone(everyone)
         assert realm.command("status").returncode == 2
         assert session.is_dir()  # nobody was there to remove it
         again = subprocess.Popen(

@@ -1,0 +1,195 @@
+"""The presence index: devices merge into users, and watchers are told what changed (row 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.presence.changes import SessionPresence, UserPresence, presence_of
+from actors.presence.index import PresenceIndex
+from cluster.ports.sessions import SessionRecord
+
+Told = list[tuple[UserPresence, list[str]]]
+
+
+def session(name: str, user: str = "ann", status: str = "online", **more: Any) -> SessionPresence:
+    gateway = more.pop("gateway", "gtw_a")
+    watching = tuple(f"usr_{w}" for w in more.pop("watching", ()))
+    return SessionPresence(f"ses_{name}", f"usr_{user}", gateway, status, watching=watching, **more)
+
+
+def apply(index: PresenceIndex, *changes: SessionPresence) -> Told:
+    return [(user, [w.session_id for w in watchers]) for user, watchers in index.apply(changes)]
+
+
+def over(known: SessionPresence) -> SessionPresence:
+    return replace(known, present=False)
+
+
+class TestMerging:
+    @pytest.mark.parametrize(
+        ("statuses", "merged"),
+        [
+            ([], "offline"),
+            (["online"], "online"),
+            (["away"], "away"),
+            (["busy"], "busy"),
+            (["invisible"], "offline"),
+            (["invisible", "invisible"], "offline"),
+            (["away", "online"], "online"),
+            (["away", "busy"], "busy"),
+            (["busy", "online", "away"], "online"),
+            (["invisible", "away"], "away"),
+        ],
+    )
+    def test_the_most_present_device_speaks(self, statuses: list[str], merged: str) -> None:
+        for order in (statuses, statuses[::-1]):
+            index = PresenceIndex()
+            apply(index, *(session(str(n), status=status) for n, status in enumerate(order)))
+            assert index.of_user("usr_ann").status == merged
+
+    def test_where_it_is_comes_from_the_same_device(self) -> None:
+        index = PresenceIndex()
+        apply(
+            index,
+            session("1", status="away", zone_id="zon_a", character_id="chr_a"),
+            session("2", status="online"),
+        )
+        assert index.of_user("usr_ann") == UserPresence("usr_ann", "online")
+        apply(index, session("3", status="online", zone_id="zon_b", character_id="chr_b"))
+        assert index.of_user("usr_ann") == UserPresence("usr_ann", "online", "zon_b", "chr_b")
+
+    def test_an_invisible_one_tells_nothing_of_where_it_is(self) -> None:
+        index = PresenceIndex()
+        apply(index, session("1", status="invisible", zone_id="zon_a", character_id="chr_a"))
+        assert index.of_user("usr_ann").public() == {
+            "user_id": "usr_ann",
+            "status": "offline",
+            "zone": "",
+            "character_id": "",
+        }
+
+    def test_a_session_in_its_grace_period_is_still_there(self) -> None:
+        index = PresenceIndex()
+        apply(index, session("1", gateway=""))
+        assert index.of_user("usr_ann").status == "online"
+
+    def test_the_last_device_that_ends_leaves_the_user_offline(self) -> None:
+        index = PresenceIndex()
+        one, two = session("1"), session("2")
+        apply(index, one, two)
+        assert apply(index, over(one)) == []
+        assert apply(index, over(two)) == [(UserPresence("usr_ann", "offline"), [])]
+        assert len(index) == 0
+
+    def test_one_that_ends_twice_or_never_began(self) -> None:
+        index = PresenceIndex()
+        assert apply(index, over(session("1")), over(session("1"))) == []
+        assert len(index) == 0
+
+
+class TestWatchers:
+    def test_they_are_told_once_for_each_batch(self) -> None:
+        index = PresenceIndex()
+        apply(index, session("w", "bob", watching=("ann",)))
+        told = apply(index, session("1", status="away"), session("1", status="busy"), session("1"))
+        assert told == [(UserPresence("usr_ann", "online"), ["ses_w"])]
+
+    def test_not_of_what_others_cannot_see(self) -> None:
+        index = PresenceIndex()
+        apply(index, session("w", "bob", watching=("ann",)), session("1"))
+        assert apply(index, session("1", gateway="gtw_b")) == []
+        assert apply(index, session("2", status="away")) == []
+        assert apply(index, session("3", status="invisible")) == []
+        assert apply(index, session("1", status="away"), session("1")) == []
+
+    def test_becoming_invisible_looks_like_leaving(self) -> None:
+        index = PresenceIndex()
+        apply(index, session("w", "bob", watching=("ann",)), session("1", zone_id="zon_a"))
+        assert apply(index, session("1", status="invisible", zone_id="zon_a")) == [
+            (UserPresence("usr_ann", "offline"), ["ses_w"])
+        ]
+
+    def test_those_without_a_socket_are_not_told(self) -> None:
+        index = PresenceIndex()
+        apply(index, session("w", "bob", gateway="", watching=("ann",)), session("v", "cid", watching=("ann",)))
+        assert apply(index, session("1")) == [(UserPresence("usr_ann", "online"), ["ses_v"])]
+
+    def test_every_device_that_watches_is_told(self) -> None:
+        index = PresenceIndex()
+        apply(index, session("w2", "bob", watching=("ann",)), session("w1", "bob", watching=("ann", "cid")))
+        assert apply(index, session("1")) == [(UserPresence("usr_ann", "online"), ["ses_w1", "ses_w2"])]
+
+    def test_who_stopped_watching_or_ended_is_not_told(self) -> None:
+        index = PresenceIndex()
+        watcher, other = session("w", "bob", watching=("ann",)), session("v", "cid", watching=("ann",))
+        apply(index, watcher, other)
+        apply(index, replace(watcher, watching=()), over(other))
+        assert apply(index, session("1")) == [(UserPresence("usr_ann", "online"), [])]
+
+    def test_one_may_watch_oneself(self) -> None:
+        index = PresenceIndex()
+        me = session("1", watching=("ann",))
+        assert apply(index, me) == [(UserPresence("usr_ann", "online"), ["ses_1"])]
+        assert apply(index, replace(me, status="busy")) == [(UserPresence("usr_ann", "busy"), ["ses_1"])]
+
+
+def test_what_is_over_is_known_by_its_sessions() -> None:
+    index = PresenceIndex()
+    apply(index, session("w", "bob", watching=("ann",)), session("1"), session("2", "cid"))
+    assert sorted(index.sessions()) == ["ses_1", "ses_2", "ses_w"]
+    ended = index.over(["ses_1", "ses_none"])
+    assert [(change.session_id, change.present) for change in ended] == [("ses_1", False)]
+    assert apply(index, *ended) == [(UserPresence("usr_ann", "offline"), ["ses_w"])]
+    assert sorted(index.sessions()) == ["ses_2", "ses_w"]
+
+
+def test_a_record_says_all_there_is_to_know() -> None:
+    record = SessionRecord(
+        "ses_1", "usr_a", "sessions/0", "in_world", "gtw_a", 3, "chr_a", "Ann", "zon_a", "busy", watching=("usr_b",)
+    )
+    assert presence_of(record) == SessionPresence("ses_1", "usr_a", "gtw_a", "busy", "zon_a", "chr_a", ("usr_b",))
+
+
+names = st.sampled_from(["1", "2", "3", "4", "5", "6"])
+OWNERS = {"1": "ann", "2": "ann", "3": "bob", "4": "bob", "5": "cid", "6": "dan"}
+changes = st.builds(
+    lambda name, status, gateway, zone, watching, present: replace(
+        session(name, OWNERS[name], status, gateway=gateway, zone_id=zone, watching=watching), present=present
+    ),
+    names,
+    st.sampled_from(["online", "away", "busy", "invisible"]),
+    st.sampled_from(["", "gtw_a", "gtw_b"]),
+    st.sampled_from(["", "zon_a", "zon_b"]),
+    st.lists(st.sampled_from(["ann", "bob", "cid", "dan"]), max_size=3, unique=True),
+    st.booleans() | st.just(True),
+)
+USERS = [f"usr_{name}" for name in ("ann", "bob", "cid", "dan")]
+
+
+@given(st.lists(st.lists(changes, max_size=5), max_size=12))
+def test_an_index_that_was_rebuilt_is_the_one_that_was_kept(batches: list[list[SessionPresence]]) -> None:
+    """Whoever believes what it was told knows what a fresh index says; a rebuilt one tells the same from then on."""
+    kept, latest = PresenceIndex(), dict[str, SessionPresence]()
+    believed = {user: UserPresence(user, "offline") for user in USERS}
+    for batch in batches:
+        rebuilt = PresenceIndex()
+        rebuilt.apply(latest.values())
+        told = kept.apply(batch)
+        assert rebuilt.apply(batch) == told
+        for change in batch:
+            latest.pop(change.session_id, None)
+            if change.present:
+                latest[change.session_id] = change
+        for user, watchers in told:
+            believed[user.user_id] = user
+            expected = {s for s, p in latest.items() if user.user_id in p.watching and p.gateway_id}
+            assert {w.session_id for w in watchers} == expected
+        assert sorted(kept.sessions()) == sorted(latest)
+        for user_id in USERS:
+            assert kept.of_user(user_id) == rebuilt.of_user(user_id) == believed[user_id]
+        assert len(kept) == len({p.user_id for p in latest.values()})

@@ -1,0 +1,113 @@
+"""Topics, status, watching and attributes: stored before they are acknowledged."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.session.host import MAX_WATCHED, STATUSES
+from cluster.errors import InvalidInput, SubscriptionLimit, Unavailable
+from tests.unit.actors.session.stage import Stage
+
+
+async def test_topics(stage: Stage) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    assert await host.subscribe(session_id, 1, ["news", "zone:1"], []) == ("news", "zone:1")
+    assert await host.subscribe(session_id, 1, ["x"], ["news"]) == ("zone:1", "x")
+    assert (await stage.record(session_id)).subscriptions == ("zone:1", "x")
+
+
+async def test_too_many_topics_change_nothing(stage: Stage) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    limit = stage.settings.session.max_subscriptions
+    topics = [f"t{n}" for n in range(limit)]
+    await host.subscribe(session_id, 1, topics, [])
+    with pytest.raises(SubscriptionLimit) as refused:
+        await host.subscribe(session_id, 1, ["one more"], [])
+    assert refused.value.limit == limit
+    assert (await stage.record(session_id)).subscriptions == tuple(topics)
+    assert len(await host.subscribe(session_id, 1, ["one more"], ["t0"])) == limit
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_a_status_is_stored_and_told(stage: Stage, status: str) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    assert await host.set_status(session_id, 1, status) == status
+    assert (await stage.record(session_id)).status == status
+    assert stage.told[-1].status == status
+
+
+@pytest.mark.parametrize("status", ["", "offline", "ONLINE"])
+async def test_no_other_status(stage: Stage, status: str) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    with pytest.raises(InvalidInput):
+        await host.set_status(session_id, 1, status)
+    assert (await stage.record(session_id)).status == "online"
+
+
+async def test_watching(stage: Stage) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    change, watching = await host.watch(session_id, 1, ["usr_b", "usr_c", "usr_b"], [])
+    assert watching == 2
+    assert (change.session_id, change.watching, change.gateway_id) == (session_id, ("usr_b", "usr_c"), "gtw_a")
+    change, watching = await host.watch(session_id, 1, [], ["usr_b"])
+    assert (change.watching, watching) == (("usr_c",), 1)
+    assert (await stage.record(session_id)).watching == ("usr_c",)
+
+
+async def test_watching_is_bounded(stage: Stage) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    await host.watch(session_id, 1, [f"usr_{n}" for n in range(MAX_WATCHED)], [])
+    with pytest.raises(SubscriptionLimit) as refused:
+        await host.watch(session_id, 1, ["usr_more"], [])
+    assert refused.value.limit == MAX_WATCHED == 200
+    assert len((await stage.record(session_id)).watching) == MAX_WATCHED
+
+
+async def test_attributes(stage: Stage) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    await host.set_attribute(session_id, 1, "language", "sv")
+    await host.set_attribute(session_id, 1, "volume", {"music": 0.5})
+    await host.set_attribute(session_id, 1, "language", None)
+    assert (await stage.record(session_id)).attributes == {"volume": {"music": 0.5}}
+
+
+async def test_what_was_not_stored_is_not_true(stage: Stage) -> None:
+    host = await stage.host()
+    session_id = (await stage.attach(host)).session_id
+    told = len(stage.told)
+    stage.store.fail("write", times=4)
+    for change in (
+        host.subscribe(session_id, 1, ["news"], []),
+        host.set_status(session_id, 1, "away"),
+        host.watch(session_id, 1, ["usr_b"], []),
+        host.set_attribute(session_id, 1, "a", 1),
+    ):
+        with pytest.raises(Unavailable):
+            await change
+    record = host.sessions[session_id].record
+    assert (record.subscriptions, record.status, record.watching, record.attributes) == ((), "online", (), {})
+    assert len(stage.told) == told
+
+
+async def test_all_of_it_survives_the_actor(stage: Stage) -> None:
+    first = await stage.host()
+    session_id = (await stage.attach(first)).session_id
+    await first.subscribe(session_id, 1, ["news"], [])
+    await first.set_status(session_id, 1, "busy")
+    await first.watch(session_id, 1, ["usr_b"], [])
+    await first.set_attribute(session_id, 1, "a", [1])
+    second = await stage.host()
+    record = second.sessions[session_id].record
+    assert (record.subscriptions, record.status, record.watching, record.attributes) == (
+        ("news",),
+        "busy",
+        ("usr_b",),
+        {"a": [1]},
+    )
