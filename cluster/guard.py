@@ -11,57 +11,48 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import psutil
 
 GRACE_S = 0.5
 
 
-class Guard:
-    """The launcher's side."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, start_new_session=True
-        )
-
-    def watch(self, processes: Iterable[psutil.Process]) -> None:
-        """Add some. The broken pipe of a guard that was killed is no reason not to start."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError, psutil.NoSuchProcess):
-                self._process.stdin.write(named(processes))
-                self._process.stdin.flush()
-
-    def close(self) -> None:
-        """It ends what is left of the processes, and itself."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
-        self._process.wait()
+def start(processes: Iterable[psutil.Process]) -> subprocess.Popen[bytes]:
+    """A guard for these, which ends with SIGTERM. Keep what is returned: it holds the other end of its standard input."""
+    guard = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, start_new_session=True
+    )
+    if guard.stdin is not None:
+        guard.stdin.write(named(processes))
+        guard.stdin.flush()
+    return guard
 
 
 def named(processes: Iterable[psutil.Process]) -> bytes:
-    """A line; with its start a pid names one process for ever."""
-    return json.dumps([(process.pid, process.create_time()) for process in processes]).encode() + b"\n"
-
-
-def left(lines: Sequence[bytes]) -> list[psutil.Process]:
-    """Those that still run."""
+    """With its start a pid names one process for ever."""
     found = []
-    for line in lines:
-        for pid, started_at in json.loads(line):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(pid)
-                if process.create_time() == started_at:
-                    found.append(process)
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append((process.pid, process.create_time()))
+    return json.dumps(found).encode()
+
+
+def left(names: bytes) -> list[psutil.Process]:
+    """Those of `named` that still run."""
+    found = []
+    for pid, started_at in json.loads(names):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.create_time() == started_at:
+                found.append(process)
     return found
 
 
 def main() -> None:
-    lines = sys.stdin.buffer.readlines()  # until the launcher ends
+    names = sys.stdin.buffer.read()  # until the launcher ends
     time.sleep(GRACE_S)
-    for process in left(lines):
+    for process in left(names):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
 

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 from pydantic import SecretStr
 
-from cluster import machine, preflight, rayenv, running, session_folder
+from cluster import guard, machine, preflight, rayenv, running, session_folder
 from cluster.background import Background
 from cluster.children import deaf_to_the_terminal, end, own_signal_handlers, runs
 from cluster.datafolder import DataFolder
@@ -80,6 +80,7 @@ class Launch:
         self._ray_started = False
         self._serve_started = False
         self._core: list[psutil.Process] = []
+        self._guard: subprocess.Popen[bytes] | None = None
         self._bots: subprocess.Popen[bytes] | None = None
         self._entry: running.RunningRealm | None = None
 
@@ -101,12 +102,12 @@ class Launch:
         """
         facts = machine.gather(self.settings)
         _refuse(preflight.problems(self.settings, facts))
-        session_folder.sweep()
         self._data = DataFolder.open(self.settings.data)
         self.settings = self.settings.model_copy(update={"data": self._data.root})
         keys = KeyRing.load_or_create(self._data.keys, time.time())
         self._session = session_folder.create()
         session_folder.show_logs(self.logs, self._session)
+        session_folder.sweep()  # after the logs of a launcher that was killed have been saved
         self._start_servers(self._data)
         self._set_environment(self._data, self._session, facts)
         self._start_ray(self._session)
@@ -200,8 +201,10 @@ class Launch:
         if settings.address:
             self._check_joined()
         else:
-            children = psutil.Process().children()
-            self._core = [child for child in children if child.name() in {"gcs_server", "raylet"}]
+            servers = {server.pid for server in self._servers}
+            family = [child for child in psutil.Process().children(recursive=True) if child.pid not in servers]
+            self._guard = guard.start(family)
+            self._core = [process for process in family if process.name() in {"gcs_server", "raylet"}]
 
     def _check_joined(self) -> None:
         """Raises StartRefused if the cluster cannot carry the realm."""

@@ -10,7 +10,13 @@ from typing import Any
 import psutil
 
 CLOCK_TOLERANCE_S = 2.0
-KINDS = {"valkey-server": "valkey", "nats-server": "nats", "haproxy": "haproxy", "bots": "bots"}  # others: Ray's own
+KINDS = {
+    "valkey-server": "valkey",
+    "nats-server": "nats",
+    "haproxy": "haproxy",
+    "bots": "bots",
+    "guard": "guard",
+}  # others: Ray's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ def _seen(process: psutil.Process) -> Seen | None:
             title = command[0] if command and command[0].startswith("ray::") else process.name()
             if "cluster.cli.main" in command and "bots" in command:
                 title = "bots"
+            elif "cluster.guard" in command:
+                title = "guard"
             return Seen(process.pid, title, process.create_time())
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None

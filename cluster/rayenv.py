@@ -82,8 +82,6 @@ def local_flags(settings: Settings, facts: RayFacts) -> dict[str, str]:
         # Its name notwithstanding: on Linux, 0 makes Ray use 127.0.0.1 as the address of its one node. Without it
         # Ray takes the machine's address, listens on every interface, and breaks when a laptop changes networks.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        # Without: after kill -9 of the launcher two of Ray's agents look for a GCS that is gone, for a minute.
-        "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(facts.haproxy),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),

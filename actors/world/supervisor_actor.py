@@ -7,8 +7,9 @@ in the settings and in Redis, and the realm plays on while it is away.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ray
@@ -29,6 +30,7 @@ from cluster.telemetry.metrics import SupervisorMetrics
 CHECK_S = 2.0
 CHECK_DEADLINE_S = 5.0
 READY_DEADLINE_S = 60.0
+GROW_AT_ONCE = 16  # each is a process; who finds no place asks again
 LIST_DEADLINE_S = 1.0
 LIST_AGE_S = 1.0  # however many clients ask, zones are asked once in that time
 
@@ -66,6 +68,8 @@ class SupervisorRunner:
         self._metrics = SupervisorMetrics()
         self._names: set[str] = set()
         self._growing = asyncio.Lock()
+        self._asking = 0
+        self._rounds = 0
         self._listing = asyncio.Lock()
         self._listed: list[dict[str, Any]] = []
         self._listed_at = float("-inf")
@@ -117,23 +121,36 @@ class SupervisorRunner:
     async def ready(self) -> None:
         """Until every actor answers. Raises Unavailable after a minute."""
         await asyncio.shield(self._started)
+        await self._ready_all(self._names)
+
+    async def _ready_all(self, names: Iterable[str]) -> None:
         calls = self._runtime.calls
-        await asyncio.gather(
-            *(calls.call(n, "info", deadline_s=READY_DEADLINE_S, idempotent=True) for n in self._names)
-        )
+        await asyncio.gather(*(calls.call(n, "info", deadline_s=READY_DEADLINE_S, idempotent=True) for n in names))
 
     async def more_sessions(self) -> None:
-        """Every session actor is full: start another one. Returns when there is room; several askers start one."""
+        """Every session actor is full: start more of them. Returns when there is room for all who ask at the same time."""
         await asyncio.shield(self._started)
+        self._asking += 1
+        before = self._rounds
         async with self._growing:
-            if await self._store.room(self._realm.settings.session.sessions_per_actor):
-                return
-            number = sum(name.startswith("sessions/") for name in self._names)
-            name = sessions_actor(number)
+            if self._rounds != before:
+                return  # it was counted in the round that it waited for
+            asking, self._asking = self._asking, 0
+            self._rounds += 1
+            await self._grow(asking)
+
+    async def _grow(self, places: int) -> None:
+        per_actor = self._realm.settings.session.sessions_per_actor
+        missing = places - await self._store.room(per_actor)
+        there = sum(name.startswith("sessions/") for name in self._names)
+        more = min(max(0, math.ceil(missing / per_actor)), GROW_AT_ONCE)
+        names = [sessions_actor(number) for number in range(there, there + more)]
+        for name in names:
             self._ensure(SessionsActor, name, name)
-            await self._remember_session_actors(number + 1)
-            await self._runtime.calls.call(name, "info", deadline_s=READY_DEADLINE_S, idempotent=True)
-            log.info("session_actor_added", actor=name)
+        if names:
+            await self._remember_session_actors(there + more)
+            await self._ready_all(names)
+            log.info("session_actors_added", actors=names)
 
     async def zones(self) -> list[dict[str, Any]]:
         """The zones as declared, with population and epoch; population -1 while a zone is away. At most a second old."""

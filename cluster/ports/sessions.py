@@ -62,8 +62,8 @@ class SessionStore(Protocol):
         Raises Unauthorized("session_not_yours"), RateLimited("too_many_sessions"), Unavailable.
         """
 
-    async def room(self, per_actor: int) -> bool:
-        """Whether some actor has room for another session."""
+    async def room(self, per_actor: int) -> int:
+        """How many more sessions the actors have room for."""
 
     async def register_actor(self, fence: Fence) -> None:
         """The actor may be given sessions from now on. Raises Fenced."""

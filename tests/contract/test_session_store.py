@@ -143,17 +143,17 @@ class TestPlace:
     async def test_without_actors_there_is_no_place(self, stores: Stores) -> None:
         assert await stores.place(new="ses_new") == Placed("ses_new", "", True)
         assert await stores.sessions.get("ses_new") is None
-        assert not await stores.sessions.room(10)
+        assert await stores.sessions.room(10) == 0
 
     async def test_full_actors_get_no_more(self, stores: Stores) -> None:
         await stores.actor()
         for _ in range(3):
             assert (await stores.place(per_actor=3)).actor == A
-        assert not await stores.sessions.room(3)
+        assert await stores.sessions.room(3) == 0
         assert (await stores.place(per_actor=3)).actor == ""
-        assert await stores.sessions.room(4)
+        assert await stores.sessions.room(4) == 1
         await stores.actor(B)
-        assert await stores.sessions.room(3)
+        assert await stores.sessions.room(3) == 3
         assert (await stores.place(per_actor=3)).actor == B
 
     async def test_a_user_has_a_limit_of_their_own(self, stores: Stores) -> None:
@@ -394,7 +394,7 @@ class TestTouch:
         for one in placed:
             await stores.expire(one.session_id)
         await stores.sessions.touch([placed[0].session_id], fence, TTL, NOW)
-        assert await stores.sessions.room(1)
+        assert await stores.sessions.room(1) == 1
         assert [(await stores.place(per_actor=2)).actor for _ in range(3)] == [A, A, ""]
 
     async def test_fenced(self, stores: Stores) -> None:
@@ -473,7 +473,7 @@ class TestRedis:
         fence = await stores.actor()
         record = await stores.attached(fence)
         await client.zadd(f"{namespace}:session-actors", {A: 999})
-        assert not await stores.sessions.room(10)
+        assert await stores.sessions.room(10) == 0
         await stores.sessions.touch([record.session_id], fence, TTL, NOW)
         assert await client.zscore(f"{namespace}:session-actors", A) == 1
 

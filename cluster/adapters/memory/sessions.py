@@ -50,8 +50,8 @@ class MemorySessionStore:
         )
         return Placed(new_session_id, actor, True)
 
-    async def room(self, per_actor: int) -> bool:
-        return any([len(await self.of_actor(actor)) < per_actor for actor in self._actors])
+    async def room(self, per_actor: int) -> int:
+        return sum([max(0, per_actor - len(await self.of_actor(actor))) for actor in self._actors])
 
     async def register_actor(self, fence: Fence) -> None:
         await self._check(fence)

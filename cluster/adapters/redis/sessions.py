@@ -105,9 +105,9 @@ class RedisSessionStore:
         return Placed(found.decode(), actor.decode(), created == b"1")
 
     @guard()
-    async def room(self, per_actor: int) -> bool:
-        least = await self._client.zrange(f"{self._ns}:session-actors", 0, 0, withscores=True)
-        return bool(least) and float(least[0][1]) < per_actor
+    async def room(self, per_actor: int) -> int:
+        actors = await self._client.zrange(f"{self._ns}:session-actors", 0, -1, withscores=True)
+        return sum(max(0, per_actor - int(float(load))) for _, load in actors)
 
     @guard()
     async def register_actor(self, fence: Fence) -> None:

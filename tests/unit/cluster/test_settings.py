@@ -155,3 +155,9 @@ def test_frozen() -> None:
 
 def test_namespace() -> None:
     assert load(realm="north").namespace == "rayrealm-north"
+
+
+def test_the_example_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = load()
+    monkeypatch.setenv("RAYREALM_CONFIG", str(Path(__file__).parents[3] / "realm.toml.example"))
+    assert load() == default
