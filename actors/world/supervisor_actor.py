@@ -88,7 +88,7 @@ class SupervisorRunner:
         for number in range(session_actors):
             self._ensure(SessionsActor, sessions_actor(number), sessions_actor(number))
         self._ensure(PresenceActor, presence_actor(), presence_actor())
-        self._loop = asyncio.create_task(every(CHECK_S, self._check_all, "health"))
+        self._loop = asyncio.create_task(self._watch())
         log.info("supervisor_started", epoch=epoch, actors=len(self._names))
 
     def _ensure(self, actor_class: Any, name: str, argument: str) -> None:
@@ -105,6 +105,14 @@ class SupervisorRunner:
     @guard()
     async def _remember_session_actors(self, number: int) -> None:
         await self._runtime.redis.set(self._counter(), number)
+
+    async def _watch(self) -> None:
+        """Health checks for ever, once every actor has had the time to start."""
+        try:
+            await self._ready_all(self._names)
+        except Unavailable as error:
+            log.warning("actor_does_not_start", error=str(error))
+        await every(CHECK_S, self._check_all, "health")
 
     async def _check_all(self) -> None:
         """Ask every actor how it is. One that does not answer is counted; Ray restarts it once its process is gone."""

@@ -62,6 +62,7 @@ class Hub:
         self.reserved = 0  # upgrades on their way
         self.metrics = metrics
         self.draining = False
+        self._noticing: set[Client] = set()  # whose notices wait for their window to end; most have none
         self._calls = calls
         self._clock = clock
         self._dispatcher: Dispatcher | None = None
@@ -219,6 +220,8 @@ class Hub:
 
     def notify(self, client: Client, method: str, params_json: bytes, priority: Priority) -> None:
         client.write(client.outgoing.notice(method, params_json, priority, self._clock()))
+        if client.outgoing.has_notices:
+            self._noticing.add(client)
         if client.outgoing.overfull:
             self.close(client, Close.SLOW_CONSUMER, "not reading")
 
@@ -269,10 +272,10 @@ class Hub:
         """Called every `input_flush_s`: batches go out, and notices whose window is over."""
         self.zones.flush()
         now = self._clock()
-        for client in self.clients.values():
-            frames = client.outgoing.pulse(now)
-            if frames:
-                client.write(frames)
+        for client in tuple(self._noticing):
+            client.write(client.outgoing.pulse(now))
+            if client.closed or not client.outgoing.has_notices:
+                self._noticing.discard(client)
 
     def sweep(self) -> None:
         """Called about once a second: heartbeats, idle and slow clients (rows 1.3 and 1.4)."""

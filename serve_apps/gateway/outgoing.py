@@ -89,6 +89,11 @@ class Outgoing:
         self.framing = framing
         return ready
 
+    @property
+    def has_notices(self) -> bool:
+        """Some wait for their window to end: `pulse` is needed."""
+        return bool(self._notices)
+
     def pulse(self, now: float) -> list[Frame]:
         """Called often: frames whose time has come."""
         return self._pass(self.flush(now)) if now >= self._notices_due else []

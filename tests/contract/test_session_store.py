@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.sessions import MemorySessionStore
-from cluster.adapters.redis.connection import Redis, connect
+from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.errors import Fenced, InvalidState, RateLimited, SessionGone, Unauthorized
@@ -117,7 +118,9 @@ class TestPlace:
         first = await stores.place()
         await stores.actor(B)
         assert await stores.place(wanted=first.session_id) == Placed(first.session_id, A, False)
-        assert await stores.place(wanted=first.session_id, per_user=1, per_actor=1) == Placed(first.session_id, A, False)
+        assert await stores.place(wanted=first.session_id, per_user=1, per_actor=1) == Placed(
+            first.session_id, A, False
+        )
 
     async def test_one_that_is_gone_is_replaced(self, stores: Stores) -> None:
         await stores.actor()
@@ -432,7 +435,9 @@ class TestRedis:
         left: int = await client.pttl(f"{namespace}:session:{session_id}")
         return left
 
-    async def test_every_record_expires_unless_it_is_touched(self, stores: Stores, client: Redis, namespace: str) -> None:
+    async def test_every_record_expires_unless_it_is_touched(
+        self, stores: Stores, client: Redis, namespace: str
+    ) -> None:
         fence = await stores.actor()
         session_id = (await stores.place()).session_id
         assert 290_000 < await self.ttl_ms(client, namespace, session_id) <= 300_000

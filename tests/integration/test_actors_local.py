@@ -19,7 +19,9 @@ import actors.session.sessions_actor
 import actors.zone.zone_actor
 import cluster.adapters.runtime
 from actors.zone import records
+from actors.zone.views import outputs
 from actors.zone.zone import Arrival, Standing
+from cluster.adapters.redis.zones import TAKEN_AT
 from cluster.errors import Conflict, RealmError, SessionGone, Unavailable
 from cluster.ports.calls import presence_actor, sessions_actor, zone_actor
 from cluster.ports.sessions import SessionRecord
@@ -54,7 +56,7 @@ class Viewer(Player):
 
     def presences(self) -> list[tuple[str, str]]:
         """The changes it was told of: who, and to what."""
-        told = [notice.params for notice in self.notices if notice.method == "presence.changed"]
+        told: list[Any] = [notice.params for notice in self.notices if notice.method == "presence.changed"]
         return [(params["user_id"], params["status"]) for params in told]
 
 
@@ -63,7 +65,7 @@ class Backstage:
 
     def __init__(self, realm: LocalRealm) -> None:
         self.realm = realm
-        self.redis = realm._runtimes[0].redis
+        self.redis: Any = realm._runtimes[0].redis  # its replies are bytes, which its stubs do not know
         self.ns = realm.settings.namespace
 
     def runner(self, name: str) -> Any:
@@ -161,8 +163,8 @@ class TestZoneRestart:
         await stage.kill(ZONE)
         key = f"{stage.ns}:zone:{MEADOW}:places"
         places = await stage.redis.get(key)
-        at = cluster.adapters.redis.zones.TAKEN_AT
-        await stage.redis.set(key, at.pack(at.unpack_from(places)[0] - 5.0) + places[at.size :])
+        taken_at = TAKEN_AT.unpack_from(places)[0]
+        await stage.redis.set(key, TAKEN_AT.pack(taken_at - 5.0) + places[TAKEN_AT.size :])
         await stage.start(ZONE)
         await ann.until(lambda: ann.epochs[-1:] == [2])
         sequence = await ann.move(150, 100)
@@ -173,13 +175,17 @@ class TestZoneRestart:
     async def test_what_was_acknowledged_is_kept(self, stage: Backstage) -> None:
         ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
         entity = ann.world["entity_id"]
-        assert await ann.ask("state.sync.delta", entity_id=entity, version=1, properties={"hat": "red"}) == {"version": 2}
+        assert await ann.ask("state.sync.delta", entity_id=entity, version=1, properties={"hat": "red"}) == {
+            "version": 2
+        }
         assert await ann.ask("state.sync.delta", entity_id=entity, version=2, properties={"cape": 1}) == {"version": 3}
         await stage.restart(ZONE)
         await bob.until(lambda: bob.epochs[-1:] == [2])
         seen = bob.entities[ann.world["number"]]
         assert (seen.version, seen.properties) == (3, {"hat": "red", "cape": 1})
-        assert await ann.ask("state.sync.delta", entity_id=entity, version=3, properties={"hat": None}) == {"version": 4}
+        assert await ann.ask("state.sync.delta", entity_id=entity, version=3, properties={"hat": None}) == {
+            "version": 4
+        }
         for player in (ann, bob):
             await player.leave()
 
@@ -226,13 +232,13 @@ async def test_a_tick_that_fails_costs_the_viewers_no_more_than_a_reset(
 ) -> None:
     ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
     await ann.until(lambda: ann.sees(bob))
-    zone, real = stage.runner(ZONE)._zone, actors.zone.zone.outputs
+    zone = stage.runner(ZONE)._zone
 
     def broken(*args: Any) -> Any:
-        monkeypatch.setattr(actors.zone.zone, "outputs", real)
+        monkeypatch.setattr("actors.zone.zone.outputs", outputs)
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr(actors.zone.zone, "outputs", broken)
+    monkeypatch.setattr("actors.zone.zone.outputs", broken)
     with capture_logs() as logs:
         await ann.move(101, 100)
         await bob.until(lambda: bob.sees(ann, 101))
@@ -459,12 +465,13 @@ class TestFencing:
         await stage.start(SESSIONS)
         session_id = ann.session_id
         before = await stage.record(session_id)
-        for attempt in (
+        attempts: list[Callable[[], Any]] = [
             lambda: old.set_status(session_id, 1, "away"),
             lambda: old.subscribe(session_id, 1, ["x"], []),
             lambda: old.attach(session_id, "usr_a", "gtw_x"),
             lambda: old.detach(session_id, 1),
-        ):
+        ]
+        for attempt in attempts:
             with pytest.raises(StoppedError):
                 await attempt()
         assert fenced == [SESSIONS] * 4

@@ -52,6 +52,22 @@ class Crowd:
             await player.leave()
 
 
+async def enter(realm: LocalRealm) -> tuple[Raw, Any]:
+    """One that will not read any more, where the crowd is; and the hub's idea of it."""
+    user = a_user()
+    raw = await Raw.open(realm.url, realm.token(user), JSON, receive_buffer=2048)
+    raw.send(text(request("world.enter", character_id=await realm.character(user, at=(100, 100)))))
+    (client,) = (c for c in realm.gateway.hub.clients.values() if c.user_id == user)
+    await until(lambda: client.number is not None)
+    return raw, client
+
+
+def waiting_for(client: Any) -> int:
+    """Bytes that the kernel has not taken from us."""
+    size: int = client.socket._transport.underlying_transport.get_write_buffer_size()
+    return size
+
+
 class TestSlowClients:
     """With buffers of a few kilobytes everywhere, so that not reading is noticed soon."""
 
@@ -62,24 +78,15 @@ class TestSlowClients:
         async with local_realm(valkey_url, nats_url, nats_token, namespace, send_buffer=4096, gateway=gateway) as realm:
             yield realm
 
-    async def enter(self, realm: LocalRealm) -> tuple[Raw, Any]:
-        """One that will not read any more, in the middle of the crowd; and the hub's idea of it."""
-        user = a_user()
-        raw = await Raw.open(realm.url, realm.token(user), JSON, receive_buffer=2048)
-        raw.send(text(request("world.enter", character_id=await realm.character(user, at=(100, 100)))))
-        (client,) = (c for c in realm.gateway.hub.clients.values() if c.user_id == user)
-        await until(lambda: client.number is not None)
-        return raw, client
-
     async def test_views_are_merged_and_then_it_is_4001(self, small: LocalRealm) -> None:
         crowd = await Crowd.gather(small, 12)
-        raw, client = await self.enter(small)
+        raw, client = await enter(small)
         most = waiting = 0
         async with asyncio.timeout(30):
             while not closes(small).get("4001"):
                 await asyncio.sleep(0.02)
                 most = max(most, client.outgoing.queued_bytes)
-                waiting = max(waiting, client.socket._transport.underlying_transport.get_write_buffer_size())
+                waiting = max(waiting, waiting_for(client))
         assert client.outgoing.merged_views > 10
         assert most == 0
         assert waiting < 3 * 4096
@@ -88,7 +95,7 @@ class TestSlowClients:
         await crowd.leave()  # all of them were served all the time
 
     async def test_answers_are_kept_up_to_the_bound_and_then_it_is_4001(self, small: LocalRealm) -> None:
-        raw, client = await self.enter(small)
+        raw, client = await enter(small)
         ping = text(request("system.ping", echo="x" * 5_000))
         most = 0
         for _ in range(200):
@@ -102,7 +109,7 @@ class TestSlowClients:
         raw.abort()
 
     async def test_pongs_do_not_pile_up(self, small: LocalRealm) -> None:
-        raw, client = await self.enter(small)
+        raw, client = await enter(small)
         pings = frame(PING, bytes(125)) * 1_000
         waiting = 0
         async with asyncio.timeout(30):
@@ -110,13 +117,13 @@ class TestSlowClients:
                 if client.socket._transport is not None:
                     raw.send(pings)
                 await asyncio.sleep(0.02)
-                waiting = max(waiting, client.socket._transport.underlying_transport.get_write_buffer_size())
+                waiting = max(waiting, waiting_for(client))
         assert waiting < 4 * 4096
         raw.abort()
 
     async def test_one_that_reads_again_in_time_knows_everything(self, small: LocalRealm) -> None:
         crowd = await Crowd.gather(small, 12)
-        raw, client = await self.enter(small)
+        raw, client = await enter(small)
         await until(lambda: client.outgoing.merged_views > 5)
         await crowd.stop()
         entities: dict[int, Entity] = {}
@@ -141,15 +148,14 @@ class TestHeartbeat:
     async def quick(self, valkey_url: str, nats_url: str, nats_token: str) -> AsyncIterator[LocalRealm]:
         gateway = {"ping_interval_s": 1.0, "pong_deadline_s": 1.0}
         namespace = f"test-{secrets.token_hex(6)}"
-        async with local_realm(valkey_url, nats_url, nats_token, namespace, gateway=gateway) as realm:
+        async with local_realm(valkey_url, nats_url, nats_token, namespace, send_buffer=4096, gateway=gateway) as realm:
             yield realm
 
     async def test_three_ways_to_be_gone(self, quick: LocalRealm) -> None:
         """In one test, for they all take the same seconds: silence, half a frame, and a message without an end."""
         host = await quick.actors["sessions/0"]._host()
-        friend = await in_world(quick)
-        silent = await in_world(quick)
-        silent.ws.transport.pause_reading()
+        crowd = await Crowd.gather(quick, 12)
+        silent, client = await enter(quick)
         half, endless = await connected(quick, JSON), await connected(quick, JSON)
 
         async def a_byte_at_a_time(raw: Raw, data: bytes) -> int:
@@ -172,19 +178,25 @@ class TestHeartbeat:
                 await asyncio.sleep(0.1)
             return await reading
 
+        async def without_a_word() -> int:
+            await until(lambda: client.closed)
+            assert waiting_for(client) > 0  # what it will never read must not keep its session either
+            code: int = client.close_code
+            return code
+
         codes = await asyncio.gather(
             a_byte_at_a_time(half, frame(TEXT, b" " * 100)),
             without_an_end(endless),
+            without_a_word(),
         )
         assert set(codes) == {4002}
         await until(lambda: closes(quick).get("4002") == 3)
-        session = host.sessions[silent.session_id]
-        await until(lambda: session.detached_at is not None)  # its grace period has begun, whatever TCP thinks
-        assert friend.code is None  # it answered its pings
-        back = await Player.join(quick, silent.ready["user_id"], "json", silent.session_id)
+        session = host.sessions[client.session_id]
+        await until(lambda: session.detached_at is not None)
+        back = await Player.join(quick, client.user_id, "json", client.session_id)
         assert back.ready["resumed"] is True
-        assert back.world["entity_id"] == silent.world["entity_id"]
-        await back.until(lambda: friend.world["number"] in back.entities)
-        for player in (back, friend):
-            await player.leave()
-        silent.ws.transport.abort()
+        assert back.world["number"] == client.world["number"]
+        await back.until(lambda: len(back.entities) == len(crowd.players))
+        silent.abort()
+        await back.leave()
+        await crowd.leave()  # these answered their pings

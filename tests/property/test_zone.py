@@ -109,7 +109,9 @@ class Twin:
             assert standing.number not in {b.number for b in self.bodies.values()}
             self.incarnations += 1
             place = (min(max(x, LOW), HIGH), y, min(max(z, LOW), HIGH))
-            body = Body(standing.number, self.incarnations, place, 0.0, gateway, self.attaches[name], budget_at=self.now)
+            body = Body(
+                standing.number, self.incarnations, place, 0.0, gateway, self.attaches[name], budget_at=self.now
+            )
             self.bodies[name], self.sequences[name] = body, 65_530
         assert (standing.number, standing.sequence) == (body.number, body.sequence)
         assert (standing.x, standing.y, standing.z) == body.place
@@ -184,7 +186,7 @@ class Twin:
         mine = [m for m in self.pending if m.name in self.bodies and self.bodies[m.name].gateway == m.gateway]
         self.pending = []
         left = Counter(m.name for m in mine)
-        moved, refused = set(), set()
+        moved, refused = set[str](), set[str]()
         for m in mine:
             left[m.name] -= 1
             if left[m.name] >= INPUT_ROWS_PER_ENTITY:
@@ -253,9 +255,9 @@ class Twin:
             assert told == self.seen[name]
             snapshot = self.zone.snapshot(f"ses_{name}")["entities"]
             assert snapshot[0]["name"] == name
-            assert {e["number"]: (e["version"], e["properties"], tuple(e["position"].values())) for e in snapshot[1:]} == {
-                s.number: (s.version, s.properties, s.position) for s in client.entities.values()
-            }
+            assert {
+                e["number"]: (e["version"], e["properties"], tuple(e["position"].values())) for e in snapshot[1:]
+            } == {s.number: (s.version, s.properties, s.position) for s in client.entities.values()}
 
     # --- a process that dies -----------------------------------------------------------------------------------
 

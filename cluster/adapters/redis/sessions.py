@@ -106,8 +106,9 @@ class RedisSessionStore:
 
     @guard()
     async def room(self, per_actor: int) -> int:
-        actors = await self._client.zrange(f"{self._ns}:session-actors", 0, -1, withscores=True)
-        return sum(max(0, per_actor - int(float(load))) for _, load in actors)
+        key = f"{self._ns}:session-actors"
+        loads: list[tuple[bytes, float]] = await self._client.zrange(key, 0, -1, withscores=True)  # type: ignore[assignment]
+        return sum(max(0, per_actor - int(load)) for _, load in loads)
 
     @guard()
     async def register_actor(self, fence: Fence) -> None:

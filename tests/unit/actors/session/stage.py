@@ -139,7 +139,9 @@ class Stage:
         await self.characters.inner.create(made, 8)
         return character_id
 
-    async def enter(self, host: SessionHost, user_id: str = "usr_a", name: str = "Ann", gateway: str = "gtw_a") -> Attached:
+    async def enter(
+        self, host: SessionHost, user_id: str = "usr_a", name: str = "Ann", gateway: str = "gtw_a"
+    ) -> Attached:
         """A session in the world at (20, 20) of the meadow."""
         attached = await self.attach(host, user_id, gateway)
         character_id = await self.character(user_id, name, MEADOW, 20.0)

@@ -110,7 +110,8 @@ class TestEnter:
 class TestLeave:
     @pytest.mark.parametrize("acted", [False, True], ids=["before", "after"])
     @pytest.mark.parametrize(
-        ("part", "method"), [("zone", "leave"), ("characters", "save_place"), ("characters", "release"), ("store", "write")]
+        ("part", "method"),
+        [("zone", "leave"), ("characters", "save_place"), ("characters", "release"), ("store", "write")],
     )
     async def test_the_next_try_succeeds(self, stage: Stage, part: str, method: str, acted: bool) -> None:
         host = await stage.host()

@@ -159,7 +159,9 @@ class TestDetach:
         ("set_attribute", ("a", 1)),
     ],
 )
-async def test_a_gateway_that_lost_the_session_may_not_act_for_it(stage: Stage, method: str, args: tuple[object, ...]) -> None:
+async def test_a_gateway_that_lost_the_session_may_not_act_for_it(
+    stage: Stage, method: str, args: tuple[object, ...]
+) -> None:
     host = await stage.host()
     attached = await stage.enter(host)
     await host.attach(attached.session_id, "usr_a", "gtw_b")

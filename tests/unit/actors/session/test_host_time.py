@@ -122,8 +122,12 @@ class TestPostponed:
         assert len(stage.zone().table) == 0
 
     @pytest.mark.parametrize("acted", [False, True])
-    @pytest.mark.parametrize(("part", "method"), [("characters", "save_place"), ("characters", "release"), ("store", "end")])
-    async def test_whatever_fails_the_next_sweep_ends_it(self, stage: Stage, part: str, method: str, acted: bool) -> None:
+    @pytest.mark.parametrize(
+        ("part", "method"), [("characters", "save_place"), ("characters", "release"), ("store", "end")]
+    )
+    async def test_whatever_fails_the_next_sweep_ends_it(
+        self, stage: Stage, part: str, method: str, acted: bool
+    ) -> None:
         host = await stage.host()
         attached = await stage.enter(host)
         await host.detach(attached.session_id, 1)

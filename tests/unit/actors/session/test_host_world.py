@@ -41,9 +41,7 @@ class TestEnter:
         host = await stage.host()
         attached = await stage.attach(host)
         character_id = await stage.character()
-        results = await asyncio.gather(
-            *(host.enter(attached.session_id, 1, "key", character_id, "") for _ in range(5))
-        )
+        results = await asyncio.gather(*(host.enter(attached.session_id, 1, "key", character_id, "") for _ in range(5)))
         assert all(result == results[0] for result in results)
         assert len(stage.zone().table) == 1
         assert stage.zones[MEADOW].called == ["enter"]
@@ -106,7 +104,12 @@ class TestLeave:
         stage.told.clear()
         await host.leave(attached.session_id, 1)
         record = await stage.record(attached.session_id)
-        assert (record.state, record.character_id, record.character_name, record.zone_id) == ("authenticated", "", "", "")
+        assert (record.state, record.character_id, record.character_name, record.zone_id) == (
+            "authenticated",
+            "",
+            "",
+            "",
+        )
         hero = await stage.hero()
         assert (hero.zone, hero.x, hero.z, hero.session) == (MEADOW, 23.0, 24.0, "")
         assert len(zone.table) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from actors.session.session import Session
@@ -12,11 +14,7 @@ from cluster.ports.sessions import SessionRecord
 
 def session(*topics: str, watching: tuple[str, ...] = ()) -> Session:
     record = SessionRecord("ses_1", "usr_1", "sessions/0", "authenticated", "gtw_a", 3)
-    return Session(SessionRecord(**{**_fields(record), "subscriptions": topics, "watching": watching}))
-
-
-def _fields(record: SessionRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in record.__slots__}
+    return Session(replace(record, subscriptions=topics, watching=watching))
 
 
 def test_its_state_is_the_record_s() -> None:

@@ -24,7 +24,12 @@ def test_where_it_was_last(wanted: str) -> None:
 
 @pytest.mark.parametrize(
     ("home", "wanted", "zone"),
-    [("", "", "zon_meadow"), ("zon_gone", "", "zon_meadow"), ("zon_forest", "zon_ridge", "zon_ridge"), ("", "zon_ridge", "zon_ridge")],
+    [
+        ("", "", "zon_meadow"),
+        ("zon_gone", "", "zon_meadow"),
+        ("zon_forest", "zon_ridge", "zon_ridge"),
+        ("", "zon_ridge", "zon_ridge"),
+    ],
 )
 def test_else_near_the_centre(home: str, wanted: str, zone: str) -> None:
     bounds = next(spec.bounds for spec in WORLD.zones if spec.id == zone)

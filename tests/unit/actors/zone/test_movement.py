@@ -98,7 +98,9 @@ def test_a_border_that_float32_does_not_know() -> None:
         assert judge(table, rules, rows((0, 2, outside, 0, z, 0)), 0.0).tolist() == [OUT_OF_BOUNDS]
 
 
-@pytest.mark.parametrize(("sequence", "verdict"), [(6, OK), (2**32 - 1, OK), (5, STALE_SEQUENCE), (1, STALE_SEQUENCE), (0, STALE_SEQUENCE)])
+@pytest.mark.parametrize(
+    ("sequence", "verdict"), [(6, OK), (2**32 - 1, OK), (5, STALE_SEQUENCE), (1, STALE_SEQUENCE), (0, STALE_SEQUENCE)]
+)
 def test_only_a_newer_sequence_counts(sequence: int, verdict: int) -> None:
     table = table_of((50, 0, 50), sequence=5)
     assert try_one(table, (51, 0, 50), sequence) == verdict
@@ -190,7 +192,9 @@ class TestNewest:
         assert newest(moves, 8) is moves
 
     def test_the_last_of_each_entity_stay_in_order(self) -> None:
-        moves = rows(*((number % 3, sequence, 0, 0, 0, 0) for sequence, number in enumerate([0] * 10 + [1] + [0, 2] * 6)))
+        moves = rows(
+            *((number % 3, sequence, 0, 0, 0, 0) for sequence, number in enumerate([0] * 10 + [1] + [0, 2] * 6))
+        )
         kept = newest(moves, 4)
         assert kept["sequence"][kept["number"] == 0].tolist() == [15, 17, 19, 21]
         assert kept["sequence"][kept["number"] == 1].tolist() == [10]

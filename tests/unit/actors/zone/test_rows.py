@@ -13,7 +13,7 @@ from actors.zone.rows import MOVE_IN, MOVE_OUT, PLACE, TURN, pack_move_in, u16_t
 
 def layout(dtype: np.dtype) -> list[tuple[int, str, str]]:
     assert dtype.fields is not None
-    return sorted((offset, kind.str, name) for name, (kind, offset) in dtype.fields.items())
+    return sorted((field[1], field[0].str, name) for name, field in dtype.fields.items())
 
 
 def test_a_move_out_is_laid_out_as_the_protocol_says() -> None:

@@ -150,7 +150,16 @@ class TestLeftOvers:
 
     def entity(self, name: str, number: int, incarnation: int, session: str = "") -> tuple[Entity, Standing]:
         entity = Entity(
-            number, incarnation, f"ent_{name}", "player", name, session or f"ses_{name}", "usr", f"chr_{name}", "gtw_a", 1
+            number,
+            incarnation,
+            f"ent_{name}",
+            "player",
+            name,
+            session or f"ses_{name}",
+            "usr",
+            f"chr_{name}",
+            "gtw_a",
+            1,
         )
         return entity, Standing(entity.entity_id, number, 10.0, 0.0, 10.0, 0.0, 0)
 

@@ -90,7 +90,9 @@ class TestChange:
         assert refused.value.reason == "stale_version"
         assert refused.value.current == zone.snapshot("ses_ann")["entities"][0]
 
-    @pytest.mark.parametrize(("session", "entity"), [("ses_ann", "ent_bob"), ("ses_ann", "ent_x"), ("ses_x", "ent_ann")])
+    @pytest.mark.parametrize(
+        ("session", "entity"), [("ses_ann", "ent_bob"), ("ses_ann", "ent_x"), ("ses_x", "ent_ann")]
+    )
     def test_only_of_one_s_own_entity(self, zone: Zone, session: str, entity: str) -> None:
         with pytest.raises(NotFound):
             zone.plan_change(session, entity, 1, {"hat": "red"})

@@ -85,7 +85,7 @@ class TestEvery:
 
     async def test_being_fenced_ends_the_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
         codes: list[int] = []
-        monkeypatch.setattr(runtime.os, "_exit", codes.append)
+        monkeypatch.setattr("cluster.adapters.runtime.os._exit", codes.append)
         events = await self.run(Steps(Fenced("newer")))
         assert codes == [runtime.FENCED_EXIT_CODE]
         assert runtime.FENCED_EXIT_CODE != 0
