@@ -94,6 +94,16 @@ def port_free(host: str, port: int) -> bool:
     return True
 
 
+def answers(address: str, timeout_s: float = PING_TIMEOUT_S) -> bool:
+    """Somebody listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
 def valkey_binary() -> Path:
     """Raises StartRefused."""
     try:

@@ -26,7 +26,7 @@ from cluster import guard, machine, preflight, rayenv, running, session_folder
 from cluster.background import Background
 from cluster.children import deaf_to_the_terminal, end, own_signal_handlers, runs
 from cluster.datafolder import DataFolder
-from cluster.embedded import LOOPBACK, EmbeddedServer, free_port, nats, valkey
+from cluster.embedded import LOOPBACK, EmbeddedServer, answers, free_port, nats, valkey
 from cluster.errors import Ours, StartRefused
 from cluster.fate import tied
 from cluster.first_contact import first_contact
@@ -178,6 +178,8 @@ class Launch:
 
         contact.wait(TASK_DEADLINE_S, self._checkpoint)
         settings = self.settings.ray
+        if settings.address and not answers(settings.address):  # Ray itself would try for longer than anybody waits
+            raise StartRefused(f"no Ray answers at {settings.address}: start it, or correct --ray-address")
         common: dict[str, Any] = {
             "namespace": self.settings.namespace,
             "log_to_driver": False,

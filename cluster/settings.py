@@ -188,7 +188,9 @@ class NatsSettings(Section):
 
 
 class RaySettings(Section):
-    address: str = ""
+    """`address` (HOST:PORT) empty: a Ray of the realm's own."""
+
+    address: str = Field(default="", pattern=r"^(\S+:[0-9]{1,5})?$")
     dashboard_port: int = Field(default=0, ge=0, le=65_535)
     object_store_mib: int = Field(default=200, ge=80, le=1_048_576)
 

@@ -20,12 +20,21 @@ class PresenceIndex:
         self._sessions: dict[str, SessionPresence] = {}
         self._of_user: defaultdict[str, set[str]] = defaultdict(set)
         self._watchers: defaultdict[str, set[str]] = defaultdict(set)  # user -> session ids
+        self._told: set[str] = set()  # users whose watchers know what this index knows
 
     def __len__(self) -> int:
         return len(self._of_user)
 
+    def rebuild(self, sessions: Iterable[SessionPresence]) -> None:
+        """Take in what session records say. Nobody is told: watchers know most of it, and the rest comes again as changes."""
+        for session in sessions:
+            self._put(session)
+
     def apply(self, changes: Iterable[SessionPresence]) -> list[tuple[UserPresence, list[SessionPresence]]]:
-        """Take changes in. Returns the users whose public presence changed, each with the sessions to tell."""
+        """Take changes in. Returns the users whose public presence changed, each with the sessions to tell.
+
+        The first change of a user is always told: the records that this index was rebuilt from may have had it already.
+        """
         before: dict[str, UserPresence] = {}
         for change in changes:
             before.setdefault(change.user_id, self.of_user(change.user_id))
@@ -33,9 +42,13 @@ class PresenceIndex:
         told = []
         for user_id, old in before.items():
             new = self.of_user(user_id)
-            if new != old:
+            if new != old or user_id not in self._told:
                 watchers = [self._sessions[s] for s in sorted(self._watchers.get(user_id, ()))]
                 told.append((new, [w for w in watchers if w.gateway_id]))
+            if user_id in self._of_user:
+                self._told.add(user_id)
+            else:
+                self._told.discard(user_id)
         return told
 
     def of_user(self, user_id: str) -> UserPresence:

@@ -38,8 +38,7 @@ class PresenceRunner:
         store = RedisSessionStore(self._runtime.redis, self._realm.settings.namespace)
         index = PresenceIndex()
         records = await until_available(lambda: store.online(REBUILD_LIMIT))
-        # Nobody is told: what watchers know is still true, or is corrected by the changes that come in from now on.
-        index.apply(presence_of(record) for record in records)
+        index.rebuild(presence_of(record) for record in records)
         self._metrics.watch(index)
         self._loops = [asyncio.create_task(every(GONE_SWEEP_S, lambda: self._sweep_gone(index, store), "gone"))]
         log.info("presence_started", name=self._name, epoch=epoch, users=len(index))

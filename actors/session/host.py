@@ -106,8 +106,7 @@ class SessionHost:
             if record.user_id != user_id:
                 raise Unauthorized("session_not_yours")
             first = session.state is SessionState.CONNECTED
-            ended = session.state in (SessionState.DISCONNECTING, SessionState.DISCONNECTED)
-            if ended or session_id in self._lost:
+            if session.state in (SessionState.DISCONNECTING, SessionState.DISCONNECTED):
                 raise SessionGone("session_ended")
             epoch = record.attach_epoch + 1
             new = replace(

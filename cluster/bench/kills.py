@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import kill
 from typing import Any
 
 from pydantic import SecretStr
@@ -130,7 +130,7 @@ async def _fault(kind: str, crew: Crew, probe: RealmClient, url: str, environmen
         await ask(probe)  # it works before the fault
     logins = crew.total("logins")
     since = crew.clock()
-    os.kill(victim.pid, signal.SIGKILL)
+    kill(victim.pid, signal.SIGKILL)
     answered = asyncio.create_task(_answered(ask, probe, since)) if ask is not None else None
     recovery = await watch_recovery(crew, since, within_s=WITHIN_S, steady_s=STEADY_S, deadline_s=RECOVER_DEADLINE_S)
     control_s = await answered if answered is not None else None

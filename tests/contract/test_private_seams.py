@@ -254,7 +254,7 @@ class TestServe:
         assert all(callback < server for callback, server in lines)
 
     def test_every_flag_that_the_launcher_sets_is_read_by_ray(self, tmp_path: Path) -> None:
-        facts = RayFacts(20_000, 2, tmp_path, tmp_path / "token", tmp_path / "haproxy", (1, 2, 3))
+        facts = RayFacts(2, tmp_path, tmp_path / "token", tmp_path / "haproxy", (1, 2, 3))
         flags = serve_flags(Settings(), 20_000, "a:b") | local_flags(facts)
         folders = (RAY / "serve/_private", RAY / "_private", RAY / "_common/usage")
         sources = "".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))

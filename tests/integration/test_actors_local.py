@@ -307,7 +307,21 @@ class TestPresenceRestart:
         for player in (ann, bob):
             await player.leave()
 
-    async def test_what_happened_while_it_was_away_is_told(self, stage: Backstage) -> None:
+    async def test_what_happened_while_it_was_away_is_told_afterwards(self, stage: Backstage) -> None:
+        ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
+        await stage.online("usr_a", "usr_b")
+        await ann.ask("presence.subscribe", user_ids=["usr_b"])
+        before = ann.presences()
+        await stage.kill(PRESENCE)
+        await bob.ask("presence.update", status="busy")
+        await bob.ask("presence.update", status="away")
+        await stage.start(PRESENCE)
+        await ann.until(lambda: len(ann.presences()) > len(before))
+        assert ann.presences() == [*before, ("usr_b", "away")]
+        for player in (ann, bob):
+            await player.leave()
+
+    async def test_a_subscription_after_it_came_back_knows_all(self, stage: Backstage) -> None:
         ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
         await stage.online("usr_a", "usr_b")
         await ann.ask("presence.subscribe", user_ids=["usr_b"])

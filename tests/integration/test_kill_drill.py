@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 
@@ -25,6 +26,16 @@ class Processes:
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(["sleep", "600"])
+
+    def killed(self, pid: int, number: int) -> None:
+        """What the drill kills with: a real actor is away from that moment on, not from when somebody notices."""
+        kind = next(kind for kind, process in self.running.items() if process.pid == pid)
+        if kind == "sessions" and self.returns:
+            self._refuse()
+        os.kill(pid, number)
+
+    def _refuse(self) -> None:
+        self.realm.failures["system.subscribe"] = [(-32006, {"retryAfter": 0})] * 10_000
 
     def members(self, url: str, environment: Mapping[str, str] | None = None) -> list[Member]:
         return [Member(kind, f"{kind}/0", p.pid) for kind, p in self.running.items() if p.poll() is None]
@@ -49,7 +60,7 @@ class Processes:
             await asyncio.sleep(AWAY_S)
             realm.judges = True
         else:
-            realm.failures["system.subscribe"] = [(-32006, {"retryAfter": 0})] * 10_000
+            self._refuse()
             await asyncio.sleep(AWAY_S)
             realm.failures.clear()
 
@@ -66,6 +77,7 @@ async def processes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]
         made = Processes(realm)
         monkeypatch.setattr(kills, "members", made.members)
         monkeypatch.setattr(kills, "STEADY_S", 1.5)
+        monkeypatch.setattr(kills, "kill", made.killed)
         watching = asyncio.create_task(made.watch())
         try:
             yield made

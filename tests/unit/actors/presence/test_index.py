@@ -88,7 +88,7 @@ class TestMerging:
 
     def test_one_that_ends_twice_or_never_began(self) -> None:
         index = PresenceIndex()
-        assert apply(index, over(session("1")), over(session("1"))) == []
+        assert apply(index, over(session("1")), over(session("1"))) == [(UserPresence("usr_ann", "offline"), [])]
         assert len(index) == 0
 
 
@@ -138,6 +138,31 @@ class TestWatchers:
         assert apply(index, replace(me, status="busy")) == [(UserPresence("usr_ann", "busy"), ["ses_1"])]
 
 
+class TestRebuilt:
+    """An index that died comes back from session records, which may be ahead of what its watchers were told."""
+
+    @staticmethod
+    def rebuilt(*sessions: SessionPresence) -> PresenceIndex:
+        index = PresenceIndex()
+        index.rebuild([session("w", "bob", watching=("ann",)), *sessions])
+        return index
+
+    def test_nobody_becomes_offline(self) -> None:
+        index = self.rebuilt(session("1", zone_id="zon_a"))
+        assert index.of_user("usr_ann") == UserPresence("usr_ann", "online", "zon_a")
+        assert len(index) == 2
+
+    def test_a_change_that_the_old_one_did_not_take_is_told(self) -> None:
+        """It is in the record, so the index knows it; but the session actor sends it again, and only then is it told."""
+        busy = session("1", status="busy")
+        index = self.rebuilt(busy)
+        assert apply(index, busy) == [(UserPresence("usr_ann", "busy"), ["ses_w"])]
+        assert apply(index, busy) == [], "once"
+
+    def test_so_is_an_end(self) -> None:
+        assert apply(self.rebuilt(), over(session("1"))) == [(UserPresence("usr_ann", "offline"), ["ses_w"])]
+
+
 def test_what_is_over_is_known_by_its_sessions() -> None:
     index = PresenceIndex()
     apply(index, session("w", "bob", watching=("ann",)), session("1"), session("2", "cid"))
@@ -171,25 +196,41 @@ changes = st.builds(
 USERS = [f"usr_{name}" for name in ("ann", "bob", "cid", "dan")]
 
 
-@given(st.lists(st.lists(changes, max_size=5), max_size=12))
-def test_an_index_that_was_rebuilt_is_the_one_that_was_kept(batches: list[list[SessionPresence]]) -> None:
-    """Whoever believes what it was told knows what a fresh index says; a rebuilt one tells the same from then on."""
-    kept, latest = PresenceIndex(), dict[str, SessionPresence]()
+def store(records: dict[str, SessionPresence], batch: list[SessionPresence]) -> None:
+    for change in batch:
+        records.pop(change.session_id, None)
+        if change.present:
+            records[change.session_id] = change
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(changes, max_size=5), st.sampled_from(["alive", "alive", "dead", "died after"])), max_size=14
+    )
+)
+def test_whoever_believes_what_it_was_told_is_right(rounds: list[tuple[list[SessionPresence], str]]) -> None:
+    """Changes are stored, then told. While the index is dead they wait; an answer that is lost makes them come again.
+
+    After every round in which it lives, the index is as one that was built from the records alone, and so is what others believe.
+    """
+    index, records = PresenceIndex(), dict[str, SessionPresence]()
+    waiting = dict[str, SessionPresence]()
     believed = {user: UserPresence(user, "offline") for user in USERS}
-    for batch in batches:
-        rebuilt = PresenceIndex()
-        rebuilt.apply(latest.values())
-        told = kept.apply(batch)
-        assert rebuilt.apply(batch) == told
-        for change in batch:
-            latest.pop(change.session_id, None)
-            if change.present:
-                latest[change.session_id] = change
-        for user, watchers in told:
-            believed[user.user_id] = user
-            expected = {s for s, p in latest.items() if user.user_id in p.watching and p.gateway_id}
-            assert {w.session_id for w in watchers} == expected
-        assert sorted(kept.sessions()) == sorted(latest)
-        for user_id in USERS:
-            assert kept.of_user(user_id) == rebuilt.of_user(user_id) == believed[user_id]
-        assert len(kept) == len({p.user_id for p in latest.values()})
+    for batch, fate in rounds:
+        store(records, batch)
+        waiting |= {change.session_id: change for change in batch}
+        if fate != "dead":
+            for user, watchers in index.apply(waiting.values()):
+                believed[user.user_id] = user
+                expected = {s for s, p in records.items() if user.user_id in p.watching and p.gateway_id}
+                assert {w.session_id for w in watchers} == expected
+            fresh = PresenceIndex()
+            fresh.rebuild(records.values())
+            assert sorted(index.sessions()) == sorted(fresh.sessions()) == sorted(records)
+            assert len(index) == len(fresh)
+            assert {u: index.of_user(u) for u in USERS} == {u: fresh.of_user(u) for u in USERS} == believed
+        if fate == "alive":
+            waiting.clear()
+        else:
+            index = PresenceIndex()
+            index.rebuild(records.values())
