@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from cluster.settings import Settings
 
 MIN_PYTHON = (3, 11)
-FILES_PER_CONNECTION = 2.5  # HAProxy: both ends and a share of its pipes; it refuses to start with less
-FILES_OF_HAPROXY = 36
+FILES_PER_CONNECTION = 2.5  # HAProxy: both ends and a share of its pipes; it refuses to start, or to reload, with less
+FILES_OF_HAPROXY = (
+    500  # its threads, listeners and one health check a replica: 36 to begin with, more with each gateway
+)
 FILES_OF_A_GATEWAY = 500  # Ray, NATS, Redis and the code, beside the sockets of the players
 MIN_CONNECTIONS = 400
 MEMORY_OF_RAY_MIB = 850  # PSS, measured: Ray, Serve, HAProxy, Valkey, NATS and the launcher

@@ -12,6 +12,7 @@ class GatewayWatch:
         self._silence_s = silence_s
         self._heard: dict[str, float] = {}
         self._taken: dict[str, tuple[float, dict[str, int]]] = {}
+        self._looked = float("inf")
 
     def heard(self, gateway_id: str, now: float) -> dict[str, int]:
         """It lives. Returns the sessions (with their attach epochs) that were taken from it meanwhile."""
@@ -21,6 +22,12 @@ class GatewayWatch:
     def known(self, gateway_id: str, now: float) -> None:
         """It has a session from now on, so it counts as heard."""
         self._heard[gateway_id] = now
+
+    def look(self, now: float) -> None:
+        """Called at every sweep. Who was stopped or starved itself could hear nobody, and may blame nobody for it."""
+        if now - self._looked > self._silence_s / 2:
+            self._heard = dict.fromkeys(self._heard, now)
+        self._looked = now
 
     def silent(self, gateway_id: str, now: float) -> bool:
         """Never for "", which is no gateway."""

@@ -307,6 +307,7 @@ class SessionHost:
         """
         now = self._clock()
         gateways = self._gateways
+        gateways.look(now)
         due = [s for s in self.sessions.values() if self._is_over(s, now) or gateways.silent(s.record.gateway_id, now)]
         for start in range(0, len(due), SWEPT_AT_ONCE):
             await asyncio.gather(*(self._settle(session, now) for session in due[start : start + SWEPT_AT_ONCE]))
@@ -355,8 +356,9 @@ class SessionHost:
             del self.sessions[record.session_id]
             self._lost.discard(record.session_id)
             if record.gateway_id:
-                code, reason = SESSION_LOST, "session_lost"
-                self._close_socket(record.gateway_id, record.session_id, record.attach_epoch, code, reason)
+                self._close_socket(
+                    record.gateway_id, record.session_id, record.attach_epoch, SESSION_LOST, "session_lost"
+                )
             self._tell_presence(replace(presence_of(session.record), present=False))
             log.info("session_ended", session=record.session_id)
 

@@ -4,86 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
-from redis.asyncio import Redis
 
 from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.sessions import MemorySessionStore
 from cluster.adapters.redis.connection import connect
-from cluster.adapters.redis.epochs import RedisEpochStore
-from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.errors import Fenced, InvalidState, RateLimited, SessionGone, Unauthorized
-from cluster.ports.epochs import EpochStore
-from cluster.ports.sessions import Fence, Placed, SessionRecord, SessionStore
+from cluster.ports.sessions import Fence, Placed, SessionRecord
 from cluster.settings import RedisSettings
-
-NOW = 1_800_000_000.25
-TTL = 300.0
-A, B = "sessions/0", "sessions/1"
-ALL = ["connected", "authenticated", "in_world", "disconnecting"]
-
-
-@dataclass
-class Stores:
-    sessions: SessionStore
-    epochs: EpochStore
-    expire: Callable[[str], Awaitable[object]]
-    made: int = 0
-
-    async def actor(self, name: str = A) -> Fence:
-        """A new incarnation, ready for sessions."""
-        fence = Fence(name, await self.epochs.take("sessions", name))
-        await self.sessions.register_actor(fence)
-        return fence
-
-    async def place(
-        self, user: str = "usr_a", wanted: str = "", per_user: int = 100, per_actor: int = 1000, new: str = ""
-    ) -> Placed:
-        self.made += 1
-        new = new or f"ses_{self.made}"
-        return await self.sessions.place(wanted, new, user, per_user, per_actor, TTL, NOW + self.made)
-
-    async def write(self, record: SessionRecord, fence: Fence, *from_states: str) -> None:
-        await self.sessions.write(record, fence, from_states or ALL, TTL)
-
-    async def attached(self, fence: Fence, user: str = "usr_a", gateway: str = "gtw_a") -> SessionRecord:
-        """A placed session with a socket."""
-        session_id = (await self.place(user)).session_id
-        record = SessionRecord(
-            session_id,
-            user,
-            fence.actor,
-            "authenticated",
-            gateway,
-            1,
-            connected_at=NOW,
-            last_activity=NOW + self.made,
-        )
-        await self.write(record, fence)
-        return record
-
-
-def ids(records: list[SessionRecord]) -> list[str]:
-    return [record.session_id for record in records]
-
-
-@pytest.fixture
-async def client(valkey_url: str) -> AsyncIterator[Redis]:
-    client = connect(RedisSettings(url=SecretStr(valkey_url)), "contract")
-    yield client
-    await client.aclose()
-
-
-def redis_stores(client: Redis, namespace: str) -> Stores:
-    def expire(session_id: str) -> Awaitable[object]:
-        found: Awaitable[object] = client.delete(f"{namespace}:session:{session_id}")
-        return found
-
-    return Stores(RedisSessionStore(client, namespace), RedisEpochStore(client, namespace), expire)
+from tests.contract.session_stores import NOW, TTL, A, B, Stores, ids, redis_stores
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -422,88 +355,3 @@ class TestRegister:
         with pytest.raises(Fenced):
             await stores.sessions.register_actor(old)
         assert (await stores.place()).actor == ""
-
-
-class TestRedis:
-    """What only Redis has: time to live, and indexes that outlive what they point to."""
-
-    @pytest.fixture
-    def stores(self, client: Redis, namespace: str) -> Stores:
-        return redis_stores(client, namespace)
-
-    async def ttl_ms(self, client: Redis, namespace: str, session_id: str) -> int:
-        left: int = await client.pttl(f"{namespace}:session:{session_id}")
-        return left
-
-    async def test_every_record_expires_unless_it_is_touched(
-        self, stores: Stores, client: Redis, namespace: str
-    ) -> None:
-        fence = await stores.actor()
-        session_id = (await stores.place()).session_id
-        assert 290_000 < await self.ttl_ms(client, namespace, session_id) <= 300_000
-        record = SessionRecord(session_id, "usr_a", A, "authenticated", "gtw_a", 1)
-        await stores.sessions.write(record, fence, ALL, 100.0)
-        assert 90_000 < await self.ttl_ms(client, namespace, session_id) <= 100_000
-        await stores.sessions.touch([session_id], fence, 200.0, NOW)
-        assert 190_000 < await self.ttl_ms(client, namespace, session_id) <= 200_000
-
-    async def test_a_time_to_live_of_less_than_a_second(self, stores: Stores, client: Redis, namespace: str) -> None:
-        """EXPIRE 0 would delete the record at once."""
-        fence = await stores.actor()
-        placed = await stores.sessions.place("", "ses_short", "usr_a", 5, 5, 0.9, NOW)
-        assert 0 < await self.ttl_ms(client, namespace, placed.session_id) <= 900
-        await stores.sessions.touch([placed.session_id], fence, 0.8, NOW)
-        assert 0 < await self.ttl_ms(client, namespace, placed.session_id) <= 800
-
-    async def test_nothing_is_left_of_a_session_that_ended(self, stores: Stores, client: Redis, namespace: str) -> None:
-        fence = await stores.actor()
-        record = await stores.attached(fence)
-        await stores.sessions.end(record.session_id, fence)
-        left = {key.decode().removeprefix(namespace) async for key in client.scan_iter(f"{namespace}:*")}
-        assert left == {":session-actors", f":epoch:sessions:{A}"}
-
-    async def test_indexes_forget_what_expired(self, stores: Stores, client: Redis, namespace: str) -> None:
-        fence = await stores.actor()
-        record = await stores.attached(fence)
-        await stores.expire(record.session_id)
-        await stores.sessions.online(10)
-        assert await client.zcard(f"{namespace}:online") == 0
-        await stores.sessions.touch([], fence, TTL, NOW)
-        assert await client.scard(f"{namespace}:actor:{A}:sessions") == 0
-        assert await client.zscore(f"{namespace}:session-actors", A) == 0
-        await stores.place("usr_a")
-        assert await client.scard(f"{namespace}:user:usr_a:sessions") == 1
-
-    async def test_a_wrong_load_is_put_right(self, stores: Stores, client: Redis, namespace: str) -> None:
-        fence = await stores.actor()
-        record = await stores.attached(fence)
-        await client.zadd(f"{namespace}:session-actors", {A: 999})
-        assert await stores.sessions.room(10) == 0
-        await stores.sessions.touch([record.session_id], fence, TTL, NOW)
-        assert await client.zscore(f"{namespace}:session-actors", A) == 1
-
-    async def test_a_server_that_forgot_the_scripts(self, stores: Stores, client: Redis) -> None:
-        fence = await stores.actor()
-        await client.script_flush()
-        record = await stores.attached(fence)
-        await client.script_flush()
-        assert await stores.sessions.touch([record.session_id], fence, TTL, NOW) == set()
-        await client.script_flush()
-        assert await stores.sessions.zones_of([record.session_id]) == {record.session_id: ""}
-
-    async def test_realms_that_share_a_server(self, stores: Stores, client: Redis, namespace: str) -> None:
-        await stores.actor()
-        await stores.place("usr_a")
-        other = redis_stores(client, f"{namespace}-other")
-        assert await other.sessions.get("ses_1") is None
-        assert (await other.place("usr_a")).actor == ""
-
-    async def test_very_many_at_once(self, stores: Stores) -> None:
-        fence = await stores.actor()
-        for n in range(0, 2_000, 100):
-            await asyncio.gather(*(stores.place(f"usr_{n + i}", per_actor=5_000) for i in range(100)))
-        every = ids(await stores.sessions.of_actor(A))
-        assert len(every) == 2_000
-        assert await stores.sessions.touch(every, fence, TTL, NOW) == set()
-        assert len(await stores.sessions.zones_of(every)) == 2_000
-        assert await stores.sessions.missing(every) == set()

@@ -158,9 +158,11 @@ class Stage:
         assert found is not None
         return found
 
-    def pass_time(self, seconds: float, *, alive: tuple[str, ...] = (), host: SessionHost | None = None) -> None:
-        """`alive`: gateways that `host` hears at the end."""
-        self.now += seconds
-        for gateway in alive:
-            assert host is not None
-            host.heard(gateway)
+    async def wait(self, host: SessionHost, seconds: float, *alive: str) -> None:
+        """Time goes by, with a sweep each second and one at the end. `alive`: gateways that are heard all the while."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now = min(self.now + 1.0, until)
+            for gateway in alive:
+                host.heard(gateway)
+            await host.sweep()

@@ -42,3 +42,16 @@ def test_nothing_is_kept_for_good() -> None:
     watch.take("gtw_gone", "ses_1", 1, 0.0)
     watch.forget(set(), KEPT_S + 1)
     assert watch.heard("gtw_gone", KEPT_S + 2) == {}
+
+
+def test_who_was_stopped_itself_heard_nobody() -> None:
+    watch = GatewayWatch(4.0)
+    watch.known("gtw_a", 100.0)
+    watch.look(100.0)
+    watch.look(102.0)
+    assert watch.silent("gtw_a", 104.1), "looking alone is not hearing"
+    watch.look(104.1)
+    assert not watch.silent("gtw_a", 108.0)
+    watch.look(106.0)
+    watch.look(108.0)
+    assert watch.silent("gtw_a", 108.2)

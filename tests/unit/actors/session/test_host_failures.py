@@ -187,8 +187,7 @@ class TestDetach:
             await host.detach(session_id, 1)
         assert (await stage.record(session_id)).gateway_id == ""
         stage.actors[zone_actor(MEADOW)] = away
-        stage.pass_time(31.0)
-        await host.sweep()
+        await stage.wait(host, 31.0)
         assert host.sessions == {}
         assert len(stage.zone().table) == 0
 
@@ -212,7 +211,7 @@ class TestEnd:
         await old.detach(session_id, 1)
         newer = await stage.host()
         await newer.attach(session_id, "usr_a", "gtw_b")
-        stage.pass_time(31.0)
+        stage.now += 31.0
         with pytest.raises(Fenced):
             await old.sweep()
         assert stage.zone().of_session(session_id).gateway_id == "gtw_b"
@@ -235,7 +234,7 @@ class TestEnd:
         first = await stage.host()
         session_id = (await stage.enter(first)).session_id
         await first.detach(session_id, 1)
-        stage.pass_time(31.0)
+        stage.now += 31.0
         away = stage.actors.pop(zone_actor(MEADOW))
         await first.sweep()
         assert (await stage.record(session_id)).state == "disconnecting"
