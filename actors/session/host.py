@@ -305,8 +305,7 @@ class SessionHost:
 
         Raises Fenced when a newer incarnation of this actor exists: the caller must stop.
         """
-        now = self._clock()
-        gateways = self._gateways
+        now, gateways = self._clock(), self._gateways
         gateways.look(now)
         due = [s for s in self.sessions.values() if self._is_over(s, now) or gateways.silent(s.record.gateway_id, now)]
         for start in range(0, len(due), SWEPT_AT_ONCE):
@@ -388,10 +387,7 @@ class SessionHost:
         return await self._calls.call(zone_actor(zone_id), method, *args, deadline_s=deadline_s, idempotent=True)
 
     async def _undo(self, step: Awaitable[object]) -> None:
-        """Take back one part of a change that failed in another. Where that fails too, the sweeps of zones find what is left.
-
-        Never after Fenced: what this incarnation did may be the newer one's by now.
-        """
+        """Take back a part of a change that failed; zones' sweeps find what stays. Never after Fenced: it may be the newer's."""
         try:
             await step
         except RealmError as error:
