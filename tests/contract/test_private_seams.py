@@ -255,7 +255,7 @@ class TestServe:
 
     def test_every_flag_that_the_launcher_sets_is_read_by_ray(self, tmp_path: Path) -> None:
         facts = RayFacts(2, tmp_path, tmp_path / "token", tmp_path / "haproxy", (1, 2, 3))
-        flags = serve_flags(Settings(), 20_000, "a:b") | local_flags(facts)
+        flags = serve_flags(Settings(), 20_000, "a:b") | local_flags(Settings(), facts)
         folders = (RAY / "serve/_private", RAY / "_private", RAY / "_common/usage")
         sources = "".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
         core = (RAY / "_raylet.so").read_bytes()  # the core's own settings are RAY_<name> for each <name> in it

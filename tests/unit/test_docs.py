@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/features.md", "docs/performance.md", "proto/PROTOCOL.md"]
+DOCUMENTS = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/features.md",
+    "docs/performance.md",
+    "proto/PROTOCOL.md",
+]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

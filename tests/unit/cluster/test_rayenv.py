@@ -75,7 +75,7 @@ def test_nothing_is_left_in_shared_folders(settings: Settings, facts: RayFacts) 
     assert all(Path(file).is_relative_to(SESSION) for file in files)
 
 
-@pytest.mark.parametrize(("cpus", "threads"), [(1, "1"), (2, "2"), (64, "4")])
+@pytest.mark.parametrize(("cpus", "threads"), [(1, "1"), (2, "1"), (6, "3"), (64, "4")])
 def test_haproxy_threads(settings: Settings, facts: RayFacts, cpus: int, threads: str) -> None:
     few = RayFacts(cpus, facts.session, facts.token_file, facts.haproxy, facts.ports)
     assert rayenv.local_flags(settings, few)["RAY_SERVE_HAPROXY_NBTHREAD"] == threads

@@ -17,7 +17,9 @@ from cluster.settings import Settings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 OPEN_FILES = 65_536
-RAY = Path((find_spec("ray") or pytest.fail("ray is not installed")).origin or "").parent  # found, not imported: that opens sockets
+RAY = Path(
+    (find_spec("ray") or pytest.fail("ray is not installed")).origin or ""
+).parent  # found, not imported: that opens sockets
 
 
 @pytest.fixture(scope="module")
