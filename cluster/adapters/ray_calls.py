@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from typing import Any
 
 import ray
 import structlog
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from cluster.adapters.retrying import RetryingCalls
 from cluster.errors import RealmError, Unavailable
 from cluster.telemetry.counts import DEPENDENCY_ERRORS
-
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.5
 
 log = structlog.get_logger(__name__)
 
 
-class RayCalls:
+class RayCalls(RetryingCalls):
     """Implements `cluster.ports.calls.Calls`. One per process; handles are resolved by name once, and again after a death."""
 
     def __init__(self, namespace: str, seed: int | None = None) -> None:
+        super().__init__(seed)
         self._namespace = namespace
         self._handles: dict[str, Any] = {}
-        self._random = random.Random(seed)  # noqa: S311 - jitter
-
-    async def call(self, actor: str, method: str, *args: Any, deadline_s: float, idempotent: bool = False) -> Any:
-        until = time.monotonic() + deadline_s
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                return await self._once(actor, method, args, until - time.monotonic())
-            except Unavailable:
-                wait = self._random.uniform(0.5, 1.0) * pause
-                if not idempotent or time.monotonic() + wait >= until:
-                    raise
-            await asyncio.sleep(wait)
-            pause = min(pause * 2, LAST_PAUSE_S)
 
     async def _once(self, actor: str, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         if timeout_s <= 0:

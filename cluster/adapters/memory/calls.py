@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
-import random
-import time
 from typing import Any
 
 import structlog
 
+from cluster.adapters.retrying import RetryingCalls
 from cluster.errors import RealmError, Unavailable
-
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.005, 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -23,29 +20,18 @@ def _copied(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
 
 
-class MemoryCalls:
+class MemoryCalls(RetryingCalls):
     """Implements `cluster.ports.calls.Calls`. `actors` maps names to objects with async or plain methods; an absent one is away.
 
     As with Ray, a call that came too late for its caller goes on in the actor.
     """
 
-    def __init__(self, actors: dict[str, Any] | None = None, seed: int | None = None) -> None:
-        self.actors = {} if actors is None else actors
-        self._random = random.Random(seed)  # noqa: S311 - jitter
-        self._running: set[asyncio.Task[Any]] = set()
+    first_pause_s, last_pause_s = 0.005, 0.1
 
-    async def call(self, actor: str, method: str, *args: Any, deadline_s: float, idempotent: bool = False) -> Any:
-        until = time.monotonic() + deadline_s
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                return await self._once(actor, method, args, until - time.monotonic())
-            except Unavailable:
-                wait = self._random.uniform(0.5, 1.0) * pause
-                if not idempotent or time.monotonic() + wait >= until:
-                    raise
-            await asyncio.sleep(wait)
-            pause = min(pause * 2, LAST_PAUSE_S)
+    def __init__(self, actors: dict[str, Any] | None = None, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.actors = {} if actors is None else actors
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def _once(self, actor: str, method: str, args: tuple[Any, ...], timeout_s: float) -> Any:
         target = self.actors.get(actor)
