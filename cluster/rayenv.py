@@ -88,7 +88,7 @@ def local_flags(settings: Settings, facts: RayFacts) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
-        # Half the cores: on two, one thread costs 7 % less per frame than two (docs/performance.md).
+        # Half the cores: the gateways need the others. Whether one thread is cheaper than two is not settled (docs/performance.md).
         "RAY_SERVE_HAPROXY_NBTHREAD": str(max(1, min(facts.cpus // 2, MAX_HAPROXY_THREADS))),
         # Without: 9101, 8404 and 8500, so that two realms on a machine collide.
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
