@@ -139,6 +139,14 @@ class GatewaySettings(Section):
     pong_deadline_s: Seconds = 10.0
     idle_timeout_s: Seconds = 1_800.0
     attach_deadline_s: Seconds = 5.0
+    attaches_per_s: float = Field(default=200.0, ge=1.0, le=100_000.0)
+    attaches_waiting: int = Field(default=500, ge=0, le=100_000)
+    drain_s: Seconds = 20.0
+    drain_batch_s: Seconds = 0.5
+    rebalance: bool = False
+    rebalance_per_minute: float = Field(default=0.2, gt=0.0, le=1.0)
+    probe_s: Seconds = 1.0
+    degraded_after_s: Seconds = 3.0
     input_flush_s: Seconds = 0.02
     call_deadline_s: Seconds = 5.0
     heartbeat_s: Seconds = 1.0
@@ -153,6 +161,12 @@ class SessionSettings(Section):
     record_ttl_s: Seconds = 300.0
     max_subscriptions: int = Field(default=64, ge=1, le=1_000)
     gateway_silence_s: Seconds = 4.0
+    takeover: bool = True
+    recovery_ttl_s: Seconds = 600.0
+    outbox_count: int = Field(default=1_000, ge=1, le=100_000)
+    outbox_bytes: int = Field(default=256 * 1024, ge=1_024)
+    outbox_age_s: Seconds = 120.0
+    topic_log: int = Field(default=1_000, ge=10, le=1_000_000)
 
 
 class AccountSettings(Section):

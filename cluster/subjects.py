@@ -21,8 +21,20 @@ class Subjects:
         """GatewayControl, to one gateway."""
         return f"{self.namespace}.gateway.{gateway_id}.control"
 
+    def gateway_reliable(self, gateway_id: str) -> str:
+        """ReliableBatch, from session actors to one gateway."""
+        return f"{self.namespace}.gateway.{gateway_id}.reliable"
+
+    def session_reports(self, actor: str) -> str:
+        """SessionReports, from gateways to one session actor (`sessions/0`)."""
+        return f"{self.namespace}.actor.{actor.replace('/', '-')}.reports"
+
+    def session_roster(self, actor: str) -> str:
+        """SessionRoster, from gateways to one session actor."""
+        return f"{self.namespace}.actor.{actor.replace('/', '-')}.roster"
+
     def gateway_alive(self) -> str:
-        """A gateway's id, every `heartbeat_s`."""
+        """GatewayAlive, every `heartbeat_s`."""
         return f"{self.namespace}.alive.gateway"
 
     def topic(self, topic: str) -> str:

@@ -9,7 +9,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One session as the store knows it. Times are Unix seconds. `attach_epoch` grows with every socket it had."""
+    """One session as the store knows it. Times are Unix seconds. `attach_epoch` grows with every socket it had.
+
+    `stream` names the numbering of its reliable notifications; `seq` is the newest number, kept by the outbox's log and not by
+    `write`. `recovered_from` is the attach whose recovery token opened the present one, 0 when another could not be presented again.
+    """
 
     session_id: str
     user_id: str
@@ -26,6 +30,9 @@ class SessionRecord:
     attributes: dict[str, Any] = field(default_factory=dict)
     subscriptions: tuple[str, ...] = ()
     watching: tuple[str, ...] = ()
+    stream: str = ""
+    seq: int = 0
+    recovered_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class SessionStore(Protocol):
         """Find `session_id` (if not empty), or place a new session on the least loaded actor, in one step.
 
         The same call again, with the same `new_session_id`, gives the same answer.
-        Raises Unauthorized("session_not_yours"), RateLimited("too_many_sessions"), Unavailable.
+        Raises Unauthorized("session_not_yours" or "banned"), RateLimited("too_many_sessions"), Unavailable.
         """
 
     async def room(self, per_actor: int) -> int:

@@ -7,12 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ZoneInput(_message.Message):
-    __slots__ = ("gateway_id", "rows")
+    __slots__ = ("gateway_id", "rows", "probe")
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
     gateway_id: str
     rows: bytes
-    def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ...) -> None: ...
+    probe: int
+    def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ..., probe: _Optional[int] = ...) -> None: ...
 
 class ZoneOutput(_message.Message):
     __slots__ = ("zone_id", "epoch", "tick", "moves", "viewers", "acks", "move_end", "move_index", "states", "events")
@@ -74,20 +76,120 @@ class GatewayClose(_message.Message):
     reason: str
     def __init__(self, session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., code: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class GatewayDrain(_message.Message):
+    __slots__ = ("deadline_s",)
+    DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
+    deadline_s: float
+    def __init__(self, deadline_s: _Optional[float] = ...) -> None: ...
+
+class GatewayProbe(_message.Message):
+    __slots__ = ("number", "part")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    part: str
+    def __init__(self, number: _Optional[int] = ..., part: _Optional[str] = ...) -> None: ...
+
 class GatewayControl(_message.Message):
-    __slots__ = ("notice", "close")
+    __slots__ = ("notice", "close", "drain", "probe")
     NOTICE_FIELD_NUMBER: _ClassVar[int]
     CLOSE_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
     notice: GatewayNotice
     close: GatewayClose
-    def __init__(self, notice: _Optional[_Union[GatewayNotice, _Mapping]] = ..., close: _Optional[_Union[GatewayClose, _Mapping]] = ...) -> None: ...
+    drain: GatewayDrain
+    probe: GatewayProbe
+    def __init__(self, notice: _Optional[_Union[GatewayNotice, _Mapping]] = ..., close: _Optional[_Union[GatewayClose, _Mapping]] = ..., drain: _Optional[_Union[GatewayDrain, _Mapping]] = ..., probe: _Optional[_Union[GatewayProbe, _Mapping]] = ...) -> None: ...
+
+class GatewayAlive(_message.Message):
+    __slots__ = ("gateway_id", "sockets", "capacity", "draining", "degraded")
+    GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    SOCKETS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    gateway_id: str
+    sockets: int
+    capacity: int
+    draining: bool
+    degraded: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, gateway_id: _Optional[str] = ..., sockets: _Optional[int] = ..., capacity: _Optional[int] = ..., draining: _Optional[bool] = ..., degraded: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TopicMessage(_message.Message):
-    __slots__ = ("topic", "method", "params_json")
+    __slots__ = ("topic", "method", "params_json", "id", "previous")
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     topic: str
     method: str
     params_json: bytes
-    def __init__(self, topic: _Optional[str] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ...) -> None: ...
+    id: str
+    previous: str
+    def __init__(self, topic: _Optional[str] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ..., id: _Optional[str] = ..., previous: _Optional[str] = ...) -> None: ...
+
+class ReliableBody(_message.Message):
+    __slots__ = ("method", "params_json")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    params_json: bytes
+    def __init__(self, method: _Optional[str] = ..., params_json: _Optional[bytes] = ...) -> None: ...
+
+class ReliableTarget(_message.Message):
+    __slots__ = ("session_id", "attach_epoch", "first_seq", "bodies")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    BODIES_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    attach_epoch: int
+    first_seq: int
+    bodies: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., first_seq: _Optional[int] = ..., bodies: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ReliableBatch(_message.Message):
+    __slots__ = ("actor", "epoch", "bodies", "targets")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BODIES_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    actor: str
+    epoch: int
+    bodies: _containers.RepeatedCompositeFieldContainer[ReliableBody]
+    targets: _containers.RepeatedCompositeFieldContainer[ReliableTarget]
+    def __init__(self, actor: _Optional[str] = ..., epoch: _Optional[int] = ..., bodies: _Optional[_Iterable[_Union[ReliableBody, _Mapping]]] = ..., targets: _Optional[_Iterable[_Union[ReliableTarget, _Mapping]]] = ...) -> None: ...
+
+class SessionReport(_message.Message):
+    __slots__ = ("session_id", "attach_epoch", "delivered", "acked", "missing")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    ACKED_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    attach_epoch: int
+    delivered: int
+    acked: int
+    missing: bool
+    def __init__(self, session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., delivered: _Optional[int] = ..., acked: _Optional[int] = ..., missing: _Optional[bool] = ...) -> None: ...
+
+class SessionReports(_message.Message):
+    __slots__ = ("gateway_id", "reports")
+    GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    REPORTS_FIELD_NUMBER: _ClassVar[int]
+    gateway_id: str
+    reports: _containers.RepeatedCompositeFieldContainer[SessionReport]
+    def __init__(self, gateway_id: _Optional[str] = ..., reports: _Optional[_Iterable[_Union[SessionReport, _Mapping]]] = ...) -> None: ...
+
+class SessionRoster(_message.Message):
+    __slots__ = ("gateway_id", "session_ids", "attach_epochs")
+    GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    gateway_id: str
+    session_ids: _containers.RepeatedScalarFieldContainer[str]
+    attach_epochs: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, gateway_id: _Optional[str] = ..., session_ids: _Optional[_Iterable[str]] = ..., attach_epochs: _Optional[_Iterable[int]] = ...) -> None: ...

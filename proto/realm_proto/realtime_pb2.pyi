@@ -65,12 +65,14 @@ class Response(_message.Message):
     def __init__(self, result: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
 
 class Notification(_message.Message):
-    __slots__ = ("method", "params")
+    __slots__ = ("method", "params", "seq")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
     method: str
     params: _any_pb2.Any
-    def __init__(self, method: _Optional[str] = ..., params: _Optional[_Union[_any_pb2.Any, _Mapping]] = ...) -> None: ...
+    seq: int
+    def __init__(self, method: _Optional[str] = ..., params: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., seq: _Optional[int] = ...) -> None: ...
 
 class Error(_message.Message):
     __slots__ = ("code", "message", "data")
@@ -197,20 +199,22 @@ class ViewFrame(_message.Message):
     def __init__(self, tick: _Optional[int] = ..., ack: _Optional[int] = ..., moves: _Optional[bytes] = ..., states: _Optional[_Iterable[_Union[EntityState, _Mapping]]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[_Union[ViewReset, _Mapping]] = ..., correction: _Optional[_Union[Correction, _Mapping]] = ...) -> None: ...
 
 class EntityState(_message.Message):
-    __slots__ = ("number", "entity_id", "entity_type", "name", "version", "properties_json")
+    __slots__ = ("number", "entity_id", "entity_type", "name", "version", "properties_json", "link_dead")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
     ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_JSON_FIELD_NUMBER: _ClassVar[int]
+    LINK_DEAD_FIELD_NUMBER: _ClassVar[int]
     number: int
     entity_id: str
     entity_type: str
     name: str
     version: int
     properties_json: str
-    def __init__(self, number: _Optional[int] = ..., entity_id: _Optional[str] = ..., entity_type: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., properties_json: _Optional[str] = ...) -> None: ...
+    link_dead: bool
+    def __init__(self, number: _Optional[int] = ..., entity_id: _Optional[str] = ..., entity_type: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., properties_json: _Optional[str] = ..., link_dead: _Optional[bool] = ...) -> None: ...
 
 class ViewReset(_message.Message):
     __slots__ = ("zone_id", "epoch")

@@ -1,0 +1,49 @@
+"""The port to topics (rows 1.5 and 2.3): one bounded log each, so that a message is kept before its sender is told so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class TopicMessage:
+    """`id` orders the messages of a topic; `previous` is the id before it, "" for the first ever."""
+
+    topic: str
+    id: str
+    previous: str
+    method: str
+    params_json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """`message` is None when the key was seen before; `result` is then what was kept with it the first time."""
+
+    message: TopicMessage | None
+    result: str
+
+
+class TopicLog(Protocol):
+    async def publish(
+        self,
+        topic: str,
+        method: str,
+        params_json: bytes,
+        limit: int,
+        key: str = "",
+        result: str = "",
+        key_ttl_s: float = 600.0,
+    ) -> Published:
+        """Append, keeping about `limit` messages. With a `key` that was used in the last `key_ttl_s` nothing is appended.
+
+        The same call again after a lost answer appends twice unless it has a key: callers give one. Raises Unavailable.
+        """
+
+    async def newest(self, topics: Sequence[str]) -> dict[str, str]:
+        """topic -> id of its newest message, "" where there was none. Raises Unavailable."""
+
+    async def after(self, cursors: Mapping[str, str], limit: int) -> list[TopicMessage]:
+        """What came after each topic's id, at most `limit` of a topic, each topic's in order. Raises Unavailable."""
