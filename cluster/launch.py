@@ -111,7 +111,7 @@ class Launch:
         self._start_servers(self._data)
         self._set_environment(self._data, self._session, facts)
         self._start_ray(self._session)
-        realm = Realm(self.settings, keys)
+        realm = Realm(self.settings, keys, self._data.secret("recovery-secret").encode())
         self._step("Ray is up")
         # Loaded here, not in the threads that run them: two threads that import parts of Ray at once broke each other's imports.
         start_world = load(self._parts.world)

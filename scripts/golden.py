@@ -60,8 +60,8 @@ def request(method: str, params: Any = None, **request_id: Any) -> pb.WebSocketM
     return message(request=body, **request_id)
 
 
-def notification(method: str, params: Any = None) -> pb.WebSocketMessage:
-    body = pb.Notification(method=method)
+def notification(method: str, params: Any = None, seq: int = 0) -> pb.WebSocketMessage:
+    body = pb.Notification(method=method, seq=seq)
     if params is not None:
         body.params.CopyFrom(packed(params))
     return message(notification=body)
@@ -87,8 +87,10 @@ def a_request(request_id: Any, method: str, params: Any = None) -> Item:
     return {"kind": "request", "id": request_id, "method": method, "params": params or {}}
 
 
-def a_notification(method: str, params: Any = None) -> Item:
-    return {"kind": "notification", "method": method, "params": params or {}}
+def a_notification(method: str, params: Any = None, seq: int | None = None) -> Item:
+    """`seq`: of a reliable one."""
+    said = {"kind": "notification", "method": method, "params": params or {}}
+    return said if seq is None else {**said, "seq": seq}
 
 
 def a_move(x: float, y: float, z: float, yaw: float, sequence: int) -> Item:
@@ -120,6 +122,7 @@ def to_server() -> list[Vector]:
         binary("empty id", request(PING, id_string=""), items=[a_request("", PING)]),
         binary("plain json", request(PING, {"echo": PLAIN}, id_number=1), items=[a_request(1, PING, {"echo": PLAIN})]),
         binary("notification", leave, items=said[1:2]),
+        binary("acknowledgement", notification("session.ack", {"seq": 5}), items=[a_notification("session.ack", {"seq": 5})]),
         binary("move", three[2], items=said[2:]),
         binary(
             "largest sequence",
@@ -140,6 +143,11 @@ def to_server() -> list[Vector]:
         text("text request", {"jsonrpc": "2.0", "id": 7, "method": PING, "params": {"echo": "hi"}}, items=said[:1]),
         text("text request without params", {"jsonrpc": "2.0", "id": "a", "method": PING}, items=[a_request("a", PING)]),
         text("text notification", {"jsonrpc": "2.0", "method": "world.leave"}, items=said[1:2]),
+        text(
+            "text acknowledgement",
+            {"jsonrpc": "2.0", "method": "session.ack", "params": {"seq": 5}},
+            items=[a_notification("session.ack", {"seq": 5})],
+        ),
         text("text move", {"jsonrpc": "2.0", "method": "world.position.update", "params": PLACE_JSON}, items=said[2:]),
         text("typed text move", {"jsonrpc": "2.0", "method": "world.position.update", "params": typed}, items=said[2:]),
         text(
@@ -168,6 +176,7 @@ MOVES = [{"number": n, "sequence": s, "x": x, "y": y, "z": z, "yaw": turns * TUR
 STATES: list[dict[str, Any]] = [
     {"number": 258, "entity_id": "ent_1", "entity_type": "player", "name": "Ann é", "version": 3, "properties": {"hp": 5}},
     {"number": 0, "entity_id": "ent_0", "entity_type": "player", "name": "", "version": 1, "properties": {}},
+    {"number": 7, "entity_id": "ent_7", "entity_type": "player", "name": "Bo", "version": 2, "properties": {}, "link_dead": True},
 ]  # fmt: skip
 RESET = {"zone": "zon_meadow", "epoch": 2**32 + 1}
 CORRECTION = {"sequence": 9, "position": {"x": 1.0, "y": 0.0, "z": 2.5}, "reason": "too_fast", "yaw": 0.25}
@@ -223,6 +232,12 @@ def to_client() -> list[Vector]:
     told = notification("system.topic", topic)
     answers = (message(id_number=7, response=result), message(id_string="a", response=refusal), told)
     said = [a_result, an_error, a_notification("system.topic", topic)]
+    numbered, largest = (
+        notification("system.topic", topic, 70_000),
+        notification("session.gap", {"topic": "news"}, 2**53 - 1),
+    )
+    counted = a_notification("system.topic", topic, 70_000), a_notification("session.gap", {"topic": "news"}, 2**53 - 1)
+    ready = {"stream": "s", "seq": 5}
     result_json = {"jsonrpc": "2.0", "id": 7, "result": {"echo": PLAIN}}
     error_json = {"code": -32003, "message": "Invalid state", "data": data}
     return [
@@ -230,6 +245,16 @@ def to_client() -> list[Vector]:
         binary("error", answers[1], items=said[1:2]),
         binary("error without an id", message(response=unread), items=[no_id]),
         binary("notification", told, items=said[2:]),
+        binary("numbered notification", numbered, items=[counted[0]]),
+        binary("largest number", largest, items=[counted[1]]),
+        binary("first number, nothing else", notification("m", {}, 1), items=[a_notification("m", {}, 1)]),
+        binary(
+            "a seq that is no number of the message",
+            notification("session.ready", ready),
+            items=[a_notification("session.ready", ready)],
+        ),
+        binary("numbered batch", message(batch=batch(numbered, answers[0])), items=[counted[0], said[0]], batch=True),
+        binary("number too large", notification("m", {}, 2**53), refused=True),
         binary("batch", message(batch=batch(*answers)), items=said, batch=True),
         binary("compressed batch", message(batch=batch(*answers, stored=True)), items=said, batch=True),
         binary("deflated batch", deflated(), items=[a_notification("m", {})] * 4, batch=True),
@@ -238,6 +263,11 @@ def to_client() -> list[Vector]:
         binary(
             "view: properties that are no object",
             pb.WebSocketMessage(view=frame(states=[pb.EntityState(number=1, properties_json="[1]")])),
+            refused=True,
+        ),
+        text(
+            "text view: link_dead that is neither true nor false",
+            told_text("world.view", {"tick": 1, "ack": 1, "states": [{**STATES[1], "link_dead": 1}]}),
             refused=True,
         ),
         binary("not protobuf", b"\xff\xff\xff", refused=True),
@@ -252,6 +282,24 @@ def to_client() -> list[Vector]:
             items=[no_id],
         ),
         text("text notification", {"jsonrpc": "2.0", "method": "system.topic", "params": topic}, items=said[2:]),
+        text("text numbered notification", told_text("system.topic", {**topic, "seq": 70_000}), items=[counted[0]]),
+        text("text largest number", told_text("session.gap", {"topic": "news", "seq": 2**53 - 1}), items=[counted[1]]),
+        text("text first number, nothing else", told_text("m", {"seq": 1}), items=[a_notification("m", {}, 1)]),
+        text(
+            "text: a seq that is no number of the message",
+            told_text("session.ready", ready),
+            items=[a_notification("session.ready", ready)],
+        ),
+        text(
+            "text numbered batch",
+            [told_text("system.topic", {**topic, "seq": 70_000}), result_json],
+            items=[counted[0], said[0]],
+            batch=True,
+        ),
+        *(
+            text(f"text number {bad!r}", told_text("m", {"seq": bad}), refused=True)
+            for bad in (0, -1, 1.5, "1", True, None, 2**53)
+        ),
         text(
             "text batch",
             [result_json, {"jsonrpc": "2.0", "method": "system.topic", "params": topic}],
@@ -262,6 +310,10 @@ def to_client() -> list[Vector]:
         text("no json", "{", refused=True),
         text("wrong text version", {"jsonrpc": "1.0", "id": 7, "result": {}}, refused=True),
     ]
+
+
+def told_text(method: str, params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, "params": params}
 
 
 def deflated() -> pb.WebSocketMessage:

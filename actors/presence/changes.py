@@ -9,11 +9,11 @@ from cluster.ports.sessions import SessionRecord
 
 @dataclass(frozen=True, slots=True)
 class SessionPresence:
-    """One session's part of its user's presence. `gateway_id` empty: no socket. `present` false: the session is over."""
+    """One session's part of its user's presence. `actor`: who hosts it. `present` false: the session is over."""
 
     session_id: str
     user_id: str
-    gateway_id: str
+    actor: str
     status: str
     zone_id: str = ""
     character_id: str = ""
@@ -23,7 +23,7 @@ class SessionPresence:
 
 def presence_of(record: SessionRecord) -> SessionPresence:
     r = record
-    return SessionPresence(r.session_id, r.user_id, r.gateway_id, r.status, r.zone_id, r.character_id, r.watching)
+    return SessionPresence(r.session_id, r.user_id, r.actor, r.status, r.zone_id, r.character_id, r.watching)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class PresenceIndex:
             new = self.of_user(user_id)
             if new != old or user_id not in self._told:
                 watchers = [self._sessions[s] for s in sorted(self._watchers.get(user_id, ()))]
-                told.append((new, [w for w in watchers if w.gateway_id]))
+                told.append((new, watchers))
             if user_id in self._of_user:
                 self._told.add(user_id)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,15 +14,30 @@ from actors.presence.changes import SessionPresence, UserPresence, presence_of
 from actors.presence.index import PresenceIndex
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
+from cluster.errors import Unavailable
 from cluster.realm import Realm
 from cluster.telemetry.metrics import PresenceMetrics
-from realm_proto import internal_pb2
 
 REBUILD_LIMIT = 1_000_000
 GONE_SWEEP_S = 30.0
 GONE_BATCH = 500
+FLUSH_S = 0.05
+TOLD_AT_ONCE = 500
+POST_DEADLINE_S = 5.0
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _News:
+    """A user's newest presence, and the sessions of one actor that have not been told of it."""
+
+    user: UserPresence
+    sessions: dict[str, None]
+
+    def add(self, user: UserPresence, session_id: str) -> None:
+        self.user = user
+        self.sessions[session_id] = None
 
 
 class PresenceRunner:
@@ -30,6 +46,7 @@ class PresenceRunner:
         self._open = open_with
         self._name = name
         self._metrics = PresenceMetrics(name)
+        self._untold: dict[str, dict[str, _News]] = {}  # actor -> user -> news
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> PresenceIndex:
@@ -40,7 +57,10 @@ class PresenceRunner:
         records = await until_available(lambda: store.online(REBUILD_LIMIT))
         index.rebuild(presence_of(record) for record in records)
         self._metrics.watch(index)
-        self._loops = [asyncio.create_task(every(GONE_SWEEP_S, lambda: self._sweep_gone(index, store), "gone"))]
+        self._loops = [
+            asyncio.create_task(every(GONE_SWEEP_S, lambda: self._sweep_gone(index, store), "gone")),
+            asyncio.create_task(every(FLUSH_S, self._flush, "presence")),
+        ]
         log.info("presence_started", name=self._name, epoch=epoch, users=len(index))
         return index
 
@@ -56,7 +76,7 @@ class PresenceRunner:
         return await asyncio.shield(self._started)
 
     async def apply(self, changes: list[SessionPresence]) -> None:
-        """Changes from a session actor; watchers are told over the bus."""
+        """Changes from a session actor; watchers are told through theirs."""
         index = await self._index()
         for user, watchers in index.apply(changes):
             self._tell(user, watchers)
@@ -69,15 +89,29 @@ class PresenceRunner:
         return [index.of_user(user_id) for user_id in user_ids]
 
     def _tell(self, user: UserPresence, watchers: list[SessionPresence]) -> None:
-        by_gateway: dict[str, list[str]] = {}
+        """For the next flush; newest wins, so that this is bounded by who watches whom."""
         for watcher in watchers:
-            by_gateway.setdefault(watcher.gateway_id, []).append(watcher.session_id)
-        for gateway_id, session_ids in by_gateway.items():
-            notice = internal_pb2.GatewayNotice(
-                session_ids=session_ids, method="presence.changed", params_json=orjson.dumps(user.public())
+            self._untold.setdefault(watcher.actor, {}).setdefault(user.user_id, _News(user, {})).add(
+                user, watcher.session_id
             )
-            message = internal_pb2.GatewayControl(notice=notice).SerializeToString()
-            self._runtime.bus.publish(self._runtime.subjects.gateway_control(gateway_id), message)
+
+    async def _flush(self) -> None:
+        """To each session actor, which numbers and keeps them (the reliable lane). What one did not take is told again."""
+        for actor in list(self._untold):
+            news = self._untold.pop(actor)
+            part = dict(list(news.items())[:TOLD_AT_ONCE])
+            rest = {user_id: n for user_id, n in news.items() if user_id not in part}
+            if rest:
+                self._untold[actor] = rest
+            messages = [(list(n.sessions), "presence.changed", orjson.dumps(n.user.public())) for n in part.values()]
+            try:
+                await self._runtime.calls.call(actor, "post", messages, deadline_s=POST_DEADLINE_S)
+            except Unavailable as error:
+                log.warning("presence_waits", actor=actor, error=str(error))
+                for user_id, old in part.items():
+                    newer = self._untold.setdefault(actor, {}).setdefault(user_id, old)
+                    for session_id in old.sessions:
+                        newer.sessions[session_id] = None
 
     async def info(self) -> dict[str, Any]:
         """Health check."""

@@ -9,50 +9,35 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from actors.presence.changes import SessionPresence, presence_of
+from actors.session.attaching import Attach, Attached, judge
+from actors.session.following import Following
 from actors.session.gateways import GatewayWatch
+from actors.session.lane import ReliableLane, missed
 from actors.session.session import Session
-from actors.session.states import SessionState, check, sources
+from actors.session.states import SessionState, check
+from actors.session.table import SessionTable
 from actors.session.world_info import arrival, spawn_place, world_result
-from cluster.errors import (
-    Fenced,
-    InvalidInput,
-    InvalidState,
-    NotFound,
-    RealmError,
-    SessionGone,
-    Unauthorized,
-)
+from cluster.errors import Fenced, InvalidInput, InvalidState, NotFound, RealmError, SessionGone, Unauthorized
 from cluster.ports.accounts import Character, CharacterStore
 from cluster.ports.calls import Calls, zone_actor
-from cluster.ports.sessions import Fence, SessionRecord, SessionStore
+from cluster.ports.sessions import SessionRecord
 from cluster.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-MAX_WATCHED = 200
 UNDO_DEADLINE_S = 1.0
 SWEPT_AT_ONCE = 32
-RESTART, SESSION_LOST, REPLACED = 1012, 4000, 4500  # close codes of PROTOCOL.md
-STATUSES = ("online", "away", "busy", "invisible")
+ATTACH_GRACE_S = 5.0  # for the answer to an attach to become a socket
+UNLISTED_LIMIT = 2
+RESTART, SESSION_LOST, SLOW_CONSUMER, REPLACED = 1012, 4000, 4001, 4500  # close codes of PROTOCOL.md
 
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """What a gateway learns of the session it may now carry. `world` is the result of world.enter, or None."""
-
-    session_id: str
-    user_id: str
-    attach_epoch: int
-    resumed: bool
-    state: str
-    world: dict[str, Any] | None
-    subscriptions: tuple[str, ...]
+CloseSocket = Callable[[str, str, int, int, str], None]
 
 
 class SessionHost:
@@ -60,21 +45,24 @@ class SessionHost:
 
     def __init__(
         self,
-        fence: Fence,
+        table: SessionTable,
+        lane: ReliableLane,
+        following: Following,
         settings: Settings,
-        store: SessionStore,
         characters: CharacterStore,
         calls: Calls,
         tell_presence: Callable[[SessionPresence], None],
-        close_socket: Callable[[str, str, int, int, str], None],
+        close_socket: CloseSocket,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
-        self.fence = fence
-        self.sessions: dict[str, Session] = {}
+        self.fence = table.fence
+        self.sessions = table.sessions
+        self._table = table
+        self._lane = lane
+        self._following = following
         self._settings = settings
-        self._store = store
         self._characters = characters
         self._calls = calls
         self._tell_presence = tell_presence
@@ -83,53 +71,77 @@ class SessionHost:
         self._wall_clock = wall_clock
         self._rng = rng
         self._gateways = GatewayWatch(settings.session.gateway_silence_s)
-        self._lost: set[str] = set()  # sessions whose record is gone
 
     async def restore(self) -> int:
         """After a restart: take back every session the store has for this actor. Returns their number."""
         now = self._clock()
-        for record in await self._store.of_actor(self.fence.actor):
-            session = Session(record, None if record.gateway_id else now)
-            self.sessions[record.session_id] = session
+        topics: dict[str, list[str]] = {}
+        for session in await self._table.restore():
+            record = session.record
             if record.gateway_id:
                 self._gateways.known(record.gateway_id, now)
-            self._announce(session)
+            for topic in record.subscriptions:
+                topics.setdefault(topic, []).append(record.session_id)
+            self.announce(session)
+        await self._lane.restore()
+        await self._following.restore(topics)
         return len(self.sessions)
 
     # --- sockets -----------------------------------------------------------------------------------------------
 
-    async def attach(self, session_id: str, user_id: str, gateway_id: str) -> Attached:
-        """A gateway has a socket for the session. The gateway that had it before loses it (one attach at a time)."""
-        session = await self._find(session_id)
+    async def attach(self, wanted: Attach) -> Attached:
+        """A gateway has a socket for the session. The gateway that had it before loses it (one attach at a time).
+
+        Raises Unauthorized, Conflict, InvalidInput (see `attaching.judge`), SessionGone, Unavailable.
+        """
+        session = await self._table.find(wanted.session_id)
         async with session.lock:
-            record = session.record
-            if record.user_id != user_id:
-                raise Unauthorized("session_not_yours")
-            first = session.state is SessionState.CONNECTED
+            record, outbox = session.record, session.outbox
             if session.state in (SessionState.DISCONNECTING, SessionState.DISCONNECTED):
                 raise SessionGone("session_ended")
+            held = bool(record.gateway_id) and not self._gateways.silent(record.gateway_id, self._clock())
+            judge(record, wanted, newest=outbox.logged, held=held, takeover=self._settings.session.takeover)
+            first = session.state is SessionState.CONNECTED
             epoch = record.attach_epoch + 1
             new = replace(
                 record,
                 state=SessionState.AUTHENTICATED.value if first else record.state,
-                gateway_id=gateway_id,
+                gateway_id=wanted.gateway_id,
                 attach_epoch=epoch,
                 last_activity=self._wall_clock(),
+                stream=record.stream or f"{self._rng.getrandbits(48):x}",
+                recovered_from=wanted.token_epoch or 0,
             )
             world = await self._move_in(session, new)
-            session.detached_at = None
-            self._gateways.known(gateway_id, self._clock())
+            session.detached_at, session.attached_at, session.unlisted = None, self._clock(), 0
+            self._gateways.known(wanted.gateway_id, self._clock())
             if record.gateway_id:
-                self._close_socket(record.gateway_id, session_id, epoch - 1, REPLACED, "replaced")
-            self._announce(session)
-            return Attached(session_id, user_id, epoch, not first, new.state, world, new.subscriptions)
+                self._close_socket(record.gateway_id, wanted.session_id, epoch - 1, REPLACED, "replaced")
+            self.announce(session)
+            entries = outbox.after(wanted.last) if wanted.stream and wanted.stream == new.stream else None
+            if entries is not None:
+                outbox.ack(wanted.last)
+            self._lane.attached(session, outbox.logged)
+            return Attached(
+                wanted.session_id,
+                wanted.user_id,
+                epoch,
+                not first,
+                new.state,
+                world,
+                new.subscriptions,
+                new.stream,
+                outbox.logged if entries is None else wanted.last,
+                entries is not None,
+                missed(entries or []),
+            )
 
     async def _move_in(self, session: Session, new: SessionRecord) -> dict[str, Any] | None:
         """Make an attach true in the zone and in the store: the world it is in, or None."""
         old = session.record
         try:
             world = await self._rejoin(new) if old.zone_id else None
-            await self._write(session, new)
+            await self._table.write(session, new)
         except Fenced:
             raise
         except RealmError:
@@ -148,8 +160,8 @@ class SessionHost:
             if session.record.attach_epoch != attach_epoch or not session.record.gateway_id:
                 return
             session.detached_at = self._clock()
-            await self._write(session, replace(session.record, gateway_id="", last_activity=self._wall_clock()))
-            self._announce(session)
+            await self._table.write(session, replace(session.record, gateway_id="", last_activity=self._wall_clock()))
+            self.announce(session)
             if session.record.zone_id:
                 await self._zone(session.record.zone_id, "detach", session_id, attach_epoch)
 
@@ -159,7 +171,7 @@ class SessionHost:
         self, session_id: str, attach_epoch: int, key: str, character_id: str, zone_id: str
     ) -> dict[str, Any]:
         """Bring a character into the world: the result of world.enter. Repeating a call with its `key` gives the first result."""
-        session = await self._find(session_id)
+        session = await self._table.find(session_id)
         async with session.lock:
             session.check_attach(attach_epoch)
             if session.last_enter is not None and session.last_enter[0] == key:
@@ -199,13 +211,13 @@ class SessionHost:
         )
         try:
             standing = await self._zone(zone, "enter", arrival(new, x, y, z, yaw))
-            await self._write(session, new)
+            await self._table.write(session, new)
         except Fenced:
             raise
         except RealmError:
             await self._undo(self._zone(zone, "leave", record.session_id, deadline_s=UNDO_DEADLINE_S))
             raise
-        self._announce(session)
+        self.announce(session)
         return world_result(self._settings.world, zone, character.character_id, character.name, standing)
 
     async def _rejoin(self, record: SessionRecord) -> dict[str, Any]:
@@ -222,13 +234,13 @@ class SessionHost:
 
     async def leave(self, session_id: str, attach_epoch: int) -> None:
         """Out of the world, still connected. Raises InvalidState if the session is not in it."""
-        session = await self._find(session_id)
+        session = await self._table.find(session_id)
         async with session.lock:
             session.check_attach(attach_epoch)
             if session.state is not SessionState.IN_WORLD:
                 raise InvalidState("not_in_world", session.state.value)
             await self._go_out(session)
-            await self._write(
+            await self._table.write(
                 session,
                 replace(
                     session.record,
@@ -239,7 +251,7 @@ class SessionHost:
                 ),
             )
             session.last_enter = None
-            self._announce(session)
+            self.announce(session)
 
     async def _go_out(self, session: Session) -> None:
         """Take the entity out of its zone and keep where it stood. Repeatable: a leave that found nothing saves nothing."""
@@ -254,51 +266,48 @@ class SessionHost:
                 log.warning("character_gone", character=record.character_id, session=record.session_id)
         await self._characters.release(record.character_id, record.session_id)
 
-    # --- attributes, topics, presence --------------------------------------------------------------------------
-
-    async def subscribe(self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]) -> tuple[str, ...]:
-        """Change the session's topics (row 1.5). Returns all of them."""
-        session = await self._find(session_id)
-        async with session.lock:
-            session.check_attach(attach_epoch)
-            new = session.with_subscriptions(add, remove, self._settings.session.max_subscriptions)
-            await self._write(session, new)
-            return new.subscriptions
-
-    async def set_status(self, session_id: str, attach_epoch: int, status: str) -> str:
-        session = await self._find(session_id)
-        async with session.lock:
-            session.check_attach(attach_epoch)
-            if status not in STATUSES:
-                raise InvalidInput([("status", "one of " + ", ".join(STATUSES))])
-            await self._write(session, replace(session.record, status=status))
-            self._announce(session)
-            return status
-
-    async def watch(
-        self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]
-    ) -> tuple[SessionPresence, int]:
-        """Change whose presence the session watches. Returns what to tell the presence index, and how many it watches now."""
-        session = await self._find(session_id)
-        async with session.lock:
-            session.check_attach(attach_epoch)
-            await self._write(session, session.with_watching(add, remove, MAX_WATCHED))
-            return presence_of(session.record), len(session.record.watching)
-
-    async def set_attribute(self, session_id: str, attach_epoch: int, name: str, value: Any) -> None:
-        """Keep a small value with the session; None removes it (row 1.5)."""
-        session = await self._find(session_id)
-        async with session.lock:
-            session.check_attach(attach_epoch)
-            attributes = {k: v for k, v in {**session.record.attributes, name: value}.items() if v is not None}
-            await self._write(session, replace(session.record, attributes=attributes))
-
     # --- time --------------------------------------------------------------------------------------------------
 
     def heard(self, gateway_id: str) -> None:
         """A gateway's heartbeat."""
         for session_id, attach_epoch in self._gateways.heard(gateway_id, self._clock()).items():
             self._close_socket(gateway_id, session_id, attach_epoch, RESTART, "gateway_silent")
+
+    def roster(self, gateway_id: str, held: dict[str, int]) -> list[tuple[str, int]]:
+        """The sessions (with their attach epochs) that a gateway has sockets for. Returns those it should have and twice had not.
+
+        The answer to an attach may have been lost, and then nobody else would ever find the session without its socket.
+        """
+        now, gone = self._clock(), []
+        for session_id, session in self.sessions.items():
+            record = session.record
+            if record.gateway_id != gateway_id or now - session.attached_at < ATTACH_GRACE_S:
+                continue
+            if held.get(session_id) == record.attach_epoch:
+                session.unlisted = 0
+                continue
+            session.unlisted += 1
+            if session.unlisted >= UNLISTED_LIMIT:
+                gone.append((session_id, record.attach_epoch))
+        return gone
+
+    def reported(
+        self, session_id: str, attach_epoch: int, delivered: int, acked: int, *, missing: bool, heard: bool
+    ) -> None:
+        """What a socket has got; ignored from any but the present one."""
+        session = self.sessions.get(session_id)
+        if session is None or session.record.attach_epoch != attach_epoch:
+            return
+        if heard and session.record.recovered_from:
+            # The client knows that it has this socket: the token that opened it need not open another. Stored with the next change.
+            session.record = replace(session.record, recovered_from=0)
+        self._lane.reported(session, delivered, acked, missing)
+
+    def outrun(self, session: Session) -> None:
+        """A socket that is so far behind that its outbox does not reach back to it: it must recover, and be told."""
+        record = session.record
+        log.warning("outbox_outrun", session=record.session_id)
+        self._close_socket(record.gateway_id, record.session_id, record.attach_epoch, SLOW_CONSUMER, "too far behind")
 
     async def sweep(self) -> None:
         """Called about once a second: sockets of silent gateways are gone, grace periods end, lost sessions end.
@@ -313,7 +322,7 @@ class SessionHost:
         gateways.forget({s.record.gateway_id for s in self.sessions.values()}, now)
 
     def _is_over(self, session: Session, now: float) -> bool:
-        if session.record.session_id in self._lost or session.state is SessionState.DISCONNECTING:
+        if session.record.session_id in self._table.lost or session.state is SessionState.DISCONNECTING:
             return True
         return session.detached_at is not None and now - session.detached_at > self._settings.session.grace_s
 
@@ -333,27 +342,27 @@ class SessionHost:
 
     async def keep_alive(self) -> None:
         """Every third of the TTL: records stay, the actor's load is corrected, sessions whose record is gone end."""
-        ttl_s = self._settings.session.record_ttl_s
-        gone = await self._store.touch(list(self.sessions), self.fence, ttl_s, self._wall_clock())
-        self._lost |= gone & self.sessions.keys()
+        await self._table.touch(self._wall_clock())
 
     async def _end(self, session: Session) -> None:
         async with session.lock:
             record = session.record
-            attached_again = session.detached_at is None and record.gateway_id and record.session_id not in self._lost
+            attached_again = (
+                session.detached_at is None and record.gateway_id and record.session_id not in self._table.lost
+            )
             if attached_again or record.session_id not in self.sessions:
                 return
             try:
                 # First, so that an older incarnation stops here, before it takes out of its zone whom a newer one has there.
-                await self._write(session, replace(record, state=SessionState.DISCONNECTING.value))
+                await self._table.write(session, replace(record, state=SessionState.DISCONNECTING.value))
             except SessionGone:
                 log.warning("session_record_expired", session=record.session_id)
             if record.character_id:
                 await self._go_out(session)
-            await self._store.end(record.session_id, self.fence)
+            for topic in record.subscriptions:
+                await self._following.leave(topic, record.session_id)
+            await self._table.end(session)
             session.record = replace(record, state=SessionState.DISCONNECTED.value)
-            del self.sessions[record.session_id]
-            self._lost.discard(record.session_id)
             if record.gateway_id:
                 self._close_socket(
                     record.gateway_id, record.session_id, record.attach_epoch, SESSION_LOST, "session_lost"
@@ -362,25 +371,6 @@ class SessionHost:
             log.info("session_ended", session=record.session_id)
 
     # --- pieces ------------------------------------------------------------------------------------------------
-
-    async def _find(self, session_id: str) -> Session:
-        session = self.sessions.get(session_id)
-        if session is not None:
-            return session
-        record = await self._store.get(session_id)
-        if record is None or record.actor != self.fence.actor:
-            raise SessionGone("session_unknown")
-        return self.sessions.setdefault(session_id, Session(record, self._clock()))
-
-    async def _write(self, session: Session, new: SessionRecord) -> None:
-        to = SessionState(new.state)
-        legal = {new.state, *sources(to)}
-        try:
-            await self._store.write(new, self.fence, sorted(legal), self._settings.session.record_ttl_s)
-        except SessionGone:
-            self._lost |= {new.session_id} & self.sessions.keys()
-            raise
-        session.record = new
 
     async def _zone(self, zone_id: str, method: str, *args: Any, deadline_s: float = 0.0) -> Any:
         deadline_s = deadline_s or self._settings.gateway.call_deadline_s * 0.8
@@ -393,5 +383,6 @@ class SessionHost:
         except RealmError as error:
             log.warning("undo_failed", what=str(error))
 
-    def _announce(self, session: Session) -> None:
+    def announce(self, session: Session) -> None:
+        """Tell the presence index how the session is now."""
         self._tell_presence(presence_of(session.record))

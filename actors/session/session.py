@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from actors.session.outbox import Outbox
 from actors.session.states import SessionState
 from cluster.errors import Conflict, SubscriptionLimit
 from cluster.ports.sessions import SessionRecord
@@ -13,10 +14,16 @@ from cluster.ports.sessions import SessionRecord
 
 @dataclass(slots=True)
 class Session:
-    """`detached_at` is on the actor's monotonic clock, None while a socket holds the session. `lock` serialises what changes it."""
+    """`detached_at` and `attached_at` are on the actor's monotonic clock; the former is None while a socket holds the session.
+
+    `unlisted`: how often its gateway did not name it. `lock` serialises what changes it.
+    """
 
     record: SessionRecord
+    outbox: Outbox = field(default_factory=Outbox)
     detached_at: float | None = None
+    attached_at: float = float("-inf")
+    unlisted: int = 0
     last_enter: tuple[str, dict[str, Any]] | None = None  # idempotency key and result
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 

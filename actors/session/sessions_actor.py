@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 import ray
 import structlog
 
 from actors.presence.changes import SessionPresence
-from actors.session.host import Attached, SessionHost
+from actors.session.attaching import Attach, Attached
+from actors.session.belongings import Belongings
+from actors.session.following import Following
+from actors.session.host import SessionHost
+from actors.session.lane import ReliableLane
+from actors.session.table import SessionTable
 from cluster.adapters.redis.characters import RedisCharacters
+from cluster.adapters.redis.outbox import RedisOutboxLog
 from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, stop_fenced, until_available
-from cluster.errors import Fenced, Unavailable
+from cluster.errors import Fenced, RealmError, Unavailable
+from cluster.ports.bus import Subscription
 from cluster.ports.calls import presence_actor
 from cluster.ports.sessions import Fence
 from cluster.realm import Realm
@@ -23,8 +32,13 @@ from cluster.telemetry.metrics import SessionMetrics
 from realm_proto import internal_pb2
 
 SWEEP_S = 1.0
+LOOK_S = 1.0
+RESEND_S = 0.2
+CATCH_UP_S = 0.05
+FLUSH_PAUSE_S = 0.1  # after the log was away
 PRESENCE_FLUSH_S = 0.05
 PRESENCE_BATCH = 1_000
+POST_DEADLINE_S = 4.0
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +50,7 @@ class SessionsRunner:
         self._name = name
         self._metrics = SessionMetrics(name)
         self._untold: dict[str, SessionPresence] = {}  # newest by session: bounded by the sessions there are
+        self._unlisted: dict[str, int] = {}
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> SessionHost:
@@ -43,30 +58,115 @@ class SessionsRunner:
         self._runtime = await self._open(self._realm, "sessions", self._name, self._metrics.registry)
         runtime = self._runtime
         epoch = await until_available(lambda: runtime.epochs.take("sessions", self._name))
+        fence = Fence(self._name, epoch)
+        host = self._assemble(fence)
+        restored = await until_available(host.restore)
+        subjects, bus = runtime.subjects, runtime.bus
+        await bus.subscribe(subjects.gateway_alive(), self._alive)
+        await bus.subscribe(subjects.session_reports(self._name), self._reports)
+        await bus.subscribe(subjects.session_roster(self._name), self._roster)
         store = RedisSessionStore(runtime.redis, settings.namespace)
-        host = SessionHost(
-            Fence(self._name, epoch),
+        await until_available(lambda: store.register_actor(fence))
+        self._metrics.watch(host)
+        self._metrics.watch_lane(self._lane, self._following)
+        self._loops = [
+            asyncio.create_task(self._log_for_ever()),
+            asyncio.create_task(every(SWEEP_S, self._sweep, "sweep")),
+            asyncio.create_task(every(RESEND_S, self._resend, "resend")),
+            asyncio.create_task(every(CATCH_UP_S, self._catch_up, "catch_up")),
+            asyncio.create_task(every(LOOK_S, self._following.look, "look")),
+            asyncio.create_task(every(settings.session.record_ttl_s / 3, host.keep_alive, "keep_alive")),
+            asyncio.create_task(every(PRESENCE_FLUSH_S, self._flush_presence, "presence")),
+        ]
+        log.info("sessions_started", actor=self._name, epoch=epoch, restored=restored)
+        return host
+
+    def _assemble(self, fence: Fence) -> SessionHost:
+        runtime, settings = self._runtime, self._realm.settings
+        limits = settings.session
+        store = RedisSessionStore(runtime.redis, settings.namespace)
+        outbox_log = RedisOutboxLog(runtime.redis, settings.namespace)
+        rng = random.Random()  # noqa: S311 - where characters appear, names of streams, jitter
+        table = SessionTable(fence, store, limits.record_ttl_s, time.monotonic)
+        self._lane = ReliableLane(
+            fence,
+            limits,
+            outbox_log,
+            table.sessions,
+            lambda gateway_id, data: runtime.bus.publish(runtime.subjects.gateway_reliable(gateway_id), data),
+            lambda session: self._sessions.outrun(session),
+            time.monotonic,
+            time.time,
+            rng,
+        )
+        topic_log = RedisTopicLog(runtime.redis, settings.namespace)
+        self._following = Following(fence, topic_log, outbox_log, self._lane, self._listen)
+        self._sessions = SessionHost(
+            table,
+            self._lane,
+            self._following,
             settings,
-            store,
             RedisCharacters(runtime.redis, settings.namespace),
             runtime.calls,
             self._tell_presence,
             self._close_socket,
             time.monotonic,
             time.time,
-            random.Random(),  # noqa: S311 - where characters appear
+            rng,
         )
-        restored = await until_available(host.restore)
-        await runtime.bus.subscribe(runtime.subjects.gateway_alive(), lambda data: host.heard(data.decode()))
-        await until_available(lambda: store.register_actor(host.fence))
-        self._metrics.watch(host)
-        self._loops = [
-            asyncio.create_task(every(SWEEP_S, host.sweep, "sweep")),
-            asyncio.create_task(every(settings.session.record_ttl_s / 3, host.keep_alive, "keep_alive")),
-            asyncio.create_task(every(PRESENCE_FLUSH_S, self._flush_presence, "presence")),
-        ]
-        log.info("sessions_started", actor=self._name, epoch=epoch, restored=restored)
-        return host
+        self._belongings = Belongings(table, self._following, self._sessions.announce, limits.max_subscriptions)
+        return self._sessions
+
+    # --- the bus -----------------------------------------------------------------------------------------------
+
+    async def _listen(self, topic: str, handler: Callable[[bytes], None]) -> Subscription:
+        return await self._runtime.bus.subscribe(self._runtime.subjects.topic(topic), handler)
+
+    def _alive(self, data: bytes) -> None:
+        self._sessions.heard(internal_pb2.GatewayAlive.FromString(data).gateway_id)
+
+    def _reports(self, data: bytes) -> None:
+        for r in internal_pb2.SessionReports.FromString(data).reports:
+            self._sessions.reported(
+                r.session_id, r.attach_epoch, r.delivered, r.acked, missing=r.missing, heard=r.heard
+            )
+
+    def _roster(self, data: bytes) -> None:
+        said = internal_pb2.SessionRoster.FromString(data)
+        held = dict(zip(said.session_ids, said.attach_epochs, strict=True))
+        for session_id, attach_epoch in self._sessions.roster(said.gateway_id, held):
+            log.warning("socket_never_opened", session=session_id, gateway=said.gateway_id)
+            self._unlisted[session_id] = attach_epoch
+
+    # --- loops -------------------------------------------------------------------------------------------------
+
+    async def _log_for_ever(self) -> None:
+        """One batch after another, as they come: the next one fills while this one is on its way."""
+        while True:
+            await self._lane.wait_for_work()
+            try:
+                await self._lane.flush()
+            except Fenced:
+                stop_fenced(self._name)
+            except RealmError as error:
+                log.warning("outbox_waits", actor=self._name, error=str(error))
+                await asyncio.sleep(FLUSH_PAUSE_S)
+            except Exception:
+                log.exception("outbox_failed", actor=self._name)
+                await asyncio.sleep(FLUSH_PAUSE_S)
+
+    async def _sweep(self) -> None:
+        self._lane.expire()
+        while self._unlisted:
+            await self._sessions.detach(*self._unlisted.popitem())
+        await self._sessions.sweep()
+
+    async def _resend(self) -> None:
+        self._lane.resend()
+
+    async def _catch_up(self) -> None:
+        if self._following.behind:
+            await self._following.catch_up()
 
     async def _host(self) -> SessionHost:
         return await asyncio.shield(self._started)
@@ -92,48 +192,61 @@ class SessionsRunner:
         message = internal_pb2.GatewayControl(close=close).SerializeToString()
         self._runtime.bus.publish(self._runtime.subjects.gateway_control(gateway_id), message)
 
-    async def _run(self, method: str, *args: Any) -> Any:
-        host = await self._host()
+    async def _run(self, part: str, method: str, *args: Any) -> Any:
+        await self._host()
         with self._metrics.call(method):
             try:
-                return await getattr(host, method)(*args)
+                return await getattr(getattr(self, part), method)(*args)
             except Fenced:
                 stop_fenced(self._name)
 
-    # --- the control lane: see SessionHost for what each does and raises -----------------------------------------
+    # --- the control lane: see SessionHost and Belongings for what each does and raises --------------------------
 
-    async def attach(self, session_id: str, user_id: str, gateway_id: str) -> Attached:
-        attached: Attached = await self._run("attach", session_id, user_id, gateway_id)
+    async def attach(self, wanted: Attach) -> Attached:
+        attached: Attached = await self._run("_sessions", "attach", wanted)
         return attached
 
     async def detach(self, session_id: str, attach_epoch: int) -> None:
-        await self._run("detach", session_id, attach_epoch)
+        await self._run("_sessions", "detach", session_id, attach_epoch)
+
+    async def post(self, messages: list[tuple[list[str], str, bytes]]) -> None:
+        """Reliable notifications for sessions of this actor: (session ids, method, params). Durable when it returns."""
+        await self._run("_lane", "post", messages, POST_DEADLINE_S)
 
     async def enter(
         self, session_id: str, attach_epoch: int, key: str, character_id: str, zone_id: str
     ) -> dict[str, Any]:
-        result: dict[str, Any] = await self._run("enter", session_id, attach_epoch, key, character_id, zone_id)
+        result: dict[str, Any] = await self._run(
+            "_sessions", "enter", session_id, attach_epoch, key, character_id, zone_id
+        )
         return result
 
     async def leave(self, session_id: str, attach_epoch: int) -> None:
-        await self._run("leave", session_id, attach_epoch)
+        await self._run("_sessions", "leave", session_id, attach_epoch)
 
     async def subscribe(self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]) -> tuple[str, ...]:
-        topics: tuple[str, ...] = await self._run("subscribe", session_id, attach_epoch, add, remove)
+        topics: tuple[str, ...] = await self._run("_belongings", "subscribe", session_id, attach_epoch, add, remove)
         return topics
 
     async def set_status(self, session_id: str, attach_epoch: int, status: str) -> str:
-        now: str = await self._run("set_status", session_id, attach_epoch, status)
+        now: str = await self._run("_belongings", "set_status", session_id, attach_epoch, status)
         return now
 
     async def watch(
         self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]
     ) -> tuple[SessionPresence, int]:
-        watching: tuple[SessionPresence, int] = await self._run("watch", session_id, attach_epoch, add, remove)
+        watching: tuple[SessionPresence, int] = await self._run(
+            "_belongings", "watch", session_id, attach_epoch, add, remove
+        )
         return watching
 
-    async def set_attribute(self, session_id: str, attach_epoch: int, name: str, value: Any) -> None:
-        await self._run("set_attribute", session_id, attach_epoch, name, value)
+    async def set_attribute(self, session_id: str, attach_epoch: int, name: str, value: Any) -> dict[str, Any]:
+        now: dict[str, Any] = await self._run("_belongings", "set_attribute", session_id, attach_epoch, name, value)
+        return now
+
+    async def attributes(self, session_id: str, attach_epoch: int) -> dict[str, Any]:
+        now: dict[str, Any] = await self._run("_belongings", "attributes", session_id, attach_epoch)
+        return now
 
     async def info(self) -> dict[str, Any]:
         """Health check."""

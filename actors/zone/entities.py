@@ -37,6 +37,11 @@ class Entity:
     version: int = 1
     properties: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def link_dead(self) -> bool:
+        """A player without a connection, for its grace period."""
+        return bool(self.session_id) and not self.gateway_id
+
     def changed(self, properties: dict[str, Any]) -> Entity:
         """The entity with other properties, one version on."""
         return replace(self, version=self.version + 1, properties=properties)

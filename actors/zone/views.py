@@ -22,7 +22,7 @@ class Tick:
     moved: np.ndarray
     acked: np.ndarray
     restated: set[int] = field(default_factory=set)  # properties changed
-    fresh: set[int] = field(default_factory=set)  # viewers that start from nothing
+    fresh: dict[int, int] = field(default_factory=dict)  # viewers that start from nothing, and for which attach
     corrections: dict[int, bytes] = field(default_factory=dict)  # serialised Correction
 
 
@@ -63,7 +63,7 @@ def outputs(
     owner = gateway_of[seer]
     ended_seer = change.ended >> SHIFT
     ended_owner = gateway_of[ended_seer] if len(ended_seer) else ended_seer
-    fresh_or_corrected = tick.fresh | tick.corrections.keys()
+    fresh_or_corrected = tick.fresh.keys() | tick.corrections.keys()
 
     made = {}
     for gateway in gateways:
@@ -118,7 +118,8 @@ def _events(
 
     for viewer in others:
         event = of(viewer)
-        event.reset = viewer in tick.fresh
+        if viewer in tick.fresh:
+            event.reset, event.attach_epoch = True, tick.fresh[viewer]
         if viewer in tick.corrections:
             event.correction = tick.corrections[viewer]
     place: dict[int, int] = {}

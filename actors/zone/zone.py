@@ -78,7 +78,7 @@ class Zone:
         self._input: list[tuple[int, np.ndarray]] = []
         self._input_rows = 0
         self._state_bytes: dict[int, bytes] = {}
-        self._fresh: set[int] = set()
+        self._fresh: dict[int, int] = {}  # entity number -> the attach that its views begin for
         self._restated: set[int] = set()
         self._unsettled = True  # someone came, left or moved since interest was last computed
         self._incarnations = 0
@@ -117,8 +117,11 @@ class Zone:
         entity = self.of_session(session_id)
         if attach_epoch < entity.attach_epoch:
             raise Conflict("newer_attach")
+        was_dead = entity.link_dead
         entity.gateway_id, entity.attach_epoch = gateway_id, attach_epoch
         self._connect(entity)
+        if was_dead:
+            self._restate(entity)
         return self.standing(entity)
 
     def detach(self, session_id: str, attach_epoch: int) -> None:
@@ -127,7 +130,8 @@ class Zone:
         if entity is not None and attach_epoch >= entity.attach_epoch:
             entity.gateway_id = ""
             self.table.gateway[entity.number] = NO_GATEWAY
-            self._fresh.discard(entity.number)
+            self._fresh.pop(entity.number, None)
+            self._restate(entity)
 
     def leave(self, session_id: str) -> Standing | None:
         """Take the session's entity out; None if it is not here (idempotent)."""
@@ -137,7 +141,7 @@ class Zone:
         standing = self.standing(entity)
         self.table.remove(entity.number)
         self._state_bytes.pop(entity.number, None)
-        self._fresh.discard(entity.number)
+        self._fresh.pop(entity.number, None)
         self._restated.discard(entity.number)
         self._unsettled = True
         return standing
@@ -161,8 +165,13 @@ class Zone:
 
     def _connect(self, entity: Entity) -> None:
         self.table.gateway[entity.number] = self._gateway_index(entity.gateway_id)
-        self._fresh.add(entity.number)
+        self._fresh[entity.number] = entity.attach_epoch
         self._unsettled = True
+
+    def _restate(self, entity: Entity) -> None:
+        """Viewers are told of the entity's state with the next tick."""
+        self._state_bytes.pop(entity.number, None)
+        self._restated.add(entity.number)
 
     def _gateway_index(self, gateway_id: str) -> int:
         index = self._gateways.get(gateway_id)
@@ -243,7 +252,7 @@ class Zone:
         corrections = self._apply_input(now, moved, acked) if self._input else {}
         if not (self._unsettled or self._restated or corrections or moved.any() or acked.any()):
             return []
-        fresh, self._fresh = self._fresh, set()
+        fresh, self._fresh = self._fresh, {}
         if fresh:
             starts = np.zeros(table.capacity, bool)
             starts[list(fresh)] = True
@@ -272,7 +281,8 @@ class Zone:
     def start_over(self) -> None:
         """Every viewer's next view starts from nothing: a tick failed, and nobody knows what was sent of it."""
         self._edges = NOTHING
-        self._fresh = set(np.flatnonzero(self.table.gateway != NO_GATEWAY).tolist())
+        viewers = np.flatnonzero(self.table.gateway != NO_GATEWAY).tolist()
+        self._fresh = {number: self.table.by_number[number].attach_epoch for number in viewers}
         self._unsettled = True
 
     def _active_gateways(self) -> list[int]:
@@ -290,6 +300,7 @@ class Zone:
                 name=e.name,
                 version=e.version,
                 properties_json=orjson.dumps(e.properties).decode() if e.properties else "",
+                link_dead=e.link_dead,
             ).SerializeToString()
             self._state_bytes[number] = made
         return made
@@ -313,6 +324,7 @@ class Zone:
             "name": e.name,
             "version": e.version,
             "properties": e.properties,
+            "link_dead": e.link_dead,
             "position": {"x": s.x, "y": s.y, "z": s.z},
             "yaw": s.yaw,
             "sequence": s.sequence,
@@ -342,8 +354,7 @@ class Zone:
     def commit_change(self, entity: Entity, properties: dict[str, Any]) -> int:
         """Make a planned change true and tell the viewers at the next tick. Returns the new version."""
         entity.properties, entity.version = properties, entity.version + 1
-        self._state_bytes.pop(entity.number, None)
-        self._restated.add(entity.number)
+        self._restate(entity)
         return entity.version
 
     # --- what outlives a process (row 1.9) ---------------------------------------------------------------------

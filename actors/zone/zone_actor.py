@@ -28,6 +28,7 @@ from cluster.telemetry.metrics import ZoneMetrics
 from realm_proto import internal_pb2
 
 ORPHAN_SWEEP_S = 10.0
+MAX_PROBES = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ class ZoneRunner:
         # Writes of one session go to the store in the order of its changes; those of others do not wait for them.
         self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._strays: set[tuple[str, int]] = set()
+        self._probes: dict[str, int] = {}  # gateway -> what it asked to hear
         # Ray runs __init__ on the actor's own event loop, and again after every restart.
         self._started = asyncio.create_task(self._start())
 
@@ -93,7 +95,19 @@ class ZoneRunner:
 
     def _take_input(self, data: bytes) -> None:
         batch = internal_pb2.ZoneInput.FromString(data)
+        if batch.probe:
+            if len(self._probes) < MAX_PROBES:
+                self._probes[batch.gateway_id] = batch.probe
+            return
         self._zone.take_input(batch.gateway_id, batch.rows)
+
+    def _answer_probes(self) -> None:
+        """After a tick: who asks is told that moves come in here, ticks pass, and what goes out arrives."""
+        probes, self._probes = self._probes, {}
+        for gateway_id, number in probes.items():
+            probe = internal_pb2.GatewayProbe(number=number, part=f"zone:{self._spec.id}")
+            message = internal_pb2.GatewayControl(probe=probe).SerializeToString()
+            self._runtime.bus.publish(self._runtime.subjects.gateway_control(gateway_id), message)
 
     async def _tick_for_ever(self) -> None:
         zone, runtime, metrics = self._zone, self._runtime, self._metrics
@@ -103,6 +117,8 @@ class ZoneRunner:
             try:
                 for gateway_id, message in zone.tick(began):
                     runtime.bus.publish(runtime.subjects.gateway_output(gateway_id), message)
+                if self._probes:
+                    self._answer_probes()
             except Exception:
                 # A bug in one tick must not stop the world; the next tick starts from the same entities.
                 log.exception("tick_failed", zone=self._spec.id, tick=zone.ticks)

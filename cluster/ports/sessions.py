@@ -12,7 +12,7 @@ class SessionRecord:
     """One session as the store knows it. Times are Unix seconds. `attach_epoch` grows with every socket it had.
 
     `stream` names the numbering of its reliable notifications; `seq` is the newest number, kept by the outbox's log and not by
-    `write`. `recovered_from` is the attach whose recovery token opened the present one, 0 when another could not be presented again.
+    `write`. `recovered_from` is the attach whose recovery token opened the present one, and may be presented once more; 0: none.
     """
 
     session_id: str

@@ -189,6 +189,11 @@ class WatchedSessions(Protocol):
     def sessions(self) -> Sized: ...
 
 
+class WatchedLane(Protocol):
+    sent: int
+    resent: int
+
+
 class SessionMetrics(Metrics):
     """A session actor; attaches are the calls of `attach`."""
 
@@ -212,6 +217,16 @@ class SessionMetrics(Metrics):
     def watch(self, host: WatchedSessions) -> None:
         """Once the actor has started."""
         self.add(GaugeSource("rayrealm_sessions", "Sessions held", lambda: len(host.sessions), fixed=self._fixed))
+
+    def watch_lane(self, lane: WatchedLane, following: Sized) -> None:
+        """The reliable lane, once the actor has started."""
+        self.add(
+            GaugeSource("rayrealm_session_topics", "Topics read", lambda: len(following), fixed=self._fixed),
+            CounterSource(
+                "rayrealm_reliable_sent", "Reliable notifications sent", lambda: lane.sent, fixed=self._fixed
+            ),
+            CounterSource("rayrealm_reliable_resent", "... and sent again", lambda: lane.resent, fixed=self._fixed),
+        )
 
     @contextmanager
     def call(self, method: str) -> Iterator[None]:

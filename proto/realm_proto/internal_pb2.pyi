@@ -41,18 +41,20 @@ class ZoneOutput(_message.Message):
     def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., moves: _Optional[bytes] = ..., viewers: _Optional[bytes] = ..., acks: _Optional[bytes] = ..., move_end: _Optional[bytes] = ..., move_index: _Optional[bytes] = ..., states: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[_Union[ViewerEvents, _Mapping]]] = ...) -> None: ...
 
 class ViewerEvents(_message.Message):
-    __slots__ = ("viewer", "states", "leaves", "reset", "correction")
+    __slots__ = ("viewer", "states", "leaves", "reset", "correction", "attach_epoch")
     VIEWER_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     LEAVES_FIELD_NUMBER: _ClassVar[int]
     RESET_FIELD_NUMBER: _ClassVar[int]
     CORRECTION_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
     viewer: int
     states: _containers.RepeatedScalarFieldContainer[int]
     leaves: _containers.RepeatedScalarFieldContainer[int]
     reset: bool
     correction: bytes
-    def __init__(self, viewer: _Optional[int] = ..., states: _Optional[_Iterable[int]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[bool] = ..., correction: _Optional[bytes] = ...) -> None: ...
+    attach_epoch: int
+    def __init__(self, viewer: _Optional[int] = ..., states: _Optional[_Iterable[int]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[bool] = ..., correction: _Optional[bytes] = ..., attach_epoch: _Optional[int] = ...) -> None: ...
 
 class GatewayNotice(_message.Message):
     __slots__ = ("session_ids", "method", "params_json")
@@ -163,18 +165,20 @@ class ReliableBatch(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., epoch: _Optional[int] = ..., bodies: _Optional[_Iterable[_Union[ReliableBody, _Mapping]]] = ..., targets: _Optional[_Iterable[_Union[ReliableTarget, _Mapping]]] = ...) -> None: ...
 
 class SessionReport(_message.Message):
-    __slots__ = ("session_id", "attach_epoch", "delivered", "acked", "missing")
+    __slots__ = ("session_id", "attach_epoch", "delivered", "acked", "missing", "heard")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
     ACKED_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     attach_epoch: int
     delivered: int
     acked: int
     missing: bool
-    def __init__(self, session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., delivered: _Optional[int] = ..., acked: _Optional[int] = ..., missing: _Optional[bool] = ...) -> None: ...
+    heard: bool
+    def __init__(self, session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., delivered: _Optional[int] = ..., acked: _Optional[int] = ..., missing: _Optional[bool] = ..., heard: _Optional[bool] = ...) -> None: ...
 
 class SessionReports(_message.Message):
     __slots__ = ("gateway_id", "reports")

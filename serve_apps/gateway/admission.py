@@ -2,61 +2,99 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
-from actors.session.host import Attached
-from cluster.errors import RateLimited, RealmError, SessionGone, Unauthorized, Unavailable
+from actors.session.attaching import Attach, Attached
+from cluster.errors import Conflict, InvalidInput, RateLimited, RealmError, SessionGone, Unauthorized, Unavailable
 from cluster.ports.calls import SUPERVISOR, Calls
 from cluster.ports.sessions import Placed, SessionStore
-from cluster.security.keys import KeyRing
+from cluster.realm import Realm
+from cluster.security.recovery import RecoveryClaims, verify_recovery
 from cluster.security.tokens import verify_access
-from cluster.settings import Settings
+from serve_apps.gateway.pacing import Pacer
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 
 ATTEMPTS = 3
 NEW_ACTOR_DEADLINE_S = 30.0
 RETRY_S = 2
 UNATTACHED_LIMIT = 10_000
+WHY = {
+    "session_not_yours": "the session belongs to another user",
+    "recovery_superseded": "the session was attached anew since this token was given out",
+    "banned": "this user may not connect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who wants in: `recovery` is what a recovery token said, None for an access token."""
+
+    user_id: str
+    recovery: RecoveryClaims | None = None
 
 
 class Admission:
+    """`wall_clock` is in Unix seconds, `clock` any monotonic one."""
+
     def __init__(
         self,
         gateway_id: str,
-        settings: Settings,
-        keys: KeyRing,
+        realm: Realm,
         store: SessionStore,
         calls: Calls,
+        clock: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
         self._gateway_id = gateway_id
-        self._settings = settings
-        self._keys = keys
+        self._realm = realm
+        self._settings = realm.settings
         self._store = store
         self._calls = calls
+        self._clock = clock
         self._wall_clock = wall_clock
+        limits = realm.settings.gateway
+        self._pacer = Pacer(limits.attaches_per_s, limits.attaches_waiting)
         # Sessions that were placed for a user and could not be attached: the next attempt takes it, not one more of the few.
         self._unattached: dict[str, str] = {}
 
-    def authenticate(self, upgrade: Upgrade) -> str | Refusal:
-        """The user of the request's token."""
-        accounts = self._settings.accounts
+    def authenticate(self, upgrade: Upgrade) -> Who | Refusal:
+        """The user of the request's token; of an access token, if there are both."""
+        skew_s, issuer, now = self._settings.accounts.clock_skew_s, self._settings.namespace, self._wall_clock()
         try:
-            claims = verify_access(
-                self._keys, upgrade.token, self._wall_clock(), accounts.clock_skew_s, self._settings.namespace
-            )
+            recovery = None
+            if upgrade.recovery:
+                recovery = verify_recovery(self._realm.recovery_secret, upgrade.recovery, now, skew_s, issuer)
+            if not upgrade.token and recovery is not None:
+                return Who(recovery.user_id, recovery)
+            claims = verify_access(self._realm.keys, upgrade.token, now, skew_s, issuer)
         except Unauthorized as error:
-            return Refusal(HTTPStatus.UNAUTHORIZED, error.reason, "the access token is not accepted")
-        return claims.user_id
+            return Refusal(HTTPStatus.UNAUTHORIZED, error.reason, "the token is not accepted")
+        if recovery is not None and recovery.user_id != claims.user_id:
+            return Refusal(HTTPStatus.FORBIDDEN, "session_not_yours", WHY["session_not_yours"])
+        return Who(claims.user_id, recovery)
 
-    async def attach(self, upgrade: Upgrade, user_id: str) -> tuple[Attached, str] | Refusal:
-        """The session, and the actor that hosts it."""
+    async def attach(self, upgrade: Upgrade, who: Who) -> tuple[Attached, str] | Refusal:
+        """The session, and the actor that hosts it. Waits for its turn first: attaches come at a bounded rate."""
+        now = self._clock()
+        wait_s = self._pacer.reserve(now)
+        if wait_s is None:
+            retry_s = math.ceil(self._pacer.clear_s(now))
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many are connecting", retry_s)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
         try:
-            return await self._attach(upgrade.session_id, user_id)
+            return await self._attach(upgrade, who)
         except Unauthorized as error:
-            return Refusal(HTTPStatus.FORBIDDEN, error.reason, "the session belongs to another user")
+            return Refusal(HTTPStatus.FORBIDDEN, error.reason, WHY.get(error.reason, "not allowed"))
+        except Conflict as error:
+            return Refusal(HTTPStatus.CONFLICT, error.reason, "another device has this session")
+        except InvalidInput:
+            return Refusal(HTTPStatus.BAD_REQUEST, "bad_sequence", "nothing so new was ever sent to this session")
         except RateLimited as error:
             return Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -69,17 +107,19 @@ class Admission:
         except RealmError:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "the session could not be attached", RETRY_S)
 
-    async def _attach(self, wanted: str, user_id: str) -> tuple[Attached, str]:
+    async def _attach(self, upgrade: Upgrade, who: Who) -> tuple[Attached, str]:
         deadline = self._settings.gateway.attach_deadline_s
+        user_id, recovery = who.user_id, who.recovery
+        wanted = recovery.session_id if recovery is not None else upgrade.session_id
         for _ in range(ATTEMPTS):
             placed = await self._place(wanted or self._unattached.pop(user_id, ""), user_id)
             try:
+                token_epoch = recovery.attach_epoch if recovery is not None and placed.session_id == wanted else None
+                attach = Attach(placed.session_id, user_id, self._gateway_id, token_epoch, upgrade.stream, upgrade.last)
                 attached: Attached = await self._calls.call(
                     placed.actor,
                     "attach",
-                    placed.session_id,
-                    user_id,
-                    self._gateway_id,
+                    attach,
                     deadline_s=deadline,
                     idempotent=True,
                 )

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from actors.session.host import Attached
+from actors.session.attaching import Attached
 from actors.session.states import SessionState
 from serve_apps.gateway.connection import Connection
 from serve_apps.gateway.messages import Call, Fault, Framing
@@ -44,7 +44,16 @@ class Client:
         self.state = SessionState(attached.state)
         self.resumed = attached.resumed
         self.world = attached.world
-        self.topics: frozenset[str] = frozenset()
+        self.topics = frozenset(attached.subscriptions)
+        self.stream = attached.stream
+        self.seq = attached.seq
+        self.recovered = attached.recovered
+        self.delivered = attached.seq  # the newest reliable notification that was written
+        self.acked = 0
+        self.heard = False  # a message came on this socket
+        self.confirmed = False  # the session's actor was told that the socket is open
+        self.asked_again_at = float("-inf")
+        self.token_at = now  # when the newest recovery token was given out
         self.connection = connection
         self.outgoing = outgoing
         self.socket = socket

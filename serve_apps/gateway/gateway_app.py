@@ -15,21 +15,27 @@ from ray import serve
 from ray.serve import Application
 
 from cluster.adapters.redis.characters import RedisCharacters
+from cluster.adapters.redis.connection import guard
 from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime
 from cluster.realm import Realm
 from cluster.telemetry.metrics import GatewayMetrics
+from realm_proto import internal_pb2
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.picows_app import Door
 from serve_apps.gateway.router import Router
-from serve_apps.gateway.routes import chat, presence, state, system, world
+from serve_apps.gateway.routes import chat, presence, session, state, system, world
 from serve_apps.gateway.services import Services
 from serve_apps.gateway.upgrade import Refusal
 
 SWEEP_S = 1.0
+ROSTER_S = 10.0
+DRAIN_LOOK_S = 0.1
+PROBE_KEY_S = 60
 # Sockets do not count as requests of Serve (they leave its HTTP server); plain GETs do, and must never queue.
 MAX_ONGOING = 1_000_000
 
@@ -40,7 +46,7 @@ http = FastAPI(openapi_url=None)
 def build_router() -> Router:
     """Every method a client may call."""
     router = Router()
-    for routes in (system, world, state, presence, chat):
+    for routes in (system, session, world, state, presence, chat):
         routes.add_to(router)
     return router
 
@@ -53,31 +59,39 @@ class GatewayRunner:
     def __init__(self, open_with: OpenRuntime = open_runtime) -> None:
         self._open = open_with
         self._loops: list[asyncio.Task[None]] = []
+        self._probes = 0
 
     async def start(self, realm: Realm) -> None:
         settings, limits = realm.settings, realm.settings.gateway
+        self._realm = realm
         router = build_router()
         metrics = GatewayMetrics(router.methods, list(Close))
         gateway_id = f"gtw_{secrets.token_hex(6)}"
         runtime = await self._open(realm, "gateway", gateway_id, metrics.registry)
         store = RedisSessionStore(runtime.redis, settings.namespace)
         characters = RedisCharacters(runtime.redis, settings.namespace)
-        hub = Hub(gateway_id, settings, runtime.bus, runtime.subjects, runtime.calls, time.monotonic, metrics)
-        services = Services(settings, hub, runtime.calls, characters, time.time)
+        topics = RedisTopicLog(runtime.redis, settings.namespace)
+        bus, subjects, calls = runtime.bus, runtime.subjects, runtime.calls
+        hub = Hub(gateway_id, realm, bus, subjects, calls, time.monotonic, time.time, metrics)
+        services = Services(settings, hub, calls, characters, topics, bus, subjects, time.time)
         hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics))
         metrics.watch_queues(lambda: sum(c.outgoing.queued_bytes for c in hub.clients.values()))
-        await runtime.bus.subscribe(runtime.subjects.gateway_output(gateway_id), hub.zones.receive)
-        await runtime.bus.subscribe(runtime.subjects.gateway_control(gateway_id), hub.control)
+        await bus.subscribe(subjects.gateway_output(gateway_id), hub.zones.receive)
+        await bus.subscribe(subjects.gateway_control(gateway_id), hub.control)
+        await bus.subscribe(subjects.gateway_reliable(gateway_id), hub.reliable.receive)
+        await bus.subscribe(subjects.gateway_alive(), hub.heard_gateway)
         self.hub = hub
         self._runtime = runtime
-        self._beat = gateway_id.encode()
         Door.hub = hub
-        Door.admission = Admission(gateway_id, settings, realm.keys, store, runtime.calls, time.time)
+        Door.admission = Admission(gateway_id, realm, store, calls, time.monotonic, time.time)
         await self._alive()
         self._loops = [
             asyncio.create_task(every(limits.input_flush_s, self._pulse, "pulse")),
             asyncio.create_task(every(SWEEP_S, self._sweep, "sweep")),
             asyncio.create_task(every(limits.heartbeat_s, self._alive, "heartbeat")),
+            asyncio.create_task(every(limits.probe_s, self._probe, "probe")),
+            asyncio.create_task(every(limits.probe_s, self._probe_redis, "probe_redis")),
+            asyncio.create_task(every(ROSTER_S, self._roster, "roster")),
         ]
         log.info("gateway_started", gateway=gateway_id)
 
@@ -86,10 +100,35 @@ class GatewayRunner:
 
     async def _sweep(self) -> None:
         self.hub.sweep()
+        self.hub.look()
+
+    async def _roster(self) -> None:
+        self.hub.reliable.roster(self.hub.clients.values())
+
+    async def _probe(self) -> None:
+        """Through NATS, and through the zones that this gateway's players are in, and back (see health.py)."""
+        hub, subjects = self.hub, self._runtime.subjects
+        self._probes += 1
+        number = self._probes
+        probe = internal_pb2.GatewayControl(probe=internal_pb2.GatewayProbe(number=number, part="nats"))
+        hub.health.asked("nats", number, time.monotonic())
+        self._runtime.bus.publish(subjects.gateway_control(hub.gateway_id), probe.SerializeToString())
+        for zone_id in hub.zones.probe(number):
+            hub.health.asked(f"zone:{zone_id}", number, time.monotonic())
+
+    async def _probe_redis(self) -> None:
+        """Apart, because it may take long. A write, which a server without memory and a replica refuse."""
+        self._probes += 1
+        number, hub = self._probes, self.hub
+        hub.health.asked("redis", number, time.monotonic())
+        key = f"{self._runtime.subjects.namespace}:probe:{hub.gateway_id}"
+        async with guard():
+            await self._runtime.redis.set(key, number, ex=PROBE_KEY_S)
+        hub.health.answered("redis", number, time.monotonic())
 
     async def _alive(self) -> None:
         """While this is heard, sessions believe that their sockets are open."""
-        self._runtime.bus.publish(self._runtime.subjects.gateway_alive(), self._beat)
+        self._runtime.bus.publish(self._runtime.subjects.gateway_alive(), self.hub.alive())
 
     def check(self) -> None:
         """Raises RuntimeError when a loop has ended, which none should."""
@@ -97,9 +136,17 @@ class GatewayRunner:
             if loop.done():
                 raise RuntimeError("a loop of the gateway has ended")
 
+    async def drain(self) -> None:
+        """Everyone is asked to connect elsewhere, and who does not is closed; `gateway.drain_s` at most."""
+        hub, deadline_s = self.hub, self._realm.settings.gateway.drain_s
+        hub.leaving.drain(time.monotonic(), deadline_s)
+        until = time.monotonic() + deadline_s + 1.0
+        while not hub.leaving.done and time.monotonic() < until:
+            await asyncio.sleep(DRAIN_LOOK_S)
+
     def stop(self) -> None:
         """Sockets are told, loops end; the process's connections end with the process."""
-        self.hub.close_all(Close.RESTART, "restart")
+        self.hub.stop()
         for loop in self._loops:
             loop.cancel()
 
@@ -116,7 +163,7 @@ async def not_a_websocket(path: str) -> Response:
     ray_actor_options={"num_cpus": 0},
     health_check_period_s=2.0,
     health_check_timeout_s=5.0,
-    graceful_shutdown_timeout_s=10.0,
+    graceful_shutdown_timeout_s=28.0,  # more than gateway.drain_s, less than Kubernetes' 30 s
 )
 @serve.ingress(http)
 class Gateway:
@@ -130,8 +177,9 @@ class Gateway:
         """Serve replaces a replica whose loops have died."""
         self._runner.check()
 
-    def __del__(self) -> None:
-        """Serve calls this when the replica stops in an orderly way."""
+    async def __del__(self) -> None:
+        """Serve calls and awaits this when the replica stops in an orderly way."""
+        await self._runner.drain()
         self._runner.stop()
 
 

@@ -11,32 +11,35 @@ from typing import Any
 import orjson
 import structlog
 
-from actors.session.host import Attached
+from actors.session.attaching import Attached
 from actors.session.states import SessionState
 from cluster.errors import RealmError, Unavailable
 from cluster.ports.bus import Bus
 from cluster.ports.calls import Calls
-from cluster.settings import Settings
+from cluster.realm import Realm
 from cluster.subjects import Subjects
 from cluster.telemetry.metrics import GatewayMetrics
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client, Socket
 from serve_apps.gateway.connection import Close, Closing, Connection, Moved, Ping, Received
 from serve_apps.gateway.dispatch import Dispatcher
+from serve_apps.gateway.greeting import Greeting
+from serve_apps.gateway.health import Health
+from serve_apps.gateway.leaving import Leaving
 from serve_apps.gateway.outgoing import Outgoing, Priority
 from serve_apps.gateway.proto_framing import MOVE_METHOD
-from serve_apps.gateway.topics import Topics
+from serve_apps.gateway.reliable import ReliableLink
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from serve_apps.gateway.views import View
 from serve_apps.gateway.zone_link import ZoneLink
 
-PROTOCOL_VERSION = 1
 FULL_RETRY_S = 5
 PRIVATE_CODES = 3_000  # close codes from here on mean what applications say (RFC 6455, section 7.4.2)
 BACKGROUND_LIMIT = 10_000
 DETACH_DEADLINE_S = 5.0
 DETACH_ATTEMPTS = 12
 DETACH_PAUSE_S = 5.0
+RENEW_AT = 0.5  # of a recovery token's life
 
 log = structlog.get_logger(__name__)
 
@@ -47,21 +50,27 @@ class Hub:
     def __init__(
         self,
         gateway_id: str,
-        settings: Settings,
+        realm: Realm,
         bus: Bus,
         subjects: Subjects,
         calls: Calls,
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
         metrics: GatewayMetrics,
     ) -> None:
         self.gateway_id = gateway_id
-        self.settings = settings
+        self.settings = realm.settings
         self.clients: dict[str, Client] = {}
         self.zones = ZoneLink(gateway_id, bus, subjects, self._write_view)
-        self.topics = Topics(bus, subjects, self._deliver_topic)
+        self.reliable = ReliableLink(gateway_id, bus, subjects, self.clients, self._write_reliable, clock)
+        self.greeting = Greeting(gateway_id, realm, wall_clock)
+        self.leaving = Leaving(
+            gateway_id, realm.settings.gateway, self.clients, self._ask_away, self._close_rest, self.greeting.token
+        )
+        self.health = Health(realm.settings.gateway.degraded_after_s)
+        self.degraded: tuple[str, ...] = ()
         self.reserved = 0  # upgrades on their way
         self.metrics = metrics
-        self.draining = False
         self._noticing: set[Client] = set()  # whose notices wait for their window to end; most have none
         self._calls = calls
         self._clock = clock
@@ -76,8 +85,10 @@ class Hub:
 
     def room(self) -> Refusal | None:
         """Why no further socket is taken, if so (row 1.6)."""
-        if self.draining:
-            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "draining", "this gateway is leaving", 1)
+        if self.leaving.draining:
+            return Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "draining", "this gateway is leaving", self.leaving.retry_after_s
+            )
         if len(self.clients) + self.reserved >= self.settings.gateway.capacity:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "full", "this gateway is full", FULL_RETRY_S)
         return None
@@ -96,41 +107,12 @@ class Hub:
         if other is not None:
             self.close(other, Close.REPLACED, "replaced")
         self.clients[client.session_id] = client
-        self.notify(client, "session.ready", orjson.dumps(self.session_info(client)), Priority.IMMEDIATE)
+        ready = self.greeting.ready(client, self.degraded)
+        self.notify(client, "session.ready", orjson.dumps(ready), Priority.IMMEDIATE)
+        self.reliable.opened(client, attached.missed)
         if client.world:
             self.zones.show(client, client.zone_id, client.world["number"])
-        if attached.subscriptions:
-            self._spawn(self.topics.set(client, attached.subscriptions))
         return client
-
-    def make_way(self, session_id: str, user_id: str) -> None:
-        """The user is about to resume the session: a socket that still has it here is replaced.
-
-        Now, not once the session is attached: the first view of the new socket may be here sooner than that is known, and would be
-        written to the old one.
-        """
-        older = self.clients.get(session_id)
-        if older is not None and older.user_id == user_id:
-            self.close(older, Close.REPLACED, "replaced")
-
-    def session_info(self, client: Client) -> dict[str, Any]:
-        """The params of session.ready and the result of system.info."""
-        limits = self.settings.gateway
-        return {
-            "session_id": client.session_id,
-            "user_id": client.user_id,
-            "resumed": client.resumed,
-            "state": client.state.value,
-            "realm": self.settings.realm,
-            "gateway": self.gateway_id,
-            "protocol": PROTOCOL_VERSION,
-            "limits": {
-                "max_frame_bytes": limits.max_frame_bytes,
-                "max_pending_requests": limits.max_pending_requests,
-                "max_subscriptions": self.settings.session.max_subscriptions,
-            },
-            "world": client.world,
-        }
 
     def disconnected(self, client: Client) -> None:
         """The socket is gone, whoever closed it. The session waits in its actor for another one."""
@@ -141,7 +123,6 @@ class Hub:
         client.work.clear()
         self.zones.hide(client)
         self.metrics.closed(client.close_code, self._clock() - client.connected_at)
-        self._spawn(self.topics.set(client, ()))
         self._spawn(self._detach(client.actor, client.session_id, client.attach_epoch))
 
     def abandoned(self, attached: Attached, actor: str) -> None:
@@ -199,6 +180,8 @@ class Hub:
                 client.write(client.outgoing.speak(client.connection.framing, now))
         elif isinstance(event, Received):
             client.write(client.outgoing.speak(client.connection.framing, now))
+            if not client.heard:
+                self.reliable.heard(client)
             if self._dispatcher is not None and not client.closed:
                 self._dispatcher.take(client, event.decoded)
         elif isinstance(event, Closing):
@@ -220,13 +203,20 @@ class Hub:
 
     def notify(self, client: Client, method: str, params_json: bytes, priority: Priority) -> None:
         client.write(client.outgoing.notice(method, params_json, priority, self._clock()))
+        self._queued(client)
+
+    def _queued(self, client: Client) -> None:
         if client.outgoing.has_notices:
             self._noticing.add(client)
         if client.outgoing.overfull:
             self.close(client, Close.SLOW_CONSUMER, "not reading")
 
-    def _deliver_topic(self, client: Client, method: str, params_json: bytes) -> None:
-        self.notify(client, method, params_json, Priority.NORMAL)
+    def _write_reliable(self, client: Client, encoded: bytes, priority: Priority) -> None:
+        client.write(client.outgoing.encoded(encoded, priority, self._clock()))
+        self._queued(client)
+
+    def _ask_away(self, client: Client, params_json: bytes) -> None:
+        self.notify(client, "session.reconnect", params_json, Priority.IMMEDIATE)
 
     def blocked(self, client: Client) -> None:
         """The socket's buffer is over its high-water mark."""
@@ -254,6 +244,21 @@ class Hub:
             client = self.clients.get(order.session_id)
             if client is not None and client.attach_epoch <= order.attach_epoch:
                 self.close(client, Close(order.code), order.reason)
+        elif message.HasField("drain"):
+            self.leaving.drain(self._clock(), message.drain.deadline_s)
+        elif message.HasField("probe"):
+            self.health.answered(message.probe.part, message.probe.number, self._clock())
+
+    def look(self) -> None:
+        """Called about once a second: clients are told when a part of the realm does not answer, and when it does again."""
+        degraded = self.health.degraded(self._clock())
+        if degraded == self.degraded:
+            return
+        log.warning("degraded", parts=degraded)
+        self.degraded = degraded
+        params = orjson.dumps({"parts": degraded})
+        for client in list(self.clients.values()):
+            self.notify(client, "system.degraded", params, Priority.NORMAL)
 
     # --- the world ---------------------------------------------------------------------------------------------
 
@@ -271,7 +276,9 @@ class Hub:
     def pulse(self) -> None:
         """Called every `input_flush_s`: batches go out, and notices whose window is over."""
         self.zones.flush()
+        self.reliable.flush()
         now = self._clock()
+        self.leaving.pulse(now)
         for client in tuple(self._noticing):
             client.write(client.outgoing.pulse(now))
             if client.closed or not client.outgoing.has_notices:
@@ -280,7 +287,12 @@ class Hub:
     def sweep(self) -> None:
         """Called about once a second: heartbeats, idle and slow clients (rows 1.3 and 1.4)."""
         now = self._clock()
+        self.leaving.sweep(now)
+        renew_s = self.settings.session.recovery_ttl_s * RENEW_AT
         for client in list(self.clients.values()):
+            if now - client.token_at > renew_s:
+                client.token_at = now
+                self.notify(client, "session.token", orjson.dumps(self.greeting.token(client)), Priority.LOW)
             due = client.connection.sweep(now)
             if client.outgoing.too_slow(now):
                 self.close(client, Close.SLOW_CONSUMER, "not reading")
@@ -289,11 +301,28 @@ class Hub:
             elif isinstance(due, Ping):
                 client.socket.ping()
 
-    def close_all(self, code: Close, reason: str) -> None:
-        """The gateway is going: no new sockets, and the old ones are told why."""
-        self.draining = True
+    def alive(self) -> bytes:
+        """A GatewayAlive: what others may know of this gateway."""
+        return internal_pb2.GatewayAlive(
+            gateway_id=self.gateway_id,
+            sockets=len(self.clients),
+            capacity=self.settings.gateway.capacity,
+            draining=self.leaving.draining,
+            degraded=self.degraded,
+        ).SerializeToString()
+
+    def heard_gateway(self, data: bytes) -> None:
+        """Another gateway's GatewayAlive, or this one's."""
+        self.leaving.heard(internal_pb2.GatewayAlive.FromString(data), self._clock())
+
+    def stop(self) -> None:
+        """At once: no new sockets, and the old ones are told to come back elsewhere."""
+        self.leaving.drain(self._clock(), 0.0)
+        self._close_rest()
+
+    def _close_rest(self) -> None:
         for client in list(self.clients.values()):
-            self.close(client, code, reason)
+            self.close(client, Close.RESTART, "restart")
 
     def _spawn(self, work: Any) -> None:
         """Run something in the background that the realm can do without: a failure is logged, sweeps elsewhere repair it."""

@@ -102,6 +102,19 @@ def encode_notification(method: str, params_json: bytes) -> bytes:
     return b'{"jsonrpc":"2.0","method":' + orjson.dumps(method) + b',"params":' + params_json + b"}"
 
 
+def notification_body(method: str, params_json: bytes) -> bytes:
+    """A notification that lacks its number: see `numbered`."""
+    separator = b"" if params_json == b"{}" else b","
+    return (
+        b'{"jsonrpc":"2.0","method":' + orjson.dumps(method) + b',"params":' + params_json[:-1] + separator + b'"seq":'
+    )
+
+
+def numbered(body: bytes, seq: int) -> bytes:
+    """A reliable notification: `seq` is a member of its params."""
+    return b"%b%d}}" % (body, seq)
+
+
 def join(notifications: Sequence[bytes]) -> bytes:
     """Several encoded notifications as one batch."""
     return b"[" + b",".join(notifications) + b"]"

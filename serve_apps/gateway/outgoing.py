@@ -61,7 +61,10 @@ class Outgoing:
     def notice(self, method: str, params_json: bytes, priority: Priority, now: float) -> list[Frame]:
         """A notification. Returns the frames to write now."""
         framing = json_framing if self.framing is Framing.JSON else proto_framing
-        encoded = framing.encode_notification(method, params_json)
+        return self.encoded(framing.encode_notification(method, params_json), priority, now)
+
+    def encoded(self, encoded: bytes, priority: Priority, now: float) -> list[Frame]:
+        """A notification that was encoded in the present framing. Returns the frames to write now."""
         if priority is Priority.IMMEDIATE:
             return self.frame(encoded, now)
         self._notices.append(encoded)

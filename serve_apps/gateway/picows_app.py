@@ -26,7 +26,7 @@ from picows import (
 )
 from picows.picows import WSProtocol  # type: ignore[attr-defined] # private: see the contract test
 
-from actors.session.host import Attached
+from actors.session.attaching import Attached
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
@@ -109,14 +109,13 @@ class Doorman(asyncio.Protocol):
         if isinstance(upgrade, Refusal):
             self._refuse(hub, upgrade)
             return
-        user_id = hub.room() or admission.authenticate(upgrade)
-        if isinstance(user_id, Refusal):
-            self._refuse(hub, user_id)
+        who = hub.room() or admission.authenticate(upgrade)
+        if isinstance(who, Refusal):
+            self._refuse(hub, who)
             return
         hub.reserved += 1
         try:
-            hub.make_way(upgrade.session_id, user_id)
-            attached = await admission.attach(upgrade, user_id)
+            attached = await admission.attach(upgrade, who)
         finally:
             hub.reserved -= 1
         if isinstance(attached, Refusal):

@@ -22,11 +22,15 @@ from serve_apps.gateway.messages import (
     Result,
 )
 from serve_apps.gateway.typed import position_to_dict, to_any, to_params
+from serve_apps.gateway.varint import varint
 
 MOVE_METHOD = "world.position.update"
 MAX_METHOD = 100
 MAX_ENTRY = 64 * 1024  # bytes of one message in a compressed batch: what a frame may have
 ENTRY = 0x0A  # the tag of BatchMessage.messages
+# Field tags of Notification and WebSocketMessage; a test holds them against the schema.
+SEQ, NOTIFICATION = b"\x18", b"\x32"
+VERSION = b"\x0a\x032.0"
 
 
 def parse(payload: bytes) -> pb.WebSocketMessage | None:
@@ -169,6 +173,17 @@ def encode_notification(method: str, params_json: bytes) -> bytes:
     made.notification.method = method
     made.notification.params.CopyFrom(to_any(orjson.loads(params_json)))
     return made.SerializeToString()
+
+
+def notification_body(method: str, params_json: bytes) -> bytes:
+    """A serialised Notification that lacks its number: see `numbered`."""
+    return pb.Notification(method=method, params=to_any(orjson.loads(params_json))).SerializeToString()
+
+
+def numbered(body: bytes, seq: int) -> bytes:
+    """A reliable notification. Fields of a message may come in any order and piecemeal, so the number is put behind the body."""
+    notification = body + SEQ + varint(seq)
+    return b"".join((VERSION, NOTIFICATION, varint(len(notification)), notification))
 
 
 def join(notifications: Sequence[bytes]) -> bytes:

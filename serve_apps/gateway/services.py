@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.ports.accounts import CharacterStore
+from cluster.ports.bus import Bus
 from cluster.ports.calls import Calls, zone_actor
+from cluster.ports.topics import TopicLog
 from cluster.settings import Settings
+from cluster.subjects import Subjects
+from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.hub import Hub
@@ -21,6 +25,9 @@ class Services:
     hub: Hub
     calls: Calls
     characters: CharacterStore
+    topics: TopicLog
+    bus: Bus
+    subjects: Subjects
     wall_clock: Callable[[], float]
 
     async def session(self, client: Client, method: str, *args: Any, idempotent: bool = True) -> Any:
@@ -45,6 +52,21 @@ class Services:
             deadline_s=self.settings.gateway.call_deadline_s,
             idempotent=idempotent,
         )
+
+    async def publish(self, topic: str, method: str, params_json: bytes, key: str, result: str) -> str:
+        """To everyone who listens to the topic: kept when this returns. Raises Unavailable.
+
+        Returns `result`, or what it was when `key` was used first: then nothing is sent again.
+        """
+        limit = self.settings.session.topic_log
+        published = await self.topics.publish(topic, method, params_json, limit, key, result)
+        message = published.message
+        if message is not None:
+            said = internal_pb2.TopicMessage(
+                topic=topic, method=method, params_json=params_json, id=message.id, previous=message.previous
+            )
+            self.bus.publish(self.subjects.topic(topic), said.SerializeToString())
+        return published.result
 
     def notify(self, client: Client, method: str, params_json: bytes, priority: Priority) -> None:
         self.hub.notify(client, method, params_json, priority)

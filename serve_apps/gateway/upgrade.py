@@ -18,8 +18,10 @@ import orjson
 from serve_apps.gateway.messages import Framing
 
 TOKEN_PREFIX = "rayrealm.token."  # noqa: S105 - a subprotocol's prefix
+RECOVERY_PREFIX = "rayrealm.recovery."
 COOKIE = "rayrealm_token"
 SESSION_ID = re.compile(r"ses_[A-Za-z0-9_-]{1,60}")
+LAST = re.compile(r"([0-9a-f]{1,16})\.(0|[1-9][0-9]{0,18})")
 VERSION = "13"  # of the WebSocket protocol (RFC 6455)
 KEY_BYTES = 16
 
@@ -53,11 +55,15 @@ NO_SUCH_PATH = Refusal(HTTPStatus.NOT_FOUND, "not_found", "the WebSocket endpoin
 class Upgrade:
     """A request worth checking. `subprotocol` is what the answer must name, `framing` None when each frame decides.
 
-    `session_id` is "" when none that could exist is asked for; `key` is the client's Sec-WebSocket-Key.
+    `session_id` is "" when none that could exist is asked for; `recovery`: the recovery token, or ""; `stream` and `last`: the newest
+    reliable notification that the client has seen. `key` is the client's Sec-WebSocket-Key.
     """
 
     token: str
     session_id: str
+    recovery: str
+    stream: str
+    last: int
     framing: Framing | None
     subprotocol: str
     key: str
@@ -105,13 +111,26 @@ def read(
     query = parse_qs(url.query)
     offered = [p.strip() for p in fields.get("sec-websocket-protocol", "").split(",") if p.strip()]
     chosen = next((p for p in offered if p in (f.value for f in Framing)), "")
-    token = _token(fields, offered, query)
-    if not token:
+    token, recovery = _token(fields, offered, query), _recovery(offered, query)
+    if not token and not recovery:
         return Refusal(HTTPStatus.UNAUTHORIZED, "token_missing", "an access token is needed")
     session_id = query.get("session", [""])[0]
     if not SESSION_ID.fullmatch(session_id):
         session_id = ""
-    return Upgrade(token, session_id, Framing(chosen) if chosen else None, chosen, key)
+    seen = query.get("last", [""])[0]
+    last = LAST.fullmatch(seen)
+    if seen and last is None:
+        return Refusal(HTTPStatus.BAD_REQUEST, "bad_sequence", "last is STREAM.SEQ, as session.ready told them")
+    stream, seq = (last[1], int(last[2])) if last is not None else ("", 0)
+    return Upgrade(token, session_id, recovery, stream, seq, Framing(chosen) if chosen else None, chosen, key)
+
+
+def _recovery(offered: list[str], query: dict[str, list[str]]) -> str:
+    """The first of: subprotocol, query."""
+    for protocol in offered:
+        if protocol.startswith(RECOVERY_PREFIX):
+            return protocol.removeprefix(RECOVERY_PREFIX)
+    return query.get("recovery", [""])[0]
 
 
 def _is_key(key: str) -> bool:

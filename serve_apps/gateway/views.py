@@ -15,18 +15,9 @@ import orjson
 from actors.zone.rows import MOVE_OUT, u16_to_yaw
 from realm_proto import internal_pb2
 from realm_proto import realtime_pb2 as pb
+from serve_apps.gateway.varint import varint
 
 ROW = MOVE_OUT.itemsize
-
-
-def varint(value: int) -> bytes:
-    """A protobuf varint."""
-    made = bytearray()
-    while value > 0x7F:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    made.append(value)
-    return bytes(made)
 
 
 # Field tags of ViewFrame and WebSocketMessage (realtime.proto); a test holds them against the schema.
@@ -40,7 +31,10 @@ def _length(value: int) -> bytes:
 
 @dataclass(slots=True)
 class View:
-    """One viewer's news. `moves`: MOVE_OUT rows; `states`: serialised EntityState; `correction`: serialised Correction."""
+    """One viewer's news. `moves`: MOVE_OUT rows; `states`: serialised EntityState; `correction`: serialised Correction.
+
+    `attach_epoch`: with a `reset`, the attach that it begins the views of.
+    """
 
     tick: bytes
     ack: bytes
@@ -49,6 +43,7 @@ class View:
     leaves: list[int] = field(default_factory=list)
     reset: pb.ViewReset | None = None
     correction: bytes = b""
+    attach_epoch: int = 0
 
     def to_proto(self) -> bytes:
         """A WebSocketMessage with this view."""
@@ -104,6 +99,7 @@ class View:
 
 def _state_to_dict(data: bytes) -> dict[str, Any]:
     s = pb.EntityState.FromString(data)
+    link_dead = {"link_dead": True} if s.link_dead else {}
     return {
         "number": s.number,
         "entity_id": s.entity_id,
@@ -111,6 +107,7 @@ def _state_to_dict(data: bytes) -> dict[str, Any]:
         "name": s.name,
         "version": s.version,
         "properties": orjson.loads(s.properties_json or "{}"),
+        **link_dead,
     }
 
 
@@ -133,6 +130,7 @@ def split(out: internal_pb2.ZoneOutput) -> Iterator[tuple[int, View]]:
             view.correction = event.correction
             if event.reset:
                 view.reset = pb.ViewReset(zone_id=out.zone_id, epoch=out.epoch)
+                view.attach_epoch = event.attach_epoch
         yield viewer, view
 
 

@@ -30,8 +30,9 @@ class ZoneLink:
         self._pending: dict[str, bytearray] = {}
         self._viewers: dict[tuple[str, int], Client] = {}
         self._epochs: dict[str, int] = {}
-        # A zone may send the first view before the answer to world.enter is here: such views wait, merged.
-        self._early: dict[tuple[str, int], PendingView] = {}
+        # A zone may send the first view before the answer to world.enter, or to the attach, is here: such views wait, merged,
+        # with the attach that they are for.
+        self._early: dict[tuple[str, int], tuple[int, PendingView]] = {}
 
     def move(self, zone_id: str, row: bytes) -> None:
         """A MOVE_IN row for the zone's next batch."""
@@ -55,11 +56,17 @@ class ZoneLink:
     def show(self, client: Client, zone_id: str, number: int) -> None:
         """Views of the entity go to the client from now on, those that came early first."""
         self.hide(client)
+        key = (zone_id, number)
+        attach_epoch, early = self._early.get(key, (0, None))
+        if attach_epoch > client.attach_epoch:
+            return  # a newer socket is on its way; this one is about to be closed
         client.connection.entity = number
-        self._viewers[zone_id, number] = client
-        early = self._early.pop((zone_id, number), None)
-        view = early.take() if early is not None else None
-        if view is not None:
+        self._viewers[key] = client
+        if early is None:
+            return
+        del self._early[key]
+        view = early.take()
+        if view is not None and attach_epoch == client.attach_epoch:
             self._write_view(client, view)
 
     def hide(self, client: Client) -> None:
@@ -80,18 +87,29 @@ class ZoneLink:
         viewers, write = self._viewers, self._write_view
         for number, view in split(out):
             client = viewers.get((zone_id, number))
+            if client is not None and view.attach_epoch > client.attach_epoch:
+                # The session has another socket here, whose attach has not been answered yet: this one gets no more.
+                del viewers[zone_id, number]
+                client.connection.entity = None
+                client = None
             if client is not None:
                 write(client, view)
             else:
                 self._keep_early((zone_id, number), view)
 
     def _keep_early(self, key: tuple[str, int], view: View) -> None:
-        pending = self._early.get(key)
-        if pending is None:
+        if view.reset is not None:
             # Only a view that starts from nothing can be the first of a client that is on its way here.
-            if view.reset is None:
-                return
             if len(self._early) >= EARLY_LIMIT:
                 del self._early[next(iter(self._early))]
-            pending = self._early[key] = PendingView()
-        pending.add(view)
+            self._early[key] = view.attach_epoch, PendingView()
+        if key in self._early:
+            self._early[key][1].add(view)
+
+    def probe(self, number: int) -> list[str]:
+        """Ask the zones with viewers here to say `number` to this gateway (GatewayProbe). Returns their ids."""
+        zones = sorted({zone_id for zone_id, _ in self._viewers})
+        for zone_id in zones:
+            batch = internal_pb2.ZoneInput(gateway_id=self._gateway_id, probe=number)
+            self._bus.publish(self._subjects.zone_input(zone_id), batch.SerializeToString())
+        return zones

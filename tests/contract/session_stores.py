@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from cluster.adapters.memory.bans import MemoryBans
+from cluster.adapters.memory.epochs import MemoryEpochStore
+from cluster.adapters.memory.sessions import MemorySessionStore
+from cluster.adapters.redis.bans import RedisBans
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.ports.bans import Bans
 from cluster.ports.epochs import EpochStore
 from cluster.ports.sessions import Fence, Placed, SessionRecord, SessionStore
 
@@ -22,6 +27,7 @@ ALL = ["connected", "authenticated", "in_world", "disconnecting"]
 class Stores:
     sessions: SessionStore
     epochs: EpochStore
+    bans: Bans
     expire: Callable[[str], Awaitable[object]]
     made: int = 0
 
@@ -62,9 +68,24 @@ def ids(records: list[SessionRecord]) -> list[str]:
     return [record.session_id for record in records]
 
 
+def memory_stores() -> tuple[Stores, MemorySessionStore]:
+    epochs, bans = MemoryEpochStore(), MemoryBans(lambda: NOW)
+    sessions = MemorySessionStore(epochs, bans)
+
+    async def expire(session_id: str) -> None:
+        sessions.expire(session_id)
+
+    return Stores(sessions, epochs, bans, expire), sessions
+
+
 def redis_stores(client: Redis, namespace: str) -> Stores:
     def expire(session_id: str) -> Awaitable[object]:
         found: Awaitable[object] = client.delete(f"{namespace}:session:{session_id}")
         return found
 
-    return Stores(RedisSessionStore(client, namespace), RedisEpochStore(client, namespace), expire)
+    return Stores(
+        RedisSessionStore(client, namespace),
+        RedisEpochStore(client, namespace),
+        RedisBans(client, namespace),
+        expire,
+    )

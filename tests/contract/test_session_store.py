@@ -10,25 +10,17 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from cluster.adapters.memory.epochs import MemoryEpochStore
-from cluster.adapters.memory.sessions import MemorySessionStore
 from cluster.adapters.redis.connection import connect
 from cluster.errors import Fenced, InvalidState, RateLimited, SessionGone, Unauthorized
 from cluster.ports.sessions import Fence, Placed, SessionRecord
 from cluster.settings import RedisSettings
-from tests.contract.session_stores import NOW, TTL, A, B, Stores, ids, redis_stores
+from tests.contract.session_stores import NOW, TTL, A, B, Stores, ids, memory_stores, redis_stores
 
 
 @pytest.fixture(params=["memory", "redis"])
 async def stores(request: pytest.FixtureRequest, namespace: str) -> AsyncIterator[Stores]:
     if request.param == "memory":
-        epochs = MemoryEpochStore()
-        memory = MemorySessionStore(epochs)
-
-        async def expire(session_id: str) -> None:
-            memory.expire(session_id)
-
-        yield Stores(memory, epochs, expire)
+        yield memory_stores()[0]
     else:
         client = connect(RedisSettings(url=SecretStr(request.getfixturevalue("valkey_url"))), "contract")
         yield redis_stores(client, namespace)
@@ -139,6 +131,34 @@ class TestPlace:
         assert len(await stores.sessions.of_actor(B)) == 10
 
 
+class TestBanned:
+    async def test_there_is_no_place_for_them(self, stores: Stores) -> None:
+        await stores.actor()
+        await stores.bans.ban("usr_a", 60.0, "cheating")
+        with pytest.raises(Unauthorized) as refused:
+            await stores.place("usr_a")
+        assert refused.value.reason == "banned"
+        assert await stores.sessions.of_user("usr_a") == []
+        assert (await stores.place("usr_b")).actor == A
+
+    async def test_nor_the_session_that_they_have(self, stores: Stores) -> None:
+        record = await stores.attached(await stores.actor())
+        await stores.bans.ban("usr_a", None, "")
+        with pytest.raises(Unauthorized) as refused:
+            await stores.place("usr_a", wanted=record.session_id)
+        assert refused.value.reason == "banned"
+        assert await stores.sessions.get(record.session_id) == record, "it ends as others do"
+        await stores.bans.lift("usr_a")
+        assert await stores.place("usr_a", wanted=record.session_id) == Placed(record.session_id, A, False)
+
+    async def test_nor_the_one_they_were_just_given(self, stores: Stores) -> None:
+        await stores.actor()
+        await stores.place("usr_a", new="ses_same")
+        await stores.bans.ban("usr_a", 60.0, "")
+        with pytest.raises(Unauthorized):
+            await stores.place("usr_a", new="ses_same")
+
+
 class TestWrite:
     async def test_every_field_comes_back(self, stores: Stores) -> None:
         fence = await stores.actor()
@@ -159,12 +179,21 @@ class TestWrite:
             {"a": [1, 2.5, None, {"ö": True}], "": ""},
             ("news", "zone:1 2", ""),
             ("usr_b", "usr_c"),
+            "stm_a",
+            0,
+            6,
         )
         await stores.write(record, fence)
         assert await stores.sessions.get(session_id) == record
         plain = SessionRecord(session_id, "usr_a", A, "authenticated", connected_at=NOW, last_activity=NOW)
         await stores.write(plain, fence)
         assert await stores.sessions.get(session_id) == plain, "nothing of the former one stays"
+
+    async def test_the_newest_number_is_the_outbox_s_to_write(self, stores: Stores) -> None:
+        fence = await stores.actor()
+        record = await stores.attached(fence)
+        await stores.write(replace(record, stream="stm_a", seq=7), fence)
+        assert await stores.sessions.get(record.session_id) == replace(record, stream="stm_a")
 
     async def test_a_transition_that_the_stored_state_does_not_allow(self, stores: Stores) -> None:
         fence = await stores.actor()

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import struct
-from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,32 +23,12 @@ from websockets.typing import Subprotocol
 
 from realm_proto import realtime_pb2 as pb
 from tests.integration.mock_accounts import MockAccounts
+from tests.integration.mock_sessions import Attach, MockSessions, Refusal, Session
 
 BOUNDS = {"min_x": 0.0, "min_z": 0.0, "max_x": 200.0, "max_z": 200.0}
 ROW = struct.Struct("<HHfffH")
 DEADLINE_S = 5.0
-
-
-@dataclass
-class Session:
-    session_id: str
-    user_id: str
-    character_id: str | None = None
-    number: int = 0
-    sequence: int = 0
-    place: tuple[float, float, float] = (100.0, 0.0, 100.0)
-    topics: set[str] = field(default_factory=set)
-    channels: set[str] = field(default_factory=set)
-    watched: set[str] = field(default_factory=set)
-    status: str = "online"
-    socket: ServerConnection | None = None
-
-
-@dataclass
-class Refusal:
-    status: int
-    reason: str
-    retry_after: str | None = None
+RECOVERY_PREFIX = "rayrealm.recovery."
 
 
 class MockRealm:
@@ -57,15 +36,20 @@ class MockRealm:
 
     def __init__(self) -> None:
         self.accounts = MockAccounts()
-        self.sessions: dict[str, Session] = {}
+        self.known = MockSessions()
+        self.sessions = self.known.of
         self.calls: list[tuple[str, Any]] = []
         self.moves: list[tuple[int, float, float, float]] = []
         self.upgrades: list[dict[str, Any]] = []
         self.refusals: list[Refusal] = []  # of the next upgrades
         self.failures: dict[str, list[tuple[int, dict[str, Any]]]] = {}  # of the next calls of a method
         self.silent: set[str] = set()  # methods that are never answered
+        self.cut_instead: set[str] = set()  # methods whose next call is done, and not answered: every socket breaks
+        self.said: dict[str, str] = {}  # client_id of a chat message -> its id
+        self.degraded: list[str] = []
         self.judges = False  # each move is acknowledged by a view
         self._count = itertools.count(1)
+        self._granted: dict[ServerConnection, Attach] = {}
         self._relays: set[asyncio.StreamWriter] = set()
         self._inner: Server | None = None
         self._front: asyncio.Server | None = None
@@ -141,6 +125,7 @@ class MockRealm:
                 "version": s.version,
                 "properties": json.loads(s.properties_json or "{}"),
             }
+            | ({"link_dead": True} if s.link_dead else {})
             for s in frame.states
         ]
         if frame.HasField("reset"):
@@ -155,6 +140,23 @@ class MockRealm:
         for session in self.sessions.values():
             if session.socket is not None:
                 await self._send(session.socket, method=method, params=params)
+
+    async def number(self, method: str, params: dict[str, Any], session: Session | None = None) -> int:
+        """A reliable notification: numbered, kept, and sent if there is a socket."""
+        to = session or self.only()
+        seq = to.number_one(method, params)
+        await self.repeat(seq, to)
+        return seq
+
+    async def repeat(self, seq: int, session: Session | None = None) -> None:
+        """Send a number that is kept once more."""
+        to = session or self.only()
+        method, params = to.kept[seq]
+        if to.socket is not None:
+            await self._send(to.socket, method=method, params=params, seq=seq)
+
+    def recovery_of(self, session: Session) -> dict[str, Any]:
+        return {"token": self.known.token(session), "expires_in": 600}
 
     # --- HTTP --------------------------------------------------------------------------------------------
 
@@ -203,15 +205,21 @@ class MockRealm:
     def _judge(self, socket: ServerConnection, request: Request) -> Response | None:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         query = parse_qs(urlsplit(request.path).query)
-        upgrade = {"session": query.get("session", [None])[0], "token": token}
+        offered = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        recovery = [name.removeprefix(RECOVERY_PREFIX) for name in offered if name.startswith(RECOVERY_PREFIX)]
+        upgrade: dict[str, Any] = {name: query.get(name, [None])[0] for name in ("session", "last")}
+        upgrade |= {"token": token or None, "recovery": recovery[0] if recovery else None, "query": dict(query)}
         upgrade["extensions"] = request.headers.get("Sec-WebSocket-Extensions")
         self.upgrades.append(upgrade)
         if self.refusals:
             refusal = self.refusals.pop(0)
-        elif token not in self.accounts.tokens:
-            refusal = Refusal(401, "token_expired")
         else:
-            return None
+            user = self.accounts.tokens.get(token)
+            granted = self.known.attach(user, upgrade["recovery"], upgrade["session"], upgrade["last"])
+            if isinstance(granted, Attach):
+                self._granted[socket] = granted
+                return None
+            refusal = granted
         headers = Headers({"Content-Type": "application/problem+json"})
         if refusal.retry_after is not None:
             headers["Retry-After"] = refusal.retry_after
@@ -220,16 +228,17 @@ class MockRealm:
         return Response(refusal.status, "X", headers, text)
 
     async def _talk(self, socket: ServerConnection) -> None:
-        asked = self.upgrades[-1]["session"]
-        user = self.accounts.tokens[self.upgrades[-1]["token"]]
-        session = self.sessions.get(asked) if asked else None
-        resumed = session is not None
-        if session is None:
-            session = Session(f"ses_{next(self._count)}", f"usr_{user}")
-            self.sessions[session.session_id] = session
+        granted = self._granted.pop(socket)
+        session = granted.session
         session.socket = socket
+        missed = None if granted.seen is None else session.missed_after(granted.seen)
         try:
-            await self._send(socket, method="session.ready", params=self._ready(session, resumed))
+            ready = self._ready(session, granted.resumed)
+            if missed is not None:
+                ready |= {"recovered": True, "seq": granted.seen}
+            await self._send(socket, method="session.ready", params=ready)
+            for seq in missed or ():
+                await self.repeat(seq, session)
             async for frame in socket:
                 await self._hear(session, socket, frame)
         except ConnectionClosed:
@@ -241,6 +250,9 @@ class MockRealm:
     def _ready(self, session: Session, resumed: bool) -> dict[str, Any]:
         limits = {"max_frame_bytes": 65_536, "max_pending_requests": 4, "max_subscriptions": 64}
         ready = {"session_id": session.session_id, "user_id": session.user_id, "resumed": resumed}
+        ready |= {"recovered": False, "stream": session.stream, "seq": session.seq, "degraded": self.degraded}
+        topics = sorted(session.topics) + [f"chat:{channel}" for channel in sorted(session.channels)]
+        ready |= {"recovery": self.recovery_of(session), "topics": topics}
         world = self._world(session) if session.character_id else None
         state = "in_world" if world else "authenticated"
         return ready | {"state": state, "realm": "mock", "protocol": 1, "limits": limits, "world": world}
@@ -253,6 +265,7 @@ class MockRealm:
         return world | {"character_id": session.character_id, "sequence": session.sequence}
 
     async def _hear(self, session: Session, socket: ServerConnection, frame: str | bytes) -> None:
+        session.opened_by = 0
         if isinstance(frame, str):
             message = json.loads(frame)
             id_, method, params = message.get("id"), message["method"], message.get("params", {})
@@ -274,6 +287,8 @@ class MockRealm:
             assert not call.HasField("params") or call.params.Unpack(holder)
             method, params = call.method, json_format.MessageToDict(holder)
         self.calls.append((method, params))
+        if method == "session.ack":
+            session.ack(int(params["seq"]))
         if id_ is None or method in self.silent:
             return
         if self.failures.get(method):
@@ -284,6 +299,10 @@ class MockRealm:
         if result is None:
             error = {"code": -32601, "message": "method not found", "data": {"method": method}}
             await self._send(socket, id_=id_, error=error)
+            return
+        if method in self.cut_instead:
+            self.cut_instead.remove(method)
+            self.cut()
             return
         await self._send(socket, id_=id_, result=result)
 
@@ -331,7 +350,15 @@ class MockRealm:
                 session.channels.discard(params["channel"])
                 return {"channels": sorted(session.channels)}
             case "chat.message":
-                return {"message_id": "msg_1"}
+                made = f"msg_{len(self.said) + 1}"
+                return {"message_id": self.said.setdefault(params["client_id"], made)}
+            case "session.attribute.set":
+                session.attributes[params["name"]] = params["value"]
+                if params["value"] is None:
+                    del session.attributes[params["name"]]
+                return {"attributes": session.attributes}
+            case "session.attribute.list":
+                return {"attributes": session.attributes}
         return None
 
     async def _send(
@@ -343,9 +370,12 @@ class MockRealm:
         params: dict[str, Any] | None = None,
         result: dict[str, Any] | None = None,
         error: dict[str, Any] | None = None,
+        seq: int | None = None,
     ) -> None:
         if socket.subprotocol == "rayrealm.v1+json":
             message: dict[str, Any] = {"jsonrpc": "2.0"}
+            if seq is not None:
+                params = {**(params or {}), "seq": seq}
             named = {"id": id_, "method": method, "params": params, "result": result, "error": error}
             message |= {name: value for name, value in named.items() if value is not None}
             await socket.send(json.dumps(message))
@@ -355,6 +385,7 @@ class MockRealm:
             made.id_number = int(id_)
         if method is not None:
             made.notification.method = method
+            made.notification.seq = seq or 0
             made.notification.params.Pack(_struct(params or {}))
         elif error is not None:
             made.response.error.code, made.response.error.message = error["code"], error["message"]

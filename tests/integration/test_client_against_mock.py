@@ -251,10 +251,13 @@ class TestReconnecting:
         calls = len(realm.calls)
         await again(player, realm.cut)
         assert [loss.code for loss in losses] == [1006]
-        assert realm.upgrades[-1]["session"] == session == player.session_id
+        assert realm.upgrades[-1]["session"] is None  # the recovery token says it
+        assert realm.upgrades[-1]["token"] is None
+        assert session == player.session_id
         assert player.position == Position(110.0, 0.0, 120.0)
         assert await player.move(111.0, 0.0, 120.0) == 2
-        assert len(realm.calls) == calls  # a resumed session has everything
+        await until(lambda: len(realm.calls) > calls)
+        assert realm.calls[calls:] == [("session.ack", {"seq": 0})]  # a resumed session has everything
 
     async def test_a_session_that_is_gone_is_set_up_again(self, realm: MockRealm, player: RealmClient) -> None:
         await player.subscribe(["a"])

@@ -75,7 +75,7 @@ def client_item(item: dict[str, Any]) -> codec.Item:
         case "request":
             return Request(item["id"], item["method"], item["params"])
         case "notification":
-            return Notification(item["method"], item["params"])
+            return Notification(item["method"], item["params"], item.get("seq"))
         case "move":
             return OwnMove(item["x"], item["y"], item["z"], item["yaw"], item["sequence"])
         case "result":
@@ -215,7 +215,11 @@ def written_by_gateway(item: dict[str, Any], text: bool) -> bytes:
             fault = gateway.Fault(gateway.Code(item["code"]), item["data"] or {}, item["id"])
             made = framing.encode_answers([fault], False)
         case "notification":
-            made = framing.encode_notification(item["method"], orjson.dumps(item["params"]))
+            params = orjson.dumps(item["params"])
+            if "seq" in item:
+                made = framing.numbered(framing.notification_body(item["method"], params), item["seq"])
+            else:
+                made = framing.encode_notification(item["method"], params)
         case _:
             view = gateway_view(item)
             made = json_framing.encode_notification("world.view", view.to_json()) if text else view.to_proto()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Iterable
-from typing import Any, Self
+import time
+from collections.abc import Awaitable
+from typing import Self
 
 import httpx
 
 from rayrealm_client.accounts import Accounts
 from rayrealm_client.anys import Json, Params
+from rayrealm_client.calls import Calls, object_of, strings_of, text_of
 from rayrealm_client.codec import Framing, Notification, OwnMove
 from rayrealm_client.errors import (
-    CodecError,
     ConnectionEnded,
     ConnectionLost,
     DeadlineExceeded,
@@ -23,16 +25,19 @@ from rayrealm_client.errors import (
 )
 from rayrealm_client.keeper import Keeper, Loss
 from rayrealm_client.link import Link
-from rayrealm_client.models import Character, Presence, Ready, Tokens, World, Zone
+from rayrealm_client.models import Character, MoveOver, Ready, RecoveryToken, Tokens, World
 from rayrealm_client.policy import Backoff, Random, Reconnect
+from rayrealm_client.recovery import Opening
+from rayrealm_client.reliable import Reliable
 from rayrealm_client.view import ORIGIN, Position, View
-from rayrealm_client.watching import Watching
-from rayrealm_client.wishes import Wishes, ask_again, insist
+from rayrealm_client.wishes import ask_again, insist
 
 log = logging.getLogger("rayrealm_client")
 
+MOVE_WAIT_S = 1.0
 
-class RealmClient(Watching):
+
+class RealmClient(Calls):
     """One player. Use it as `async with RealmClient("http://127.0.0.1:8000") as client:`.
 
     The socket opens with the first call that needs it and is kept open: after a loss the client connects
@@ -41,7 +46,8 @@ class RealmClient(Watching):
 
     `entities`: number -> Entity, what is in view right now. `world`: the zone the character is in, or None.
     `position`, `yaw`, `sequence`: the own character as last moved or corrected; `acked`: the newest own move
-    that the zone has judged. `accounts`: the calls that need no socket, and the tokens.
+    that the zone has judged. `accounts`: the calls that need no socket, and the tokens. `reliable`: counts of the numbered
+    notifications, among them `gaps`, which stays 0. `degraded`: parts of the realm that do not answer at the moment.
     """
 
     def __init__(
@@ -60,7 +66,7 @@ class RealmClient(Watching):
 
         `http`: an `accounts.pool` that several clients share.
         """
-        super().__init__()
+        super().__init__(timeout_s, backoff or Backoff(), rng or random.SystemRandom())
         self.world: World | None = None
         self.session_ready: Ready | None = None
         self.position: Position = ORIGIN
@@ -69,15 +75,13 @@ class RealmClient(Watching):
         self.acked = 0
         self.corrections = 0
         self.reconnects = 0
-        self._timeout_s = timeout_s
-        self._backoff = backoff or Backoff()
-        self._rng = rng or random.SystemRandom()
-        self._wishes = Wishes()
+        self.degraded: frozenset[str] = frozenset()
         self._takes_views = False
+        self._asking_anew = False
         self.accounts = Accounts(base_url, timeout_s, http)
 
-        async def open_link(token: str, session_id: str | None) -> Link:
-            return await Link.open(base_url, token, session_id, framing, self._deliver, timeout_s)
+        async def open_link(token: str | None, opening: Opening) -> Link:
+            return await Link.open(base_url, token, opening, framing, self._deliver, timeout_s)
 
         policy = Reconnect(self._backoff, give_up_s=give_up_s) if reconnect else None
         self._keeper = Keeper(self.accounts, open_link, self, policy, self._rng, timeout_s)
@@ -104,6 +108,8 @@ class RealmClient(Watching):
     @tokens.setter
     def tokens(self, tokens: Tokens | None) -> None:
         self.accounts.tokens = tokens
+        if tokens is not None:
+            self._signed_in(tokens)
 
     async def register(self, username: str, password: str) -> Tokens:
         """Makes the account and logs in. Raises HttpProblem, among others `username_taken`."""
@@ -115,10 +121,11 @@ class RealmClient(Watching):
 
     def _signed_in(self, tokens: Tokens) -> Tokens:
         if self.session_ready is not None and self.session_ready.user_id != tokens.user_id:
-            self._keeper.session_id = None  # someone else's
+            self._keeper.recovery.reset()  # someone else's
         return tokens
 
     async def logout(self) -> None:
+        self._keeper.recovery.forget_token()
         await self.accounts.logout()
 
     async def characters(self) -> list[Character]:
@@ -153,7 +160,11 @@ class RealmClient(Watching):
 
     @property
     def session_id(self) -> str | None:
-        return self._keeper.session_id
+        return self._keeper.recovery.session_id
+
+    @property
+    def reliable(self) -> Reliable:
+        return self._keeper.reliable
 
     async def request(self, method: str, params: Params = None, timeout_s: float | None = None) -> Json:
         """Any method of PROTOCOL.md.
@@ -171,29 +182,7 @@ class RealmClient(Watching):
         link = await self._keeper.connected(self._timeout_s)
         await self._within(link.send(Notification(method, params)))
 
-    async def ping(self) -> float:
-        """Seconds there and back, through the gateway's own code."""
-        started = asyncio.get_running_loop().time()
-        await self.request("system.ping")
-        return asyncio.get_running_loop().time() - started
-
-    async def subscribe(self, topics: Iterable[str]) -> list[str]:
-        """All topics of the session then."""
-        return await self._topics_after("system.subscribe", list(topics))
-
-    async def unsubscribe(self, topics: Iterable[str]) -> list[str]:
-        return await self._topics_after("system.unsubscribe", list(topics))
-
-    async def _topics_after(self, method: str, topics: list[str]) -> list[str]:
-        now = _strings(await self.request(method, {"topics": topics}), "topics")
-        self._wishes.topics = set(now)
-        return now
-
     # --- the world ---------------------------------------------------------------------------------------
-
-    async def zones(self) -> list[Zone]:
-        body = _object(await self.request("world.zones"))
-        return [Zone.of(item) for item in body.get("zones", [])]
 
     async def enter(self, character_id: str, zone: str | None = None) -> World:
         """Bring a character into the world; it comes back there after every reconnect, until `leave`."""
@@ -211,9 +200,13 @@ class RealmClient(Watching):
     async def move(self, x: float, y: float, z: float, yaw: float = 0.0) -> int:
         """Say where the character is now. Returns the move's sequence.
 
-        Raises NotConnected while there is no world to move in: such a move is old by the time there is one.
+        Raises NotConnected while there is no world to move in: such a move is old by the time there is one. Only while the client
+        moves over to another gateway, as the realm asked, a move waits for it (MOVE_WAIT_S).
         """
         link = self._keeper.link
+        if link is None and self._keeper.moving_over:
+            with contextlib.suppress(DeadlineExceeded, ConnectionEnded):
+                link = await self._keeper.connected(MOVE_WAIT_S)
         if link is None or self.world is None:
             self._keeper.want()
             raise NotConnected("not in the world")
@@ -229,7 +222,7 @@ class RealmClient(Watching):
     async def _enter(self, link: Link, character_id: str, zone: str | None) -> World:
         self._takes_views = True
         params = {"character_id": character_id} | ({} if zone is None else {"zone": zone})
-        world = World.of(_object(await link.request("world.enter", params, self._timeout_s)))
+        world = World.of(object_of(await link.request("world.enter", params, self._timeout_s)))
         self._adopt_world(world)
         return world
 
@@ -246,50 +239,13 @@ class RealmClient(Watching):
         self._takes_views = False
         self._forget_entities()
 
-    # --- people ------------------------------------------------------------------------------------------
-
-    async def presence_update(self, status: str) -> str:
-        """`status`: online, away, busy or invisible."""
-        body = _object(await self.request("presence.update", {"status": status}))
-        self._wishes.status = status
-        return str(body.get("status", status))
-
-    async def presence_subscribe(self, user_ids: Iterable[str]) -> list[Presence]:
-        """How these users are now; changes come to `on_presence`."""
-        wanted = list(user_ids)
-        body = _object(await self.request("presence.subscribe", {"user_ids": wanted}))
-        self._wishes.watched.update(wanted)
-        return [Presence.of(item) for item in body.get("presences", [])]
-
-    async def presence_unsubscribe(self, user_ids: Iterable[str]) -> int:
-        """How many are still watched."""
-        unwanted = list(user_ids)
-        body = _object(await self.request("presence.unsubscribe", {"user_ids": unwanted}))
-        self._wishes.watched.difference_update(unwanted)
-        return int(body.get("watching", 0))
-
-    async def chat_join(self, channel: str) -> list[str]:
-        """All channels of the session then."""
-        return await self._channels_after("chat.channel.join", channel)
-
-    async def chat_leave(self, channel: str) -> list[str]:
-        return await self._channels_after("chat.channel.leave", channel)
-
-    async def chat_send(self, channel: str, text: str) -> str:
-        """The message's id."""
-        body = _object(await self.request("chat.message", {"channel": channel, "text": text}))
-        return str(body.get("message_id", ""))
-
-    async def _channels_after(self, method: str, channel: str) -> list[str]:
-        now = _strings(await self.request(method, {"channel": channel}), "channels")
-        self._wishes.channels = set(now)
-        return now
-
     # --- what arrives ------------------------------------------------------------------------------------
 
     def _deliver(self, item: View | Notification) -> None:
         if isinstance(item, Notification):
-            self._tell(item)
+            if item.seq is None or self._keeper.take(item.seq):
+                self._heed(item)
+                self._tell(item)
         elif self._takes_views:  # else it was on its way while the character left
             self.acked = max(self.acked, item.ack)
             if item.correction is not None:
@@ -297,9 +253,50 @@ class RealmClient(Watching):
                 self.position, self.yaw = item.correction.position, item.correction.yaw
             self._show(item)
 
+    def _heed(self, notice: Notification) -> None:
+        """What the client itself does about a notification. Raises CodecError for one that has not the agreed shape."""
+        if notice.method not in ("session.token", "session.reconnect", "session.gap", "system.degraded"):
+            return
+        params = object_of(notice.params)
+        match notice.method:
+            case "session.token":
+                newer = RecoveryToken.of(params)
+                self._keeper.recovery.renewed(newer.token, newer.expires_in, time.monotonic())
+            case "session.reconnect":
+                self._keeper.move_over(MoveOver.of(params))
+            case "session.gap":
+                self._listeners.call("gap", text_of(params, "topic"))
+                self._ask_anew()
+            case _:
+                self._set_degraded(frozenset(strings_of(params, "parts")))
+
+    def _set_degraded(self, parts: frozenset[str]) -> None:
+        if parts != self.degraded:
+            self.degraded = parts
+            self._listeners.call("degraded", parts)
+
+    def _ask_anew(self) -> None:
+        """How those are who are watched: changes of it may have been missed."""
+        link = self._keeper.link
+        if link is None or self._asking_anew or not self._wishes.watched:
+            return
+        self._asking_anew = True
+        self._keeper.beside(self._ask_presences(link))
+
+    async def _ask_presences(self, link: Link) -> None:
+        async def call() -> None:
+            self._asking_anew = False  # a gap from now on asks once more
+            params = {"user_ids": sorted(self._wishes.watched)}
+            body = object_of(await link.request("presence.subscribe", params, self._timeout_s))
+            self._tell_presences(body.get("presences"))
+
+        refusal = await insist(call, self._backoff, self._rng)
+        if refusal is not None:
+            log.warning("presences were not granted again: %s", refusal)
+
     # --- what the keeper tells (keeper.Host) -------------------------------------------------------------
 
-    def adopt(self, ready: Ready) -> None:
+    def adopt(self, ready: Ready, missed: bool) -> None:
         if self.session_ready is not None:
             self.reconnects += 1
         self.session_ready = ready
@@ -307,11 +304,18 @@ class RealmClient(Watching):
             self._forget_world()
         else:
             self._adopt_world(ready.world)
+        self._asking_anew = False
         self._listeners.call("ready", ready)
+        self._set_degraded(ready.degraded)
+        if missed:
+            self._listeners.call("gap", None)
 
-    async def restore(self, link: Link, ready: Ready) -> None:
+    async def restore(self, link: Link, ready: Ready, missed: bool) -> None:
         async def ask(method: str, params: dict[str, Json]) -> Json:
-            return await link.request(method, params, self._timeout_s)
+            result = await link.request(method, params, self._timeout_s)
+            if method == "presence.subscribe":
+                self._tell_presences(object_of(result).get("presences"))
+            return result
 
         async def enter_again() -> None:
             character_id = self._wishes.character_id
@@ -320,7 +324,7 @@ class RealmClient(Watching):
             try:
                 await self._enter(link, character_id, None)
             except InvalidState:
-                world = _object(await ask("system.info", {})).get("world")
+                world = object_of(await ask("system.info", {})).get("world")
                 if not isinstance(world, dict):
                     raise
                 self._adopt_world(World.of(world))  # it is there: an enter whose answer got lost
@@ -332,6 +336,8 @@ class RealmClient(Watching):
                 self._wishes.character_id = None
         if not ready.resumed:
             await ask_again(self._wishes, ask, self._backoff, self._rng)
+        elif missed:
+            self._ask_anew()
 
     def lost(self, loss: Loss) -> None:
         self._listeners.call("loss", loss)
@@ -342,16 +348,3 @@ class RealmClient(Watching):
                 await sending
         except TimeoutError as error:
             raise DeadlineExceeded(f"not sent in {self._timeout_s} s") from error
-
-
-def _object(body: Json) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise CodecError("the result is no object")
-    return body
-
-
-def _strings(body: Json, member: str) -> list[str]:
-    items = _object(body).get(member, [])
-    if not isinstance(items, list):
-        raise CodecError(f"{member} is no list")
-    return [str(item) for item in items]

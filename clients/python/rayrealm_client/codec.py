@@ -27,6 +27,8 @@ SUBPROTOCOLS: dict[Framing, str] = {"proto": "rayrealm.v1+proto", "json": "rayre
 MAX_INFLATED_BYTES = 10 * 1024 * 1024
 VIEW_METHOD = "world.view"
 MOVE_METHOD = "world.position.update"
+MAX_SEQ = 2**53 - 1  # beyond it JSON no longer holds every integer
+UNNUMBERED = frozenset({"session.ready", "session.ack"})  # their `seq` is a member like any other
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
+    """`seq`: its number in the session's stream if it is a reliable one (PROTOCOL.md, "Reliable notifications"), from 1."""
+
     method: str
     params: Params = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ def _to_proto(item: Item) -> pb.WebSocketMessage:
         message.notification.method = item.method
         if item.params is not None:
             message.notification.params.CopyFrom(pack(item.params))
+        if item.seq is not None:
+            message.notification.seq = _seq(item.seq)
         return message
     if isinstance(item.id, str):
         message.id_string = item.id
@@ -159,7 +166,8 @@ def _from_proto(message: pb.WebSocketMessage) -> Item:
     if message.jsonrpc != "2.0":
         raise CodecError('jsonrpc must be "2.0"')
     if kind == "notification":
-        return _notification(message.notification.method, unpack(message.notification.params))
+        body = message.notification
+        return _notification(body.method, unpack(body.params), _seq(body.seq) if body.seq else None)
     which = message.WhichOneof("id_type")
     id_: Id | None = None if which is None else getattr(message, which)
     if kind == "request":
@@ -232,7 +240,14 @@ def _to_json(item: Item) -> dict[str, Json]:
         if item.params is not None:
             given = item.params
             message["params"] = tagged(given) if isinstance(given, Message) else given
-        return message | {"id": item.id} if isinstance(item, Request) else message
+        if isinstance(item, Request):
+            return message | {"id": item.id}
+        if item.seq is not None:
+            given = message.get("params", {})
+            if "seq" in given or item.method in UNNUMBERED:
+                raise CodecError(f"params of {item.method} have a seq of their own")
+            message["params"] = {**given, "seq": _seq(item.seq)}
+        return message
     if isinstance(item, Result):
         return head | {"id": item.id, "result": item.value}
     error: dict[str, Json] = {"code": item.code, "message": item.message}
@@ -263,9 +278,13 @@ def _from_json(value: Json) -> Item:
         method, params = value["method"], value.get("params", {})
         if not isinstance(method, str) or not isinstance(params, dict):
             raise CodecError("method is a string, params an object")
+        seq = None
+        if "id" not in value and "seq" in params and method not in UNNUMBERED:
+            seq = _seq(params["seq"])
+            params = {name: member for name, member in params.items() if name != "seq"}
         params = from_tagged(params)
         if "id" not in value:
-            return _notification(method, params)
+            return _notification(method, params, seq)
         if id_ is None:
             raise CodecError("a request needs an id")
         return Request(id_, method, params)
@@ -279,13 +298,19 @@ def _from_json(value: Json) -> Item:
     return Result(id_, value["result"])
 
 
-def _notification(method: str, params: Json) -> Item:
+def _seq(value: Json) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_SEQ:
+        raise CodecError("seq is an integer from 1")
+    return value
+
+
+def _notification(method: str, params: Json, seq: int | None) -> Item:
     """The long forms of views and moves are the same thing as the short ones."""
     if method == VIEW_METHOD:
         return views.from_json(params)
     if method == MOVE_METHOD:
         return _own_move(params)
-    return Notification(method, params)
+    return Notification(method, params, seq)
 
 
 def _own_move(params: Json) -> OwnMove:

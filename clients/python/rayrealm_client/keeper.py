@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rayrealm_client.accounts import Accounts
+from rayrealm_client.codec import Notification
 from rayrealm_client.errors import (
     CodecError,
     ConnectionEnded,
@@ -22,13 +23,18 @@ from rayrealm_client.errors import (
     Unauthorized,
 )
 from rayrealm_client.link import Link
-from rayrealm_client.models import Ready
+from rayrealm_client.models import MoveOver, Ready
 from rayrealm_client.policy import Random, Reconnect, Step, after_close, after_refusal
+from rayrealm_client.recovery import Opening, Recovery
+from rayrealm_client.reliable import Reliable
 
 log = logging.getLogger("rayrealm_client")
 
-OpenLink = Callable[[str, str | None], Awaitable[Link]]
-"""Takes an access token and the session to resume."""
+ACK_METHOD = "session.ack"
+RESTART = 1012
+
+OpenLink = Callable[[str | None, Opening], Awaitable[Link]]
+"""Takes an access token, None where a recovery token does, and what to resume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,10 @@ class Loss:
 class Host(Protocol):
     """What the keeper tells its client."""
 
-    def adopt(self, ready: Ready) -> None:
-        """Before anything else of this link is read."""
+    def adopt(self, ready: Ready, missed: bool) -> None:
+        """Before anything else of this link is read. `missed`: notifications were missed, and will not come."""
 
-    async def restore(self, link: Link, ready: Ready) -> None:
+    async def restore(self, link: Link, ready: Ready, missed: bool) -> None:
         """Beside the reading; cancelled when the link closes."""
 
     def lost(self, loss: Loss) -> None: ...
@@ -57,10 +63,11 @@ class _Outcome:
     step: Step
     error: ConnectionEnded
     retry_after_s: float = 0.0
+    moving_over: bool = False
 
 
 class Keeper:
-    """`link` is the open, greeted link or None; `session_id` what to resume; `ended` why it stopped."""
+    """`link` is the open, greeted link or None; `ended` why it stopped; `moving_over`: between two links, as the server asked."""
 
     def __init__(
         self,
@@ -73,8 +80,10 @@ class Keeper:
     ) -> None:
         """`policy` None: the first loss is the end."""
         self.link: Link | None = None
-        self.session_id: str | None = None
         self.ended: ConnectionEnded | None = None
+        self.moving_over = False
+        self.reliable = Reliable()
+        self.recovery = Recovery(self.reliable)
         self._accounts = accounts
         self._open_link = open_link
         self._host = host
@@ -84,6 +93,9 @@ class Keeper:
         self._refused_token: str | None = None
         self._settled = asyncio.Event()  # there is a link, or an end
         self._wanted = asyncio.Event()
+        self._ack_sooner = asyncio.Event()
+        self._move_over: MoveOver | None = None
+        self._beside: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -117,6 +129,28 @@ class Keeper:
         if self.link is None:
             self._wanted.set()
 
+    def take(self, seq: int) -> bool:
+        """A numbered notification came on the link. False: it has come before, and is to be dropped."""
+        now = time.monotonic()
+        waiting = self.reliable.ack_in(now) is None
+        new = self.reliable.take(seq, now)
+        if waiting or self.reliable.ack_in(now) == 0.0:
+            self._ack_sooner.set()
+        return new
+
+    def move_over(self, told: MoveOver) -> None:
+        """Connect again by recovery, as the server asks, at a random moment. Once a link."""
+        self.recovery.renewed(told.recovery.token, told.recovery.expires_in, time.monotonic())
+        if self._move_over is None and self._policy is not None:
+            self._move_over = told
+            self.beside(self._leave_politely(told))
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` while the link is open, and no longer."""
+        task = asyncio.create_task(_logged(work))
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
     async def close(self) -> None:
         """Close the socket normally and stop; the client cannot be used after."""
         self._closed = True
@@ -133,8 +167,14 @@ class Keeper:
             outcome = await self._once()
             if self._closed:
                 return
+            self.moving_over = outcome.moving_over
             if outcome.step is Step.FRESH:
-                self.session_id = None
+                self.recovery.forget_session()
+            elif outcome.step in (
+                Step.RENEW,
+                Step.STOP,
+            ):  # only an access token helps, now or when it is told to start over
+                self.recovery.forget_token()
             delay = None
             if self._policy is not None:
                 now = time.monotonic()
@@ -148,7 +188,23 @@ class Keeper:
             await asyncio.sleep(delay)
 
     async def _once(self) -> _Outcome:
-        """One connection, from the token to its end."""
+        """One connection, from what opens it to its end. What the server would not have is left out, one thing at a time."""
+        outcome = await self._attempt()
+        for _ in range(2):
+            if outcome.step is Step.UNRECOVERED:
+                self.recovery.forget_token()
+            elif outcome.step is Step.UNNUMBERED:
+                self.recovery.forget_last()
+            else:
+                break
+            log.info("connecting without it: %s", outcome.error)
+            outcome = await self._attempt()
+        return outcome
+
+    async def _attempt(self) -> _Outcome:
+        opening = self.recovery.opening(time.monotonic())
+        if opening.recovery is not None:
+            return await self._use(None, opening)
         try:
             token = await self._accounts.access_token(newer_than=self._refused_token)
         except HttpProblem as problem:
@@ -158,29 +214,22 @@ class Keeper:
             return _Outcome(Step.STOP, Refused(401, error.reason))
         except RealmError as error:
             return _Outcome(Step.RETRY, ConnectionEnded(0, str(error)))
-        outcome = await self._use(token)
+        outcome = await self._use(token, opening)
         if outcome.step is Step.RENEW:
             self._refused_token = token
         return outcome
 
-    async def _use(self, token: str) -> _Outcome:
+    async def _use(self, token: str | None, opening: Opening) -> _Outcome:
         try:
-            link = await self._open_link(token, self.session_id)
+            link = await self._open_link(token, opening)
         except Refused as refused:
-            return _Outcome(after_refusal(refused.code), refused, refused.retry_after_s)
+            step = after_refusal(refused.code, refused.reason, recovering=opening.recovery is not None)
+            return _Outcome(step, refused, refused.retry_after_s)
         except (NotConnected, DeadlineExceeded) as error:
             return _Outcome(Step.RETRY, ConnectionEnded(0, str(error)))
-        restoring: asyncio.Task[None] | None = None
+        self._move_over = None
         try:
-            ready = await link.ready(self._timeout_s)
-            self.session_id = ready.session_id
-            if self._policy is not None:
-                self._policy.opened(time.monotonic())
-            self._host.adopt(ready)
-            restoring = asyncio.create_task(_logged(self._host.restore(link, ready)))
-            self._wanted.clear()
-            self.link = link
-            self._settled.set()
+            self._greeted(link, await link.ready(self._timeout_s))
             code, reason = await link.run()
         except ConnectionLost as lost:
             code, reason = lost.code, lost.reason
@@ -190,10 +239,55 @@ class Keeper:
             self.link = None
             if self.ended is None:
                 self._settled.clear()
-            if restoring is not None:
-                restoring.cancel()
+            for task in self._beside:
+                task.cancel()
             await link.close()
+        return self._closed_with(code, reason)
+
+    def _closed_with(self, code: int, reason: str) -> _Outcome:
+        told = self._move_over
+        if self.moving_over and told is not None and code < 4000:  # closed by this client, as it was asked to
+            return _Outcome(Step.AT_ONCE, ConnectionEnded(RESTART, told.reason), moving_over=True)
         return _Outcome(after_close(code), ConnectionEnded(code, reason))
+
+    def _greeted(self, link: Link, ready: Ready) -> None:
+        now = time.monotonic()
+        self.recovery.attached(ready.session_id, ready.recovery.token, ready.recovery.expires_in, now)
+        whole = self.reliable.begin(ready.stream, ready.seq, recovered=ready.recovered, resumed=ready.resumed, now=now)
+        if self._policy is not None:
+            self._policy.opened(now)
+        self._host.adopt(ready, not whole)
+        self.beside(self._acknowledge(link))
+        self.beside(self._host.restore(link, ready, not whole))
+        self._wanted.clear()
+        self.moving_over = False
+        self.link = link
+        self._settled.set()
+
+    async def _acknowledge(self, link: Link) -> None:
+        """Say what has come, when it is time to."""
+        while True:
+            self._ack_sooner.clear()
+            wait_s = self.reliable.ack_in(time.monotonic())
+            if wait_s == 0.0:
+                await link.send(Notification(ACK_METHOD, {"seq": self.reliable.ack()}))
+                continue
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._ack_sooner.wait()
+            except TimeoutError:
+                continue
+
+    async def _leave_politely(self, told: MoveOver) -> None:
+        await asyncio.sleep(self._rng.random() * told.within_s)
+        link = self.link
+        if link is None:
+            return
+        self.moving_over = True
+        self.link = None  # from now on requests wait for the next link
+        self._settled.clear()
+        await link.settle()
+        await link.close(1000, "reconnecting")
 
     def _end(self, why: ConnectionEnded) -> None:
         if self.ended is None:
@@ -201,8 +295,10 @@ class Keeper:
         self._settled.set()
 
 
-async def _logged(restoring: Awaitable[None]) -> None:
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
     try:
-        await restoring
+        await work
+    except ConnectionLost:
+        pass  # the next link starts over
     except Exception:
-        log.exception("setting up the connection again failed")
+        log.exception("work beside the connection failed")

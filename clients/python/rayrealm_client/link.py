@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable
@@ -38,6 +39,7 @@ from rayrealm_client.errors import (
     rpc_error,
 )
 from rayrealm_client.models import Ready
+from rayrealm_client.recovery import Opening
 from rayrealm_client.view import View
 
 log = logging.getLogger("rayrealm_client")
@@ -45,18 +47,28 @@ log = logging.getLogger("rayrealm_client")
 READY_METHOD = "session.ready"
 PENDING_LIMIT = 32
 CLOSE_S = 1.0
+SETTLE_S = 1.0  # how long a link that is to be closed waits for answers
+RECOVERY_PREFIX = "rayrealm.recovery."
 
 Deliver = Callable[[View | Notification], None]
 
 
-def socket_url(base_url: str, session_id: str | None) -> str:
-    """ws://host:port/ws of the HTTP address, with `session=` when there is one to resume."""
+def socket_url(base_url: str, session_id: str | None, last: str | None = None) -> str:
+    """ws://host:port/ws of the HTTP address, with `session=` and `last=` when there is something to resume."""
     parts = urlsplit(base_url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme)
     if scheme is None or not parts.netloc:
         raise ValueError(f"not an http(s) address: {base_url!r}")
-    query = urlencode({"session": session_id}) if session_id else ""
+    query = urlencode({name: value for name, value in (("session", session_id), ("last", last)) if value})
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/ws", query, ""))
+
+
+def subprotocols(framing: Framing, recovery: str | None) -> list[Subprotocol]:
+    """A recovery token travels beside the framing, where no log of addresses has it."""
+    offered = [SUBPROTOCOLS[framing]]
+    if recovery is not None:
+        offered.append(RECOVERY_PREFIX + recovery)
+    return [Subprotocol(name) for name in offered]
 
 
 class Link:
@@ -69,24 +81,28 @@ class Link:
         self._ids = itertools.count(1)
         self._pending: dict[Id, asyncio.Future[Json]] = {}
         self._slots = asyncio.Semaphore(PENDING_LIMIT)
+        self._held: list[Item] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.closed = False
 
     @classmethod
     async def open(
         cls,
         base_url: str,
-        token: str,
-        session_id: str | None,
+        token: str | None,
+        opening: Opening,
         framing: Framing,
         deliver: Deliver,
         timeout_s: float,
     ) -> Self:
-        """Raises Refused, NotConnected or DeadlineExceeded."""
+        """`token`: an access token, which recovery does without. Raises Refused, NotConnected or DeadlineExceeded."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             socket = await connect(
-                socket_url(base_url, session_id),
-                subprotocols=[Subprotocol(SUBPROTOCOLS[framing])],
-                additional_headers={"Authorization": f"Bearer {token}"},
+                socket_url(base_url, opening.session_id, opening.last),
+                subprotocols=subprotocols(framing, opening.recovery),
+                additional_headers=headers,
                 compression=None,
                 proxy=None if is_loopback(base_url) else True,
                 open_timeout=timeout_s,
@@ -119,13 +135,15 @@ class Link:
             raise CodecError(f"{READY_METHOD} has no params")
         ready = Ready.of(first.params)
         self._slots = asyncio.Semaphore(ready.max_pending_requests)
-        for item in items[1:]:
-            self._take(item)
+        self._held = items[1:]
         return ready
 
     async def run(self) -> tuple[int, str]:
         """Read until the socket closes. Returns the close code (1006 if none was sent) and the reason."""
         try:
+            held, self._held = self._held, []  # came with `session.ready`, which had to be heeded first
+            for item in held:
+                self._take(item)
             while True:
                 for item in decode(await self._socket.recv()):
                     self._take(item)
@@ -142,6 +160,7 @@ class Link:
                 if not waiting.done():
                     waiting.set_exception(lost)
             self._pending.clear()
+            self._idle.set()
         return self._code(), self._socket.close_reason or ""
 
     async def request(self, method: str, params: Params, timeout_s: float) -> Json:
@@ -154,11 +173,14 @@ class Link:
                     raise self._lost()
                 answer: asyncio.Future[Json] = loop.create_future()
                 self._pending[id_] = answer
+                self._idle.clear()
                 try:
                     await self.send(Request(id_, method, params))
                     return await answer
                 finally:
                     self._pending.pop(id_, None)
+                    if not self._pending:
+                        self._idle.set()
                     if answer.done() and not answer.cancelled():
                         answer.exception()  # seen, also when sending failed first
         except TimeoutError as error:
@@ -170,6 +192,12 @@ class Link:
             await self._socket.send(encode(item, self._framing))
         except ConnectionClosed:
             raise self._lost() from None
+
+    async def settle(self) -> None:
+        """Wait until all that was asked is answered, at most SETTLE_S seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await self._idle.wait()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """The closing handshake, at most CLOSE_S seconds."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from rayrealm_client.errors import CodecError
 from rayrealm_client.view import Position
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+-]+")  # what a JWT has, and RFC 6455 lets a subprotocol have
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -120,8 +124,43 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryToken:
+    """What opens the next socket of the session; `expires_in` is seconds from when it came (PROTOCOL.md, "Recovery")."""
+
+    token: str = field(repr=False)
+    expires_in: float
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        with _shape("recovery token"):
+            token = body["token"]
+            if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+                raise TypeError("not a token that a subprotocol can carry")
+            return cls(token, _seconds(body["expires_in"]))
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOver:
+    """`session.reconnect`: connect again with `recovery` at a random moment within `within_s` seconds."""
+
+    recovery: RecoveryToken
+    reason: str
+    within_s: float
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        with _shape("session.reconnect"):
+            return cls(RecoveryToken.of(body), _text(body["reason"]), _seconds(body["within_s"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """`session.ready`: whose session this socket holds, and whether it is the one that was asked for."""
+    """`session.ready`: whose session this socket holds, and whether it is the one that was asked for.
+
+    `stream` and `seq`: the numbering of reliable notifications, and where this socket goes on in it; `recovered`: nothing was
+    missed. `topics`: of the session, channels as `chat:<channel>`. `degraded`: parts of the realm that do not answer
+    at the moment.
+    """
 
     session_id: str
     user_id: str
@@ -130,6 +169,12 @@ class Ready:
     realm: str
     max_pending_requests: int
     world: World | None
+    recovered: bool
+    stream: str
+    seq: int
+    recovery: RecoveryToken
+    topics: tuple[str, ...]
+    degraded: frozenset[str]
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
@@ -143,6 +188,12 @@ class Ready:
                 str(body["realm"]),
                 max(1, int(body["limits"]["max_pending_requests"])),
                 None if world is None else World.of(world),
+                _flag(body["recovered"]),
+                _word(body["stream"]),
+                _number(body["seq"]),
+                RecoveryToken.of(body["recovery"]),
+                texts(body["topics"]),
+                frozenset(texts(body["degraded"])),
             )
 
 
@@ -181,6 +232,43 @@ class ChatMessage:
                 str(body["text"]),
                 float(body["sent_at"]),
             )
+
+
+def texts(items: Any) -> tuple[str, ...]:
+    """A list of strings. Raises TypeError for anything else."""
+    if not isinstance(items, list):
+        raise TypeError("not a list")
+    return tuple(_text(item) for item in items)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
+
+
+def _word(value: Any) -> str:
+    if not _text(value):
+        raise ValueError("empty")
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("not true or false")
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError("not a number from 0")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise TypeError("not a number of seconds")
+    return float(value)
 
 
 def position(body: Mapping[str, Any]) -> Position:

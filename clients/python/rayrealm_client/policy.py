@@ -18,6 +18,8 @@ class Step(Enum):
     FRESH = "fresh"  # with backoff, without the session
     RENEW = "renew"  # refresh the token first
     LATER = "later"  # when there is something to do
+    UNRECOVERED = "unrecovered"  # at once, with an access token instead of the recovery token
+    UNNUMBERED = "unnumbered"  # at once, without the newest notification seen
     STOP = "stop"
 
 
@@ -44,8 +46,15 @@ def after_close(code: int) -> Step:
     return _CLOSE.get(code, Step.RETRY)
 
 
-def after_refusal(status: int) -> Step:
-    """`status`: what the upgrade was answered with. A proxy in between may answer any 5xx for a while."""
+def after_refusal(status: int, reason: str = "", *, recovering: bool = False) -> Step:
+    """`status`: what the upgrade was answered with. A proxy in between may answer any 5xx for a while.
+
+    `recovering`: a recovery token was presented; whatever is wrong with it, an access token may still do.
+    """
+    if status == 401 and recovering:
+        return Step.UNRECOVERED
+    if status == 400 and reason == "bad_sequence":
+        return Step.UNNUMBERED
     return _REFUSALS.get(status, Step.RETRY if status >= 500 else Step.STOP)
 
 
@@ -90,7 +99,10 @@ class Reconnect:
         self._renewed = False
 
     def lost(self, step: Step, now: float, rng: Random, retry_after_s: float = 0.0) -> float | None:
-        """Seconds to wait before the next try; None: stop. For LATER they count from when it is wanted."""
+        """Seconds to wait before the next try; None: stop. For LATER they count from when it is wanted.
+
+        What the server asks to wait comes before the jitter, so that a crowd that was told the same does not come back as one.
+        """
         if self._opened_at is not None and now - self._opened_at >= self.stable_s:
             self.attempt, self._failing_since = 0, None
         self._opened_at = None
@@ -104,6 +116,6 @@ class Reconnect:
         delay = self.backoff.delay(self.attempt, rng)
         self.attempt += 1
         self._renewed = step is Step.RENEW
-        if first and step in (Step.AT_ONCE, Step.LATER, Step.RENEW):
-            return retry_after_s
+        if first and not retry_after_s and step in (Step.AT_ONCE, Step.LATER, Step.RENEW):
+            return 0.0
         return retry_after_s + delay

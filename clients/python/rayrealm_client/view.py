@@ -33,7 +33,7 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an entity is; always whole, never a difference."""
+    """What an entity is; always whole, never a difference. `link_dead`: its player lost the connection and may come back."""
 
     number: int
     entity_id: str
@@ -41,6 +41,7 @@ class State:
     name: str
     version: int
     properties: dict[str, Any]
+    link_dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class View:
 
 @dataclass(slots=True)
 class Entity:
-    """Someone or something in view. `tick` is the zone's tick of `position`."""
+    """Someone or something in view. `tick` is the zone's tick of `position`; `link_dead` as in State."""
 
     number: int
     entity_id: str
@@ -88,6 +89,7 @@ class Entity:
     yaw: float = 0.0
     sequence: int = 0
     tick: int = 0
+    link_dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def _apply_seldom(view: View, entities: dict[int, Entity]) -> Changes:
         entity.name = state.name
         entity.version = state.version
         entity.properties = state.properties
+        entity.link_dead = state.link_dead
     return Changes(tuple(entered), tuple(restated), tuple(left))
 
 

@@ -53,6 +53,7 @@ def to_proto(view: View) -> pb.ViewFrame:
                 name=s.name,
                 version=s.version,
                 properties_json=json.dumps(s.properties) if s.properties else "",
+                link_dead=s.link_dead,
             )
             for s in view.states
         ],
@@ -91,8 +92,7 @@ def to_json(view: View) -> dict[str, Json]:
     if view.moves:
         params["moves"] = [move._asdict() for move in view.moves]
     if view.states:
-        names = State.__slots__
-        params["states"] = [{name: getattr(state, name) for name in names} for state in view.states]
+        params["states"] = [_state_to_json(state) for state in view.states]
     if view.leaves:
         params["leaves"] = list(view.leaves)
     if view.reset is not None:
@@ -113,7 +113,16 @@ def _state(state: pb.EntityState) -> State:
             raise CodecError("properties are no JSON") from error
         if not isinstance(properties, dict):
             raise CodecError("properties are no object")
-    return State(state.number, state.entity_id, state.entity_type, state.name, state.version, properties)
+    return State(
+        state.number, state.entity_id, state.entity_type, state.name, state.version, properties, state.link_dead
+    )
+
+
+def _state_to_json(state: State) -> dict[str, Json]:
+    said = {name: getattr(state, name) for name in State.__slots__}
+    if not state.link_dead:
+        del said["link_dead"]
+    return said
 
 
 def _correction(c: pb.Correction) -> Correction:
@@ -126,6 +135,9 @@ def _move(row: Json) -> Move:
 
 
 def _state_of(row: Json) -> State:
+    link_dead = row.get("link_dead", False)
+    if type(link_dead) is not bool:
+        raise TypeError("link_dead is true or false")
     return State(
         int(row["number"]),
         str(row["entity_id"]),
@@ -133,6 +145,7 @@ def _state_of(row: Json) -> State:
         str(row["name"]),
         int(row["version"]),
         dict(row.get("properties") or {}),
+        link_dead,
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
 from rayrealm_client.buffers import NoticeBuffer, ViewBuffer
 from rayrealm_client.codec import Notification
+from rayrealm_client.errors import CodecError
 from rayrealm_client.keeper import Loss
 from rayrealm_client.listeners import Listeners
 from rayrealm_client.models import ChatMessage, Presence, Ready, World
 from rayrealm_client.view import Changes, Correction, Entity, View, apply
+
+log = logging.getLogger("rayrealm_client")
 
 Remove = Callable[[], None]
 
@@ -69,7 +73,16 @@ class Watching:
         return self.on_notice("chat.message", lambda params: callback(ChatMessage.of(params)))
 
     def on_presence(self, callback: Callable[[Presence], object]) -> Remove:
-        return self.on_notice("presence.changed", lambda params: callback(Presence.of(params)))
+        """Changes of who is watched; and all of them anew, where changes may have been missed."""
+        return self._listeners.add("presence", callback)
+
+    def on_gap(self, callback: Callable[[str | None], object]) -> Remove:
+        """Reliable notifications were missed, and will not come: of a topic, or (None) of everything. Ask anew for what matters."""
+        return self._listeners.add("gap", callback)
+
+    def on_degraded(self, callback: Callable[[frozenset[str]], object]) -> Remove:
+        """Other parts of the realm than before do not answer: `redis`, `nats`, `zone:<id>`. Empty when all is well again."""
+        return self._listeners.add("degraded", callback)
 
     def on_notice(self, method: str, callback: Callable[[dict[str, Any]], object]) -> Remove:
         """Notifications of one method, with their params."""
@@ -77,8 +90,20 @@ class Watching:
 
     def _tell(self, notice: Notification) -> None:
         self._listeners.call(f"notice:{notice.method}", notice.params)
+        if notice.method == "presence.changed" and self._listeners.has("presence"):
+            self._tell_presences([notice.params])
         for notices in self._notice_buffers:
             notices.put(notice)
+
+    def _tell_presences(self, presences: object) -> None:
+        """As the server describes them."""
+        try:
+            made = [Presence.of(item) for item in presences] if isinstance(presences, list) else []
+        except CodecError as error:
+            log.warning("passed over: %s", error)
+            return
+        for presence in made:
+            self._listeners.call("presence", presence)
 
     def _show(self, view: View) -> None:
         self.views_seen += 1

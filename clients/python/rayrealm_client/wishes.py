@@ -29,13 +29,14 @@ Ask = Callable[[str, dict[str, Json]], Awaitable[Json]]
 
 @dataclass(slots=True)
 class Wishes:
-    """`character_id`: who should be in the world."""
+    """`character_id`: who should be in the world; `attributes`: of the session, as far as this client set them."""
 
     character_id: str | None = None
     topics: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
     status: str | None = None
+    attributes: dict[str, Json] = field(default_factory=dict)
 
     def calls(self) -> list[tuple[str, dict[str, Json]]]:
         """Everything but the world, as requests for a new session."""
@@ -47,6 +48,7 @@ class Wishes:
             calls.append(("presence.subscribe", {"user_ids": sorted(self.watched)}))
         if self.status is not None:
             calls.append(("presence.update", {"status": self.status}))
+        calls += [("session.attribute.set", {"name": name, "value": value}) for name, value in self.attributes.items()]
         return calls
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cluster.errors import Fenced, InvalidState, RateLimited, SessionGone, Unauthorized
+from cluster.ports.bans import Bans
 from cluster.ports.epochs import EpochStore
 from cluster.ports.sessions import Fence, Placed, SessionRecord
 
@@ -12,14 +14,21 @@ from cluster.ports.sessions import Fence, Placed, SessionRecord
 class MemorySessionStore:
     """Implements `cluster.ports.sessions.SessionStore`. Records do not expire by themselves: `expire(session_id)` does it."""
 
-    def __init__(self, epochs: EpochStore) -> None:
+    def __init__(self, epochs: EpochStore, bans: Bans | None = None) -> None:
         self._epochs = epochs
+        self._bans = bans
         self._records: dict[str, SessionRecord] = {}
         self._actors: set[str] = set()
 
     def expire(self, session_id: str) -> None:
         """What the TTL does in Redis."""
         del self._records[session_id]
+
+    def raise_seq(self, session_id: str, actor: str, seq: int) -> None:
+        """What the outbox's log does to a record in Redis: only to one that is there and the actor's, and only upwards."""
+        record = self._records.get(session_id)
+        if record is not None and record.actor == actor and record.seq < seq:
+            self._records[session_id] = replace(record, seq=seq)
 
     async def place(
         self,
@@ -31,6 +40,8 @@ class MemorySessionStore:
         ttl_s: float,
         now: float,
     ) -> Placed:
+        if self._bans is not None and await self._bans.banned(user_id) is not None:
+            raise Unauthorized("banned")
         known = self._records.get(session_id)
         if known is not None:
             if known.user_id != user_id:
@@ -66,7 +77,7 @@ class MemorySessionStore:
             raise Fenced("a newer session actor holds this session")
         if old.state not in from_states:
             raise InvalidState("illegal_transition", old.state)
-        self._records[record.session_id] = record
+        self._records[record.session_id] = replace(record, seq=old.seq)
 
     async def end(self, session_id: str, fence: Fence) -> None:
         await self._check(fence)

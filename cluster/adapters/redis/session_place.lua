@@ -3,6 +3,8 @@
 local ns, wanted, fresh, user = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local per_user, per_actor, ttl, now = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 
+if redis.call('EXISTS', ns .. ':ban:user:' .. user) == 1 then return {'banned', '', '0'} end
+
 if wanted ~= '' then
   local known = redis.call('HMGET', ns .. ':session:' .. wanted, 'user_id', 'actor')
   if known[1] then

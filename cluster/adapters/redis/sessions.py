@@ -1,7 +1,7 @@
 """Session records in Redis (row 3.1).
 
 `{ns}:session:{id}` hash with TTL; `{ns}:user:{id}:sessions`, `{ns}:gateway:{id}:sessions`, `{ns}:actor:{name}:sessions` sets;
-`{ns}:online` sorted by last activity; `{ns}:session-actors` sorted by load.
+`{ns}:online` sorted by last activity; `{ns}:session-actors` sorted by load. `{ns}:ban:user:{id}` (bans.py) keeps a user out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TOO_MANY_RETRY_S = 30.0
 
 
 def to_fields(record: SessionRecord) -> list[str | bytes]:
-    """The hash's fields and values, flat."""
+    """The hash's fields and values, flat. `seq` is not among them: the outbox's log keeps it (outbox_append.lua)."""
     return [
         "session_id", record.session_id, "user_id", record.user_id, "actor", record.actor, "state", record.state,
         "gateway_id", record.gateway_id, "attach_epoch", str(record.attach_epoch),
@@ -35,6 +35,7 @@ def to_fields(record: SessionRecord) -> list[str | bytes]:
         "status", record.status, "connected_at", repr(record.connected_at), "last_activity", repr(record.last_activity),
         "attributes", orjson.dumps(record.attributes), "subscriptions", orjson.dumps(record.subscriptions),
         "watching", orjson.dumps(record.watching),
+        "stream", record.stream, "recovered_from", str(record.recovered_from),
     ]  # fmt: skip
 
 
@@ -66,6 +67,9 @@ def from_fields(fields: dict[bytes, bytes]) -> SessionRecord:
         attributes=data("attributes", "{}"),
         subscriptions=tuple(data("subscriptions", "[]")),
         watching=tuple(data("watching", "[]")),
+        stream=text("stream"),
+        seq=int(text("seq", "0")),
+        recovered_from=int(text("recovered_from", "0")),
     )
 
 
@@ -98,6 +102,8 @@ class RedisSessionStore:
             repr(now),
         ]
         found, actor, created = await PLACE(self._client, [], args)
+        if found == b"banned":
+            raise Unauthorized("banned")
         if found == b"not_yours":
             raise Unauthorized("session_not_yours")
         if found == b"too_many":

@@ -1,4 +1,4 @@
-"""chat.*, first form: channels are topics; a message goes to whoever has joined."""
+"""chat.*, first form: channels are topics; a message goes to whoever has joined, and is kept before its sender is told so."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class ChannelParams(Params):
 class Message(Params):
     channel: Channel
     text: Text
+    client_id: str = Field(default="", max_length=64)
 
 
 async def join(services: Services, client: Client, params: ChannelParams) -> dict[str, Any]:
@@ -51,7 +52,7 @@ async def leave(services: Services, client: Client, params: ChannelParams) -> di
 
 async def _change(services: Services, client: Client, add: list[str], remove: list[str]) -> dict[str, Any]:
     topics = await services.session(client, "subscribe", add, remove)
-    await services.hub.topics.set(client, topics)
+    client.topics = frozenset(topics)
     return {"channels": [t.removeprefix(PREFIX) for t in topics if t.startswith(PREFIX)]}
 
 
@@ -59,16 +60,19 @@ async def message(services: Services, client: Client, params: Message) -> dict[s
     topic = PREFIX + params.channel
     if topic not in client.topics:
         raise InvalidState("not_in_channel", client.state.value)
+    message_id = f"msg_{secrets.token_hex(8)}"
     said = {
-        "message_id": f"msg_{secrets.token_hex(8)}",
+        "message_id": message_id,
         "channel": params.channel,
         "from": client.user_id,
         "name": client.world["name"] if client.world else "",
         "text": params.text,
         "sent_at": services.wall_clock(),
     }
-    services.hub.topics.publish(topic, "chat.message", orjson.dumps(said))
-    return {"message_id": said["message_id"]}
+    # Without an id of the client's own, one that makes the repetition of a write over a broken connection harmless.
+    key = f"{client.user_id}:{params.client_id}" if params.client_id else message_id
+    first = await services.publish(topic, "chat.message", orjson.dumps(said), key, message_id)
+    return {"message_id": first}
 
 
 def add_to(router: Router) -> None:

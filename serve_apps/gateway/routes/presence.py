@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from actors.session.host import MAX_WATCHED
+from actors.session.belongings import MAX_WATCHED
 from cluster.errors import SubscriptionLimit
 from cluster.ports.calls import presence_actor
 from serve_apps.gateway.client import Client

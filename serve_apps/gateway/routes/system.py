@@ -33,7 +33,7 @@ async def info(services: Services, client: Client, _: NoParams) -> dict[str, Any
         "bytes_in": client.connection.bytes_in,
         "bytes_out": client.bytes_out,
     }
-    return {**services.hub.session_info(client), "counters": counters}
+    return {**services.hub.greeting.info(client, services.hub.degraded), "counters": counters}
 
 
 async def subscribe(services: Services, client: Client, params: TopicList) -> dict[str, Any]:
@@ -45,9 +45,9 @@ async def unsubscribe(services: Services, client: Client, params: TopicList) -> 
 
 
 async def change_topics(services: Services, client: Client, add: list[str], remove: list[str]) -> list[str]:
-    """The session remembers, this gateway listens. Returns the plain topics, without channels."""
+    """The session's actor listens. Returns the plain topics, without channels."""
     topics = await services.session(client, "subscribe", add, remove)
-    await services.hub.topics.set(client, topics)
+    client.topics = frozenset(topics)
     return [topic for topic in topics if ":" not in topic]
 
 

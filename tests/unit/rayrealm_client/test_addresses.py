@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rayrealm_client.accounts import is_loopback, problem_of
-from rayrealm_client.link import socket_url
+from rayrealm_client.link import socket_url, subprotocols
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,13 @@ from rayrealm_client.link import socket_url
 )
 def test_the_sockets_address_follows_the_http_one(base: str, session: str | None, expected: str) -> None:
     assert socket_url(base, session) == expected
+
+
+def test_the_newest_notification_seen_is_in_the_address_and_the_recovery_token_is_not() -> None:
+    assert socket_url("http://a", "ses_a", "s+1.5") == "ws://a/ws?session=ses_a&last=s%2B1.5"
+    assert socket_url("http://a", None, "s.5") == "ws://a/ws?last=s.5"
+    assert subprotocols("proto", None) == ["rayrealm.v1+proto"]
+    assert subprotocols("json", "a.b-c_d") == ["rayrealm.v1+json", "rayrealm.recovery.a.b-c_d"]
 
 
 @pytest.mark.parametrize("base", ["127.0.0.1:8000", "ftp://x", "http://"])

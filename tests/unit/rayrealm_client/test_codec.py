@@ -28,23 +28,24 @@ plain = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=8,
 )
-params = st.dictionaries(text.filter(lambda key: key != "@type"), plain, max_size=4)
+params = st.dictionaries(text.filter(lambda key: key not in ("@type", "seq")), plain, max_size=4)
 ids = st.integers(0, 2**63 - 1) | text.filter(bool)
-methods = text.filter(lambda name: name not in (codec.VIEW_METHOD, codec.MOVE_METHOD))
+methods = text.filter(lambda name: name not in {codec.VIEW_METHOD, codec.MOVE_METHOD, *codec.UNNUMBERED})
+seqs = st.none() | st.integers(1, codec.MAX_SEQ)
 yaws = uint16.map(lambda turns: turns / 65_536 * math.tau)
 views = st.builds(
     View,
     uint32,
     uint32,
     st.lists(st.builds(Move, uint16, uint16, float32, float32, float32, yaws), max_size=4).map(tuple),
-    st.lists(st.builds(State, uint16, text, text, text, uint32, params), max_size=3).map(tuple),
+    st.lists(st.builds(State, uint16, text, text, text, uint32, params, st.booleans()), max_size=3).map(tuple),
     st.lists(uint16, max_size=3).map(tuple),
     st.none() | st.builds(Reset, text, st.integers(0, 2**64 - 1)),
     st.none() | st.builds(Correction, uint32, st.builds(Position, float32, float32, float32), text, float32),
 )
 items = (
     st.builds(Request, ids, text, params)
-    | st.builds(Notification, methods, params)
+    | st.builds(Notification, methods, params, seqs)
     | st.builds(Result, ids, params)
     | st.builds(Failure, st.none() | ids, st.integers(-(2**31), 2**31 - 1), text, st.none() | params)
     | st.builds(OwnMove, float32, float32, float32, float32, uint32)
@@ -152,6 +153,44 @@ class TestAgainstTheSchema:
         assert decode(message.SerializeToString()) == [Failure(None, -32700, "")]
 
 
+class TestNumbers:
+    def test_json_has_the_number_among_the_params_and_protobuf_beside_them(self) -> None:
+        told = Notification("chat.message", {"text": "hi"}, 7)
+        assert json.loads(encode(told, "json"))["params"] == {"text": "hi", "seq": 7}
+        message = pb.WebSocketMessage.FromString(encode(told, "proto"))
+        assert message.notification.seq == 7
+        (back,) = decode(message.SerializeToString())
+        assert back == told
+
+    def test_a_typed_message_may_be_numbered(self) -> None:
+        told = Notification("presence.changed", pb.PresenceUpdate(user_id="usr_1"), 3)
+        for framing in ("json", "proto"):
+            (back,) = decode(encode(told, framing))
+            assert isinstance(back, Notification)
+            assert back.seq == 3
+            assert isinstance(back.params, dict)
+            assert back.params["user_id"] == "usr_1"
+
+    @pytest.mark.parametrize("method", ["session.ready", "session.ack"])
+    def test_some_have_a_seq_that_is_not_theirs(self, method: str) -> None:
+        told = Notification(method, {"seq": 0})
+        assert [decode(encode(told, framing)) for framing in ("json", "proto")] == [[told], [told]]
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            Notification("a", {"seq": 1}, 2),
+            Notification("session.ack", {}, 2),
+            Notification("a", {}, 0),
+            Notification("a", {}, True),
+            Notification("a", {}, codec.MAX_SEQ + 1),
+        ],
+    )
+    def test_what_cannot_be_said(self, told: Notification) -> None:
+        with pytest.raises(CodecError):
+            encode(told, "json")
+
+
 def batch(**fields: Any) -> bytes:
     return pb.WebSocketMessage(batch=pb.BatchMessage(**fields)).SerializeToString()
 
@@ -181,6 +220,10 @@ BOMB = zlib.compress(bytes(16 * 1024 * 1024))
         '{"jsonrpc":"2.0","method":"world.view","params":{"tick":1}}',
         '{"jsonrpc":"2.0","method":"world.view","params":{"tick":1,"ack":1,"moves":[{}]}}',
         '{"jsonrpc":"2.0","method":"world.position.update","params":{}}',
+        '{"jsonrpc":"2.0","method":"a","params":{"seq":0}}',
+        '{"jsonrpc":"2.0","method":"a","params":{"seq":"1"}}',
+        '{"jsonrpc":"2.0","method":"a","params":{"seq":1.0}}',
+        '{"jsonrpc":"2.0","method":"a","params":{"seq":true}}',
         '{"jsonrpc":"2.0","result":1}',
         '{"jsonrpc":"2.0","id":1,"error":{"code":"x"}}',
         "[" * 100_000,
@@ -189,6 +232,7 @@ BOMB = zlib.compress(bytes(16 * 1024 * 1024))
         pb.WebSocketMessage(id_number=1).SerializeToString(),
         pb.WebSocketMessage(jsonrpc="2.0", request=pb.Request(method="a")).SerializeToString(),
         pb.WebSocketMessage(notification=pb.Notification(method="a")).SerializeToString(),
+        pb.WebSocketMessage(jsonrpc="2.0", notification=pb.Notification(method="a", seq=2**53)).SerializeToString(),
         pb.WebSocketMessage(view=pb.ViewFrame(moves=b"x" * 17)).SerializeToString(),
         pb.WebSocketMessage(view=pb.ViewFrame(states=[{"properties_json": "[1]"}])).SerializeToString(),
         batch(),

@@ -66,6 +66,28 @@ def test_refusals(status: int, step: Step) -> None:
     assert after_refusal(status) is step
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "step"),
+    [
+        (401, "recovery_invalid", Step.UNRECOVERED),
+        (401, "recovery_expired", Step.UNRECOVERED),
+        (401, "token_missing", Step.UNRECOVERED),  # whoever does not know recovery asks for a token
+        (400, "bad_sequence", Step.UNNUMBERED),
+        (400, "bad_request", Step.STOP),
+        (403, "recovery_superseded", Step.STOP),
+        (403, "banned", Step.STOP),
+        (409, "session_attached", Step.STOP),
+        (503, "draining", Step.RETRY),
+    ],
+)
+def test_refusals_of_a_recovery(status: int, reason: str, step: Step) -> None:
+    assert after_refusal(status, reason, recovering=True) is step
+
+
+def test_a_number_may_be_refused_beside_an_access_token() -> None:
+    assert after_refusal(400, "bad_sequence") is Step.UNNUMBERED
+
+
 class TestBackoff:
     def test_the_ceiling_doubles_to_the_cap(self) -> None:
         backoff = Backoff(0.5, 20.0)
@@ -98,6 +120,19 @@ class TestReconnect:
 
     def test_the_server_says_how_long(self) -> None:
         assert Reconnect().lost(Step.RETRY, 0.0, Dice(0.5), 3.0) == 3.25
+
+    @pytest.mark.parametrize("step", [Step.RETRY, Step.AT_ONCE, Step.RENEW])
+    def test_a_crowd_that_was_told_the_same_does_not_come_back_as_one(self, step: Step) -> None:
+        rng = random.Random(1)
+        delays = [Reconnect().lost(step, 0.0, rng, 2.0) for _ in range(1_000)]
+        assert all(delay is not None and 2.0 <= delay <= 2.5 for delay in delays)
+        assert len({round(delay or 0, 2) for delay in delays}) > 40
+
+    def test_a_thousand_lost_sockets_come_back_spread_over_half_a_second(self) -> None:
+        rng = random.Random(1)
+        delays = sorted(Reconnect().lost(after_close(1006), 0.0, rng) or 0.0 for _ in range(1_000))
+        tenths = [sum(low <= delay < low + 0.1 for delay in delays) for low in (0.0, 0.1, 0.2, 0.3, 0.4)]
+        assert all(150 < count < 250 for count in tenths)
 
     def test_a_renewed_token_that_is_refused_at_once_is_the_end(self) -> None:
         policy = Reconnect()

@@ -114,3 +114,15 @@ class TestMerge:
     def test_only_the_newest_place_is_kept(self) -> None:
         merged = merge(View(1, 0, (move(7, 1), move(8, 1))), View(2, 0, (move(7, 2),)))
         assert merged.moves == (move(7, 2), move(8, 1))
+
+
+def test_a_player_loses_the_connection_and_comes_back() -> None:
+    entities: dict[int, Entity] = {}
+    bob = State(9, "ent_9", "player", "Bob", 1, {})
+    apply(View(1, 0, states=(bob,)), entities)
+    assert not entities[9].link_dead
+    changes = apply(View(2, 0, states=(replace(bob, link_dead=True),)), entities)
+    assert entities[9].link_dead
+    assert changes.restated == (entities[9],)
+    apply(View(3, 0, states=(bob,)), entities)
+    assert not entities[9].link_dead

@@ -26,13 +26,14 @@ async def test_everything_is_asked_for_again() -> None:
         if method == "system.subscribe":
             raise rpc_error(-32004, "subscription limit", {"limit": 1})
 
-    wishes = Wishes("chr_1", {"b", "a"}, {"trade"}, {"usr_2"}, "busy")
+    wishes = Wishes("chr_1", {"b", "a"}, {"trade"}, {"usr_2"}, "busy", {"hat": [1]})
     await ask_again(wishes, ask, Backoff(), Never())
     assert asked == [
         ("system.subscribe", {"topics": ["a", "b"]}),
         ("chat.channel.join", {"channel": "trade"}),
         ("presence.subscribe", {"user_ids": ["usr_2"]}),
         ("presence.update", {"status": "busy"}),
+        ("session.attribute.set", {"name": "hat", "value": [1]}),
     ]
     assert Wishes().calls() == []
 

@@ -1,0 +1,62 @@
+"""Who may attach a session, and what they learn of it (rows 1.6 and 1.7). Plain values and rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.errors import Conflict, InvalidInput, Unauthorized
+from cluster.ports.sessions import SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """A gateway has a socket for a session.
+
+    `token_epoch`: the attach that the client's recovery token was given out for; None: it came with an access token. `stream` and
+    `last`: the newest reliable notification that the client has seen; "" and 0 if it does not say.
+    """
+
+    session_id: str
+    user_id: str
+    gateway_id: str
+    token_epoch: int | None = None
+    stream: str = ""
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What a gateway learns of the session it may now carry. `world` is the result of world.enter, or None.
+
+    `recovered`: `missed` is everything after `seq`, (method, params as JSON) each. Otherwise `missed` is empty.
+    """
+
+    session_id: str
+    user_id: str
+    attach_epoch: int
+    resumed: bool
+    state: str
+    world: dict[str, Any] | None
+    subscriptions: tuple[str, ...]
+    stream: str = ""
+    seq: int = 0
+    recovered: bool = False
+    missed: tuple[tuple[str, bytes], ...] = ()
+
+
+def judge(record: SessionRecord, attach: Attach, *, newest: int, held: bool, takeover: bool) -> None:
+    """Raises Unauthorized, Conflict or InvalidInput if this attach must not be.
+
+    `newest`: the newest number that the session was sent. `held`: a gateway that lives has a socket for it. `takeover`: the
+    setting.
+    """
+    if record.user_id != attach.user_id:
+        raise Unauthorized("session_not_yours")
+    if attach.token_epoch is None:
+        if held and not takeover:
+            raise Conflict("session_attached")
+    elif attach.token_epoch != record.attach_epoch and attach.token_epoch != (record.recovered_from or None):
+        raise Unauthorized("recovery_superseded")
+    if attach.stream and attach.stream == record.stream and attach.last > newest:
+        raise InvalidInput([("last", "newer than anything that was sent")])

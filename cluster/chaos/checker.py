@@ -1,0 +1,79 @@
+"""Judges a recorded history. Pure: no clock, no realm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.chaos.check_chat import ChatCheck
+from cluster.chaos.check_lane import LaneCheck, WorldCheck
+from cluster.chaos.check_owners import OutputCheck, ViewCheck
+from cluster.chaos.check_state import AttributeCheck, StateCheck
+from cluster.chaos.history import Event
+from cluster.chaos.verdict import Violation, counts
+
+OUTCOMES = ("acknowledged", "failed", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`operations`: do -> outcome -> how many; `notices`: numbered notifications; `stale_outputs`: of owners that had been replaced."""
+
+    violations: tuple[Violation, ...]
+    operations: dict[str, dict[str, int]]
+    notices: int
+    views: int
+    outputs: int
+    stale_outputs: int
+    sessions: int
+
+    @property
+    def good(self) -> bool:
+        return not self.violations
+
+    def as_dict(self) -> dict[str, Any]:
+        """Counts by name first, then what was looked at."""
+        return {
+            **counts(self.violations),
+            "operations": self.operations,
+            "notices": self.notices,
+            "views": self.views,
+            "outputs": self.outputs,
+            "stale_outputs": self.stale_outputs,
+            "sessions": self.sessions,
+        }
+
+
+def check(history: Iterable[Event]) -> Verdict:
+    """All checks over the events in their order."""
+    state, attributes, lane, world = StateCheck(), AttributeCheck(), LaneCheck(), WorldCheck()
+    chat, views, outputs = ChatCheck(), ViewCheck(), OutputCheck()
+    checks = (state, attributes, lane, world, chat, views, outputs)
+    done: dict[int, str] = {}
+    operations: dict[str, dict[str, int]] = {}
+    seen = dict.fromkeys(("notice", "view", "output"), 0)
+    for event in history:
+        kind = event["k"]
+        if kind == "invoked":
+            done[event["op"]] = event["do"]
+            operations.setdefault(event["do"], dict.fromkeys(OUTCOMES, 0))
+        elif kind in OUTCOMES:
+            operations[done.pop(event["op"])][kind] += 1
+        elif kind in seen:
+            seen[kind] += 1
+        for one in checks:
+            one.feed(event)
+    state.finish()
+    attributes.finish()
+    chat.finish(lane.holes)
+    violations = [violation for one in checks for violation in one.violations]
+    return Verdict(
+        tuple(sorted(violations, key=lambda v: v.t)),
+        operations,
+        seen["notice"],
+        seen["view"],
+        seen["output"],
+        outputs.stale,
+        lane.sessions,
+    )

@@ -1,0 +1,208 @@
+"""HAProxy as Ray starts it, before servers that say what they are told to. For `test_haproxy_config.py` and `test_haproxy_edge.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.haproxy import corrected
+from cluster.machine import haproxy_binary
+from tests.servers import Server, free_port
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
+PROBLEM = b'{"reason":"full"}'
+ACCEPT, CUT, SILENT = 101, 0, -1
+DEADLINE_S = 10.0
+
+
+def generate(folder: Path, ports: tuple[int, int, int], backends: dict[str, tuple[str, list[int]]], fallback: int) -> str:
+    """What Ray writes. `ports`: front, metrics, statistics; `backends`: name to path prefix and servers' ports."""
+    from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
+    from ray.serve.config import HTTPOptions
+
+    front, metrics, statistics = ports
+    made = {
+        name: BackendConfig(
+            name=name,
+            path_prefix=prefix,
+            app_name=name,
+            servers=[ServerConfig(name=f"{name}-{port}", host="127.0.0.1", port=port) for port in servers],
+            fallback_server=ServerConfig(name="SERVE_PROXY_ACTOR-fallback", host="127.0.0.1", port=fallback),
+        )
+        for name, (prefix, servers) in backends.items()
+    }
+    config = HAProxyConfig(
+        http_options=HTTPOptions(host="127.0.0.1", port=front),
+        metrics_port=metrics,
+        stats_port=statistics,
+        socket_path=str(folder / "admin.sock"),
+        server_state_base=str(folder),
+        server_state_file=str(folder / "state"),
+        metrics_socket_path=str(folder / "metrics.sock"),
+        maxconn=200,
+        nbthread=1,
+        hard_stop_after_s=86_400,
+        health_check_inter="100ms",
+    )
+    api = HAProxyApi(config, made, str(folder / "haproxy.cfg"))
+    api._generate_config_file_internal()
+    return (folder / "haproxy.cfg").read_text()
+
+
+@dataclass
+class Backend:
+    """Answers upgrades and requests with `answer`: 101 and an echo, a status, CUT (hangs up), or SILENT. Health checks with `health`."""
+
+    answer: int = ACCEPT
+    health: int = 200
+    port: int = 0
+    requests: list[str] = field(default_factory=list)
+    """Method and path of each, without health checks."""
+    heads: list[bytes] = field(default_factory=list)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side has gone, or the test is over
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        line = head.split(b"\r\n")[0].decode()
+        if length := re.search(rb"(?i)content-length: (\d+)", head):
+            await reader.readexactly(int(length[1]))
+        if "/-/healthz" in line:
+            await self._say(writer, self.health, b"")
+            return
+        self.requests.append(line.removesuffix(" HTTP/1.1"))
+        self.heads.append(head)
+        if self.answer == SILENT:
+            await reader.read()
+        elif self.answer == ACCEPT:
+            await self._echo(head, reader, writer)
+        elif self.answer != CUT:
+            await self._say(writer, self.answer, PROBLEM)
+
+    async def _say(self, writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
+        head = f"HTTP/1.1 {status} Said\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+
+    async def _echo(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        key = re.search(rb"(?i)sec-websocket-key: (\S+)", head)
+        assert key is not None
+        accept = base64.b64encode(hashlib.sha1(key[1] + GUID).digest())  # noqa: S324 - the handshake's own
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        )
+        while said := await reader.read(1_024):
+            writer.write(said)
+            await writer.drain()
+
+
+@dataclass
+class Answer:
+    """What came back through HAProxy. Of an upgrade that was taken, `say` uses the tunnel."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def say(self, text: bytes) -> bytes:
+        """The echo, or b"" if the tunnel is cut."""
+        async with asyncio.timeout(DEADLINE_S):
+            try:
+                self.writer.write(text)
+                await self.writer.drain()
+                return await self.reader.readexactly(len(text))
+            except (ConnectionError, asyncio.IncompleteReadError):
+                return b""
+
+
+class Edge:
+    """A running HAProxy with Ray's configuration as `cluster/haproxy.py` corrects it."""
+
+    def __init__(self, folder: Path, web: Backend, gateways: list[Backend]) -> None:
+        self.folder = folder
+        self._ports = (free_port(), free_port(), free_port())
+        self._web, self._gateways = web, gateways
+        self._open: list[asyncio.StreamWriter] = []
+
+    def config(self, fallback: int) -> str:
+        backends = {
+            "http-web": ("/", [self._web.port]),
+            "http-gateway": ("/ws", [gateway.port for gateway in self._gateways]),
+        }
+        return corrected(generate(self.folder, self._ports, backends, fallback), "127.0.0.1")
+
+    def server(self, fallback: int, *arguments: str) -> Server:
+        """One HAProxy process; not started."""
+        path = self.folder / "haproxy.cfg"
+        path.write_text(self.config(fallback))
+        argv = [str(haproxy_binary()), "-db", "-f", str(path), *arguments]
+        server = Server("haproxy", lambda _: argv, lambda _: True, self.folder)
+        server.port = self._ports[0]
+        return server
+
+    async def request(self, method: str, path: str, upgrade: bool = False, body: bytes = b"") -> Answer:
+        async with asyncio.timeout(DEADLINE_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[0])
+            self._open.append(writer)
+            head = f"{method} {path} HTTP/1.1\r\nHost: realm\r\nContent-Length: {len(body)}\r\n"
+            if upgrade:
+                head = f"{method} {path} HTTP/1.1\r\nHost: realm\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cmF5cmVhbG0tcmVhZHktPw==\r\n"
+            writer.write(f"{head}\r\n".encode() + body)
+            said = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in said[1:] if line)}
+            rest = await reader.readexactly(int(headers.get("content-length", 0)))
+            return Answer(int(said[0].split()[1]), headers, rest, reader, writer)
+
+    async def upgrade(self) -> Answer:
+        return await self.request("GET", "/ws", upgrade=True)
+
+    async def states(self) -> dict[str, str]:
+        """Server to UP, DOWN ... as HAProxy's statistics have it."""
+        reader, writer = await asyncio.open_unix_connection(str(self.folder / "admin.sock"))
+        writer.write(b"show stat\n")
+        text = (await reader.read()).decode()
+        writer.close()
+        rows = [line.split(",") for line in text.splitlines() if line and not line.startswith("#")]
+        return {row[1]: row[17] for row in rows if row[0] == "http-gateway" and row[1] != "BACKEND"}
+
+    def close(self) -> None:
+        for writer in self._open:
+            writer.close()
+
+
+@asynccontextmanager
+async def edge(folder: Path, web: Backend, gateways: list[Backend], fallback: Backend) -> AsyncIterator[Edge]:
+    """All of it running; the fallback stands for Serve's Python proxy."""
+    async with AsyncExitStack() as stack:
+        for backend in (web, fallback, *gateways):
+            server = await asyncio.start_server(backend.handle, "127.0.0.1", backend.port)
+            backend.port = server.sockets[0].getsockname()[1]
+            stack.callback(server.close)
+        made = Edge(folder, web, gateways)
+        # The server's own probe is a connection of a blocking socket; HAProxy accepts it without our event loop.
+        stack.enter_context(made.server(fallback.port))
+        stack.callback(made.close)
+        yield made
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
