@@ -232,7 +232,7 @@ class Launch:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         local = not self.settings.ray.address
         targets = [
-            RunTarget(target=application, name=name, route_prefix=prefix)
+            RunTarget(target=application, name=name, route_prefix=prefix, external_scaler_enabled=True)
             for name, (application, prefix) in applications.items()
         ]
         self._serve_started = True
@@ -283,6 +283,7 @@ class Launch:
             "nats_token": settings.nats.token.get_secret_value(),
             "ray_address": ray.get_runtime_context().gcs_address,
             "session": str(self._session),
+            "joined": bool(settings.ray.address),
             "gateways": settings.gateways,
             "zones": [zone.model_dump() for zone in settings.world.zones],
         }

@@ -40,6 +40,13 @@ def serve_flags(settings: Settings, open_files: int, replica_callback: str) -> d
         # Without: as long as the above. A thousand gateways that crash within a day would use up all ports.
         # HAProxy's old workers open nothing new, and drop idle connections sooner than this.
         "RAY_SERVE_PORT_QUARANTINE_S": "300",
+        # Without: a gateway that is full or leaving is offered new sockets for 5 s more, and refuses each.
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
+        # Without: 250 ms, which is also how long HAProxy waits for these checks. Gateways that are busy with a thousand reconnects
+        # would be offered none of them.
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_FASTINTER": "1s",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_DOWNINTER": "500ms",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_RISE": "1",
         # Without: a datagram and a Python task for each HTTP request, for metrics that the realm counts itself.
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         # Without: `send` never waits, and a client that does not read grows the gateway's memory.
@@ -57,6 +64,21 @@ def serve_flags(settings: Settings, open_files: int, replica_callback: str) -> d
         # Without: actors run at nice 15.
         "RAY_worker_niceness": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def node_flags(scripts: Path) -> dict[str, str]:
+    """What nodes of a Ray that others start need on top; `scripts` is the folder of `rayrealm`, the same on each node.
+
+    Not for a realm's own Ray on one machine: that must not lose its only node because it was busy for some seconds.
+    """
+    return {
+        # Without: HAProxy as Ray has it, which does not try another gateway (cluster/haproxy.py says what else).
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(scripts / "rayrealm-haproxy"),
+        # Without: a node that vanishes is missed after a minute. Here: at most 3 x (1 + 1) s. Read by the head.
+        "RAY_health_check_period_ms": "1000",
+        "RAY_health_check_timeout_ms": "1000",
+        "RAY_health_check_failure_threshold": "3",
     }
 
 

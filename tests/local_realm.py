@@ -34,7 +34,6 @@ from cluster.security.tokens import sign_access
 from cluster.settings import NatsSettings, RedisSettings, Settings
 from cluster.subjects import Subjects
 from serve_apps.gateway import picows_app
-from serve_apps.gateway.connection import Close
 from serve_apps.gateway.gateway_app import GatewayRunner, http
 
 START_DEADLINE_S = 20.0
@@ -46,7 +45,7 @@ class LocalRealm:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.keys = KeyRing.create(time.time())
-        self.realm = Realm(settings, self.keys)
+        self.realm = Realm(settings, self.keys, b"recovery tokens of this test only")
         self.actors: dict[str, Any] = {}
         self.calls = MemoryCalls(self.actors)
         self.url = ""
@@ -134,7 +133,7 @@ async def local_realm(
     try:
         yield realm
     finally:
-        realm.gateway.hub.close_all(Close.RESTART, "restart")
+        realm.gateway.hub.stop()
         server.should_exit = True
         await serving
         await realm.stop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,7 @@ REBUILD_LIMIT = 1_000_000
 GONE_SWEEP_S = 30.0
 GONE_BATCH = 500
 FLUSH_S = 0.05
+RETRY_S = (0.25, 0.5)
 TOLD_AT_ONCE = 500
 POST_DEADLINE_S = 5.0
 
@@ -47,6 +50,7 @@ class PresenceRunner:
         self._name = name
         self._metrics = PresenceMetrics(name)
         self._untold: dict[str, dict[str, _News]] = {}  # actor -> user -> news
+        self._waits: dict[str, float] = {}  # actor -> when to try it again
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> PresenceIndex:
@@ -97,7 +101,8 @@ class PresenceRunner:
 
     async def _flush(self) -> None:
         """To each session actor, which numbers and keeps them (the reliable lane). What one did not take is told again."""
-        for actor in list(self._untold):
+        now = time.monotonic()
+        for actor in [a for a in self._untold if now >= self._waits.get(a, 0.0)]:
             news = self._untold.pop(actor)
             part = dict(list(news.items())[:TOLD_AT_ONCE])
             rest = {user_id: n for user_id, n in news.items() if user_id not in part}
@@ -108,6 +113,7 @@ class PresenceRunner:
                 await self._runtime.calls.call(actor, "post", messages, deadline_s=POST_DEADLINE_S)
             except Unavailable as error:
                 log.warning("presence_waits", actor=actor, error=str(error))
+                self._waits[actor] = time.monotonic() + random.uniform(*RETRY_S)  # noqa: S311 - jitter
                 for user_id, old in part.items():
                     newer = self._untold.setdefault(actor, {}).setdefault(user_id, old)
                     for session_id in old.sessions:

@@ -15,6 +15,7 @@ import structlog
 
 from actors.session.lane import ReliableLane
 from actors.session.outbox import Body
+from cluster.errors import Unavailable
 from cluster.ports.bus import Subscription
 from cluster.ports.outbox import OutboxLog
 from cluster.ports.sessions import Fence
@@ -57,7 +58,8 @@ class Following:
 
     async def restore(self, members: Mapping[str, Iterable[str]]) -> None:
         """After a restart: topic -> sessions. Reading goes on where the last batch ended. Raises Unavailable, Fenced."""
-        self._places = await self._log.cursors(self._fence.actor)
+        places = await self._log.cursors(self._fence.actor)
+        self._places = {topic: place for topic, place in places.items() if topic in members}
         for topic, session_ids in members.items():
             for session_id in session_ids:
                 await self.join(topic, session_id)
@@ -69,6 +71,7 @@ class Following:
             if topic not in self._subscriptions:
                 if topic not in self._places:
                     places = await self._topics.newest([topic])
+                    await self._log.unfollow(self._fence, [topic])  # a place from before it was left, should that have failed
                     await self._log.follow(self._fence, places)
                     self._places |= places
                 self._subscriptions[topic] = await self._listen(topic, self.receive)
@@ -109,17 +112,22 @@ class Following:
     async def catch_up(self) -> None:
         """Read what was missed. Raises Unavailable."""
         asked = {topic: self._places[topic] for topic in self._behind if topic in self._members}
-        self._behind &= asked.keys()
         if not asked or self._lane.full:
+            self._behind &= asked.keys()
             return
-        found = await self._topics.after(asked, READ_AT_ONCE)
+        self._behind.clear()  # what turns out to be missing meanwhile is asked for next time
+        try:
+            found = await self._topics.after(asked, READ_AT_ONCE)
+        except Unavailable:
+            self._behind |= asked.keys()
+            raise
         read: dict[str, int] = dict.fromkeys(asked, 0)
         for message in found:
             read[message.topic] += 1
             if message.topic in self._members and order(message.id) > order(self._places[message.topic]):
                 self._take(message)
         # A topic that gave all that was asked for may have more.
-        self._behind -= {topic for topic, count in read.items() if count < READ_AT_ONCE}
+        self._behind |= {topic for topic, count in read.items() if count == READ_AT_ONCE}
 
     async def look(self) -> None:
         """Called every second or so: the bus may have lost a topic's last message, which no later one would betray.

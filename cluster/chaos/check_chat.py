@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cluster.chaos.history import Event
 from cluster.chaos.verdict import Violation
@@ -120,7 +121,7 @@ def tangled(lists: Iterable[Sequence[tuple[str, str]]]) -> set[str]:
     for heard in lists:
         ids = list(dict.fromkeys(id_ for id_, _ in heard))
         before.update(dict.fromkeys(ids, 0))
-        for earlier, later in zip(ids, ids[1:], strict=False):
+        for earlier, later in pairwise(ids):
             if later not in after[earlier]:
                 after[earlier].add(later)
                 before[later] += 1

@@ -1,4 +1,4 @@
-"""The reliable lane of each session: numbers without gap or repetition, on the session it has been from the start (rows 1.6, 2.5)."""
+"""The reliable lane of each session: numbers without gap or repetition, on the session of the start (rows 1.6, 2.5)."""
 
 from __future__ import annotations
 

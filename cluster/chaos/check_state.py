@@ -1,7 +1,7 @@
 """Acknowledged changes of state and attributes are there ever after (row 3.4).
 
-Each bot changes its own entity only, one change at a time, each based on the version it knows. So the version that is read must be the one
-that was acknowledged last, or later by changes whose outcome is not known; and hold the value that made it.
+Each bot changes its own entity only, one change at a time, each based on the version it knows. So the version that is read
+must be the one that was acknowledged last, or later by changes whose outcome is not known; and hold the value that made it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ OUTCOMES = ("acknowledged", "failed", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`operations`: do -> outcome -> how many; `notices`: numbered notifications; `stale_outputs`: of owners that had been replaced."""
+    """`operations`: do -> outcome -> how many; `stale_outputs`: of owners that had been replaced."""
 
     violations: tuple[Violation, ...]
     operations: dict[str, dict[str, int]]

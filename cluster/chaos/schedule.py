@@ -70,8 +70,8 @@ def kinds_for(own: bool) -> tuple[str, ...]:
 def plan(seed: int, seconds: float, kinds: Sequence[str] = tuple(KINDS)) -> list[Fault]:
     """The faults of a run, in rounds of each kind once in a random order; every one has its quiet time before the end.
 
-    Where the first round does not fit with the durations that were drawn, they are shortened towards their least. With all kinds and
-    120 s or more each kind comes at least once. Raises ValueError for an unknown kind.
+    Where a round does not fit with the durations that were drawn, they are shortened towards their least. With all kinds and 120 s
+    or more each kind comes at least once. Raises ValueError for an unknown kind.
     """
     unknown = sorted(set(kinds) - KINDS.keys())
     if unknown or not kinds:

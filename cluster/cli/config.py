@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from cluster import settings as realm_settings
 from cluster.machine import open_files
 from cluster.parts import Parts
-from cluster.rayenv import serve_flags
+from cluster.rayenv import node_flags, serve_flags
 
 app = typer.Typer(help="The settings.", no_args_is_help=True)
 
@@ -29,6 +30,7 @@ def check() -> None:
 def ray_env() -> None:
     """Print the variables that `ray start` needs on every node before `up --ray-address` can join."""
     flags = serve_flags(realm_settings.load(), open_files(), Parts().replica_callback)
+    flags |= node_flags(Path(sys.executable).parent)
     for name, value in flags.items():
         print(f"export {name}={value}")
 

@@ -61,6 +61,8 @@ class AccountStore(Protocol):
     async def create(self, account: Account) -> None:
         """Raises Conflict("username_taken"). Creating the same account again changes nothing."""
 
+    async def get(self, user_id: str) -> Account | None: ...
+
     async def by_username(self, username: str) -> Account | None:
         """`username` in lower case."""
 

@@ -1,8 +1,8 @@
 """What a gateway tells the proxy before it, so that a client hears of a full or leaving gateway as late as possible (row 1.6).
 
-HAProxy behind `cluster/haproxy.py` marks its requests. A refusal that another gateway may not share goes to it as 425 (RFC 8470: not
-processed, try again), which it tries elsewhere, and shows as 503 if nobody has room. Its health checks fail meanwhile, so that new
-sockets go elsewhere in the first place; open ones are left alone.
+HAProxy behind `cluster/haproxy.py` marks its requests. A refusal that another gateway may not share goes to it as 425 (RFC 8470:
+not processed, try again), which it tries elsewhere, and shows as 503 if nobody has room. Its health checks fail meanwhile, so
+that new sockets go elsewhere in the first place; open ones are left alone.
 """
 
 from __future__ import annotations

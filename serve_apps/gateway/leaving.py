@@ -14,6 +14,8 @@ from serve_apps.gateway.client import Client
 from serve_apps.gateway.drain import Drain
 from serve_apps.gateway.rebalance import Rebalance
 
+ALONE_S = 1.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -69,6 +71,10 @@ class Leaving:
         """Called many times a second: the next step of draining."""
         if self._drain is None or self._done:
             return
+        if self._rebalance.alone(
+            now
+        ):  # the realm stops, or this was its only gateway: nobody is better off for waiting
+            self._drain.hasten(now, ALONE_S)
         step = self._drain.step(now, list(self._clients))
         self._tell(step.tell, "draining", step.within_s)
         if step.close:

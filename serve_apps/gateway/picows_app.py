@@ -25,11 +25,14 @@ from picows import (
     WSUpgradeResponseWithListener,
 )
 from picows.picows import WSProtocol  # type: ignore[attr-defined] # private: see the contract test
+from starlette.middleware import Middleware
 
 from actors.session.attaching import Attached
+from serve_apps.gateway import edge
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
+from serve_apps.gateway.edge import HealthGate
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.upgrade import NO_SUCH_PATH, VERSION, Refusal, Upgrade, parse_head, read
@@ -62,10 +65,10 @@ class Door:
     admission: Admission | None = None
 
 
-def install() -> list[Any]:
-    """Make uvicorn hand WebSocket upgrades to Doorman. Returns no middlewares."""
+def install() -> list[Middleware]:
+    """Make uvicorn hand WebSocket upgrades to Doorman. The middleware answers health checks while there is no room."""
     uvicorn.config.WS_PROTOCOLS["auto"] = f"{__name__}:Doorman"
-    return []
+    return [Middleware(HealthGate, room=lambda: Door.hub.room() if Door.hub is not None else None)]
 
 
 class Doorman(asyncio.Protocol):
@@ -75,6 +78,7 @@ class Doorman(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._early = bytearray()
         self._deciding: asyncio.Task[None] | None = None
+        self._headers: list[tuple[str, str]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")  # noqa: S101 - uvloop's is no subclass
@@ -105,7 +109,8 @@ class Doorman(asyncio.Protocol):
         if hub is None or admission is None:
             self._refuse(None, NO_SUCH_PATH)
             return
-        upgrade = read(*parse_head(head), hub.settings.gateway.allowed_origins)
+        method, target, self._headers = parse_head(head)
+        upgrade = read(method, target, self._headers, hub.settings.gateway.allowed_origins)
         if isinstance(upgrade, Refusal):
             self._refuse(hub, upgrade)
             return
@@ -137,8 +142,9 @@ class Doorman(asyncio.Protocol):
         body = refusal.body()
         retry = f"Retry-After: {refusal.retry_after_s}\r\n" if refusal.retry_after_s else ""
         challenge = CHALLENGES.get(refusal.status, "")
+        status = edge.status(refusal, self._headers)
         transport.write(
-            f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n"
+            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
             f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
             f"{retry}{challenge}Connection: close\r\n\r\n".encode()
             + body

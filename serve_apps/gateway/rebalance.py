@@ -38,6 +38,7 @@ class Rebalance:
         self._per_second = settings.rebalance_per_minute / 60
         self._capacity = settings.capacity
         self._others: dict[str, _Heard] = {}
+        self._heard_itself = float("-inf")
         self._asked: set[str] = set()
         self._settling: deque[tuple[float, int]] = deque()
         self._leaning = False
@@ -45,9 +46,20 @@ class Rebalance:
         self._last = float("-inf")
 
     def heard(self, gateway_id: str, sockets: int, capacity: int, draining: bool, now: float) -> None:
-        """A GatewayAlive; one's own is ignored."""
-        if self._on and gateway_id != self._gateway_id:
+        """A GatewayAlive, one's own among them."""
+        if gateway_id == self._gateway_id:
+            self._heard_itself = now
+        else:
             self._others[gateway_id] = _Heard(sockets, capacity, draining, now)
+
+    def alone(self, now: float) -> bool:
+        """No other gateway takes clients, and that is certain: who does not hear itself hears nobody."""
+        self._forget(now)
+        heard = now - self._heard_itself < SILENCE_S
+        return heard and all(other.draining for other in self._others.values())
+
+    def _forget(self, now: float) -> None:
+        self._others = {name: other for name, other in self._others.items() if now - other.at < SILENCE_S}
 
     def step(self, now: float, attached: Collection[str]) -> tuple[str, ...]:
         """The sessions to be told `session.reconnect` with `within_s` now. To be called once a second, and not while draining.
@@ -76,7 +88,7 @@ class Rebalance:
 
     def _excess(self, now: float, sockets: int) -> float:
         """Sockets above the fair share, which is by capacity; and whether that is worth something, with hysteresis."""
-        self._others = {name: other for name, other in self._others.items() if now - other.at < SILENCE_S}
+        self._forget(now)
         taking = [other for other in self._others.values() if not other.draining and other.capacity > 0]
         capacity = self._capacity + sum(other.capacity for other in taking)
         everyone = sockets + sum(other.sockets for other in taking)

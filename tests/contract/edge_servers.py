@@ -1,4 +1,4 @@
-"""HAProxy as Ray starts it, before servers that say what they are told to. For `test_haproxy_config.py` and `test_haproxy_edge.py`."""
+"""HAProxy as Ray starts it, before servers that say what they are told to: for the tests of `cluster/haproxy.py`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +17,13 @@ from tests.servers import Server, free_port
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 PROBLEM = b'{"reason":"full"}'
-ACCEPT, CUT, SILENT = 101, 0, -1
-DEADLINE_S = 10.0
+ACCEPT, CUT = 101, 0
+DEADLINE_S = 5.0
 
 
-def generate(folder: Path, ports: tuple[int, int, int], backends: dict[str, tuple[str, list[int]]], fallback: int) -> str:
+def generate(
+    folder: Path, ports: tuple[int, int, int], backends: dict[str, tuple[str, list[int]]], fallback: int
+) -> str:
     """What Ray writes. `ports`: front, metrics, statistics; `backends`: name to path prefix and servers' ports."""
     from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
     from ray.serve.config import HTTPOptions
@@ -58,7 +59,7 @@ def generate(folder: Path, ports: tuple[int, int, int], backends: dict[str, tupl
 
 @dataclass
 class Backend:
-    """Answers upgrades and requests with `answer`: 101 and an echo, a status, CUT (hangs up), or SILENT. Health checks with `health`."""
+    """Answers with `answer`: 101 and an echo, a status, or CUT, which hangs up; and health checks with `health`."""
 
     answer: int = ACCEPT
     health: int = 200
@@ -85,9 +86,7 @@ class Backend:
             return
         self.requests.append(line.removesuffix(" HTTP/1.1"))
         self.heads.append(head)
-        if self.answer == SILENT:
-            await reader.read()
-        elif self.answer == ACCEPT:
+        if self.answer == ACCEPT:
             await self._echo(head, reader, writer)
         elif self.answer != CUT:
             await self._say(writer, self.answer, PROBLEM)
@@ -148,7 +147,7 @@ class Edge:
         return corrected(generate(self.folder, self._ports, backends, fallback), "127.0.0.1")
 
     def server(self, fallback: int, *arguments: str) -> Server:
-        """One HAProxy process; not started."""
+        """One HAProxy process; not started. `reload`'s arguments are those that Ray gives (ray/serve/_private/haproxy.py)."""
         path = self.folder / "haproxy.cfg"
         path.write_text(self.config(fallback))
         argv = [str(haproxy_binary()), "-db", "-f", str(path), *arguments]
@@ -173,14 +172,44 @@ class Edge:
     async def upgrade(self) -> Answer:
         return await self.request("GET", "/ws", upgrade=True)
 
-    async def states(self) -> dict[str, str]:
-        """Server to UP, DOWN ... as HAProxy's statistics have it."""
+    @asynccontextmanager
+    async def reloaded(self, fallback: int) -> AsyncIterator[None]:
+        """A second process has taken over from the first, as after every change of Ray's."""
+        pid = (await self._info())["Pid"]
+        second = self.server(fallback, "-sf", pid, "-x", str(self.folder / "admin.sock"))
+        second.start()
+        try:
+            await self._until(lambda info: info["Pid"] != pid)
+            yield
+        finally:
+            second.stop()
+
+    async def states(self, wanted: str) -> None:
+        """Wait until every gateway is `wanted`: UP, DOWN ..."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                rows = [line.split(",") for line in (await self._ask("show stat")).splitlines() if line]
+                states = {row[17] for row in rows if row[0] == "http-gateway" and row[1] != "BACKEND"}
+                if states == {wanted}:
+                    return
+                await asyncio.sleep(0.02)
+
+    async def _until(self, true: Callable[[dict[str, str]], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not true(await self._info()):  # noqa: ASYNC110 - HAProxy tells nobody
+                await asyncio.sleep(0.02)
+
+    async def _info(self) -> dict[str, str]:
+        lines = (await self._ask("show info")).splitlines()
+        return {name: value for name, _, value in (line.partition(": ") for line in lines)}
+
+    async def _ask(self, command: str) -> str:
         reader, writer = await asyncio.open_unix_connection(str(self.folder / "admin.sock"))
-        writer.write(b"show stat\n")
-        text = (await reader.read()).decode()
-        writer.close()
-        rows = [line.split(",") for line in text.splitlines() if line and not line.startswith("#")]
-        return {row[1]: row[17] for row in rows if row[0] == "http-gateway" and row[1] != "BACKEND"}
+        try:
+            writer.write(f"{command}\n".encode())
+            return (await reader.read()).decode()
+        finally:
+            writer.close()
 
     def close(self) -> None:
         for writer in self._open:
@@ -200,9 +229,3 @@ async def edge(folder: Path, web: Backend, gateways: list[Backend], fallback: Ba
         stack.enter_context(made.server(fallback.port))
         stack.callback(made.close)
         yield made
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

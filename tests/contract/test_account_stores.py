@@ -104,6 +104,11 @@ class TestAccounts:
     async def test_an_unknown_name(self, stores: Stores) -> None:
         assert await stores.accounts.by_username("nobody") is None
 
+    async def test_by_id(self, stores: Stores) -> None:
+        await stores.accounts.create(ALICE)
+        assert await stores.accounts.get("usr_alice") == ALICE
+        assert await stores.accounts.get("alice") is None
+
     async def test_a_taken_name_changes_nothing(self, stores: Stores) -> None:
         await stores.accounts.create(ALICE)
         with pytest.raises(Conflict, match="username taken"):

@@ -3,74 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cluster.adapters.memory import outbox as memory_outbox
-from cluster.adapters.memory.outbox import MemoryOutboxLog
 from cluster.adapters.redis import outbox as redis_outbox
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.outbox import RedisOutboxLog
 from cluster.errors import Fenced, Unavailable
-from cluster.ports.outbox import Logged, OutboxLog
+from cluster.ports.outbox import Logged
 from cluster.ports.sessions import Fence, SessionRecord
 from cluster.settings import RedisSettings
-from tests.contract.session_stores import NOW, A, B, Stores, memory_stores, redis_stores
+from tests.contract.outbox_logs import KEEP, Rig, connected, memory_rig, redis_rig
+from tests.contract.session_stores import NOW, A, B
 from tests.servers import free_port
 
-KEEP = 120.0
 BYTES = bytes(range(256))
 BLOCK = 100  # entries of a stream that Redis trims at once (stream-node-max-entries)
-
-
-@dataclass
-class Rig:
-    log: OutboxLog
-    stores: Stores
-
-    async def append(
-        self,
-        fence: Fence,
-        data: bytes,
-        seqs: dict[str, int] | None = None,
-        cursors: dict[str, str] | None = None,
-        now: float = NOW,
-    ) -> None:
-        await self.log.append(fence, data, seqs or {}, cursors or {}, now, KEEP)
-
-    async def seq(self, session_id: str) -> int:
-        record = await self.stores.sessions.get(session_id)
-        assert record is not None
-        return record.seq
-
-    async def batches(self, actor: str = A, since: float = 0.0) -> list[bytes]:
-        return [logged.data for logged in await self.log.load(actor, since)]
-
-
-def memory_rig() -> Rig:
-    stores, sessions = memory_stores()
-    return Rig(MemoryOutboxLog(stores.epochs, sessions), stores)
-
-
-def redis_rig(client: Redis, namespace: str) -> Rig:
-    return Rig(RedisOutboxLog(client, namespace), redis_stores(client, namespace))
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Redis]:
-    client = connect(RedisSettings(url=SecretStr(url)), "contract")
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 @pytest.fixture
@@ -367,65 +320,3 @@ class TestRedis:
             with pytest.raises(Unavailable):
                 await attempt
         await client.aclose()
-
-
-# --- both adapters, the same story -----------------------------------------------------------------------------
-
-SESSIONS = ("ses_1", "ses_2", "ses_3")
-TOPICS = ("news", "chat:ö", "")
-places = st.tuples(st.integers(0, 12), st.integers(0, 12)).map(lambda pair: f"{pair[0]}-{pair[1]}")
-steps = st.one_of(
-    st.tuples(
-        st.just("append"),
-        st.booleans(),
-        st.dictionaries(st.sampled_from((*SESSIONS, "ses_none")), st.integers(0, 20)),
-        st.dictionaries(st.sampled_from(TOPICS), places),
-        st.floats(-60.0, 60.0),
-    ),
-    st.tuples(st.just("follow"), st.booleans(), st.dictionaries(st.sampled_from(TOPICS), places | st.just(""))),
-    st.tuples(st.just("unfollow"), st.booleans(), st.lists(st.sampled_from(TOPICS))),
-    st.tuples(st.just("expire"), st.sampled_from(SESSIONS)),
-    st.tuples(st.just("restart")),
-)
-numbers = itertools.count()
-
-
-async def told(rig: Rig, story: list[tuple[object, ...]]) -> list[object]:
-    """Everything that can be seen after each step. Every second actor that writes may be an old one."""
-    old = new = await rig.stores.actor()
-    for session_id in SESSIONS:
-        await rig.stores.place(new=session_id)
-    expired: set[str] = set()
-    seen: list[object] = []
-    for number, step in enumerate(story):
-        try:
-            match step:
-                case ("append", bool(fresh), dict(seqs), dict(cursors), float(offset)):
-                    await rig.append(new if fresh else old, b"%d" % number, seqs, cursors, NOW + offset)
-                case ("follow", bool(fresh), dict(cursors)):
-                    await rig.log.follow(new if fresh else old, cursors)
-                case ("unfollow", bool(fresh), list(topics)):
-                    await rig.log.unfollow(new if fresh else old, topics)
-                case ("expire", str(session_id)) if session_id not in expired:
-                    await rig.stores.expire(session_id)
-                    expired.add(session_id)
-                case ("restart",):
-                    old, new = new, await rig.stores.actor()
-        except Fenced:
-            seen.append("fenced")
-        records = [await rig.stores.sessions.get(session_id) for session_id in SESSIONS]
-        seen.append([record and record.seq for record in records])
-        seen.append((await rig.log.load(A, NOW - 30.0), await rig.log.cursors(A)))
-    return seen
-
-
-@settings(max_examples=60)
-@given(story=st.lists(steps, max_size=12))
-def test_memory_and_redis_tell_the_same_story(valkey_url: str, story: list[tuple[object, ...]]) -> None:
-    async def both() -> tuple[list[object], list[object]]:
-        async with connected(valkey_url) as client:
-            rig = redis_rig(client, f"test-outbox-story-{next(numbers)}")
-            return await told(memory_rig(), story), await told(rig, story)
-
-    in_memory, in_redis = asyncio.run(both())
-    assert in_memory == in_redis

@@ -11,6 +11,7 @@ import inspect
 import logging
 import re
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,11 +29,14 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from pydantic import SecretStr
 from ray.serve._private import http_util
 from ray.serve.config import HTTPOptions
+from starlette.middleware import Middleware
 from websockets.asyncio.client import connect
 
 from cluster.adapters.nats_connection import Connection
 from cluster.rayenv import RayFacts, local_flags, serve_flags
 from cluster.settings import NatsSettings, Settings
+from serve_apps.gateway.edge import HealthGate
+from serve_apps.gateway.upgrade import Refusal
 from tests.servers import Nats
 
 DEADLINE_S = 5.0
@@ -232,14 +236,33 @@ class TestPicows:
 
 
 class TestServe:
-    def test_the_callback_runs_and_may_return_no_middlewares(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_callback_runs_and_its_middleware_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         was = uvicorn.config.WS_PROTOCOLS["auto"]
         monkeypatch.setitem(uvicorn.config.WS_PROTOCOLS, "auto", was)
         name = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
         monkeypatch.setattr(http_util, name, "serve_apps.gateway.picows_app:install")
         options = http_util.configure_http_middlewares(http_util.configure_http_options_with_defaults(HTTPOptions()))
-        assert options.middlewares == []
+        assert [middleware.cls for middleware in options.middlewares] == [HealthGate]
         assert uvicorn.config.WS_PROTOCOLS["auto"] == "serve_apps.gateway.picows_app:Doorman"
+
+    async def test_the_middleware_stands_before_serves_own_health_check(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A replica answers /-/healthz in the app that it gives to `start_asgi_http_server`, which wraps it."""
+        source = (RAY / "serve/_private/replica.py").read_text()
+        assert "configure_http_middlewares(" in source.partition("async def start_http_server(port):")[2][:300]
+        assert "self._direct_ingress_asgi,\n                    options," in source
+        assert (
+            'if route in ["/-/healthz", "/-/routes"]:' in source.partition("async def _direct_ingress_asgi(")[2][:2_000]
+        )
+        full = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "full", "")
+        wrap: Any = http_util._apply_middlewares
+        app = wrap(None, [Middleware(HealthGate, room=lambda: full)])
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app({"type": "http", "path": "/-/healthz", "headers": []}, None, send)
+        assert sent[0]["status"] == 503
 
     def test_a_replica_runs_the_callback_before_it_builds_its_server(self) -> None:
         tree = ast.parse((RAY / "serve/_private/replica.py").read_text())

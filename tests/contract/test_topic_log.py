@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -352,7 +352,6 @@ async def holds(rig: Rig, story: list[tuple[object, ...]]) -> None:
     assert all(chained(messages) for messages in log.values())
 
 
-@settings(max_examples=60)
 @given(story=st.lists(st.one_of(publishing, publishing, reading, expiring), max_size=25))
 def test_any_story(valkey_url: str, story: list[tuple[object, ...]]) -> None:
     async def both() -> None:

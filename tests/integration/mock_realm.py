@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import struct
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,10 +22,10 @@ from websockets.typing import Subprotocol
 
 from realm_proto import realtime_pb2 as pb
 from tests.integration.mock_accounts import MockAccounts
+from tests.integration.mock_frames import encode, join, view_params
 from tests.integration.mock_sessions import Attach, MockSessions, Refusal, Session
 
 BOUNDS = {"min_x": 0.0, "min_z": 0.0, "max_x": 200.0, "max_z": 200.0}
-ROW = struct.Struct("<HHfffH")
 DEADLINE_S = 5.0
 RECOVERY_PREFIX = "rayrealm.recovery."
 
@@ -44,9 +43,12 @@ class MockRealm:
         self.refusals: list[Refusal] = []  # of the next upgrades
         self.failures: dict[str, list[tuple[int, dict[str, Any]]]] = {}  # of the next calls of a method
         self.silent: set[str] = set()  # methods that are never answered
+        self.slow: dict[str, float] = {}  # methods whose answer takes so many seconds
+        self.break_after_upgrade = 0  # so many sockets break before they hear anything
         self.cut_instead: set[str] = set()  # methods whose next call is done, and not answered: every socket breaks
         self.said: dict[str, str] = {}  # client_id of a chat message -> its id
         self.degraded: list[str] = []
+        self.joins = False  # `session.ready` and what was missed come as one batch
         self.judges = False  # each move is acknowledged by a view
         self._count = itertools.count(1)
         self._granted: dict[ServerConnection, Attach] = {}
@@ -110,36 +112,15 @@ class MockRealm:
         if to.socket.subprotocol == "rayrealm.v1+proto":
             await to.socket.send(pb.WebSocketMessage(view=frame).SerializeToString())
             return
-        params: dict[str, Any] = {"tick": frame.tick, "ack": frame.ack, "leaves": list(frame.leaves)}
-        names = ("number", "sequence", "x", "y", "z")
-        params["moves"] = [
-            dict(zip(names, row[:5], strict=True)) | {"yaw": row[5] * 9.587379924285257e-05}
-            for row in ROW.iter_unpack(frame.moves)
-        ]
-        params["states"] = [
-            {
-                "number": s.number,
-                "entity_id": s.entity_id,
-                "entity_type": s.entity_type,
-                "name": s.name,
-                "version": s.version,
-                "properties": json.loads(s.properties_json or "{}"),
-            }
-            | ({"link_dead": True} if s.link_dead else {})
-            for s in frame.states
-        ]
-        if frame.HasField("reset"):
-            params["reset"] = {"zone": frame.reset.zone_id, "epoch": frame.reset.epoch}
-        if frame.HasField("correction"):
-            params["correction"] = json_format.MessageToDict(
-                frame.correction, always_print_fields_with_no_presence=True
-            )
-        await to.socket.send(json.dumps({"jsonrpc": "2.0", "method": "world.view", "params": params}))
+        await to.socket.send(json.dumps({"jsonrpc": "2.0", "method": "world.view", "params": view_params(frame)}))
 
     async def notify(self, method: str, params: dict[str, Any]) -> None:
         for session in self.sessions.values():
-            if session.socket is not None:
-                await self._send(session.socket, method=method, params=params)
+            await self.send_to(session, method, params)
+
+    async def send_to(self, session: Session, method: str, params: dict[str, Any]) -> None:
+        if session.socket is not None:
+            await self._send(session.socket, method=method, params=params)
 
     async def number(self, method: str, params: dict[str, Any], session: Session | None = None) -> int:
         """A reliable notification: numbered, kept, and sent if there is a socket."""
@@ -230,15 +211,22 @@ class MockRealm:
     async def _talk(self, socket: ServerConnection) -> None:
         granted = self._granted.pop(socket)
         session = granted.session
+        if self.break_after_upgrade:
+            self.break_after_upgrade -= 1
+            self.cut()
+            return
         session.socket = socket
         missed = None if granted.seen is None else session.missed_after(granted.seen)
         try:
             ready = self._ready(session, granted.resumed)
             if missed is not None:
                 ready |= {"recovered": True, "seq": granted.seen}
-            await self._send(socket, method="session.ready", params=ready)
+            told = [encode(str(socket.subprotocol), method="session.ready", params=ready)]
             for seq in missed or ():
-                await self.repeat(seq, session)
+                method, params = session.kept[seq]
+                told.append(encode(str(socket.subprotocol), method=method, params=params, seq=seq))
+            for frame in [join(told)] if self.joins and missed else told:
+                await socket.send(frame)
             async for frame in socket:
                 await self._hear(session, socket, frame)
         except ConnectionClosed:
@@ -304,6 +292,7 @@ class MockRealm:
             self.cut_instead.remove(method)
             self.cut()
             return
+        await asyncio.sleep(self.slow.get(method, 0.0))
         await self._send(socket, id_=id_, result=result)
 
     async def _moved(self, session: Session, sequence: int, x: float, y: float, z: float) -> None:
@@ -361,39 +350,6 @@ class MockRealm:
                 return {"attributes": session.attributes}
         return None
 
-    async def _send(
-        self,
-        socket: ServerConnection,
-        *,
-        id_: Any = None,
-        method: str | None = None,
-        params: dict[str, Any] | None = None,
-        result: dict[str, Any] | None = None,
-        error: dict[str, Any] | None = None,
-        seq: int | None = None,
-    ) -> None:
-        if socket.subprotocol == "rayrealm.v1+json":
-            message: dict[str, Any] = {"jsonrpc": "2.0"}
-            if seq is not None:
-                params = {**(params or {}), "seq": seq}
-            named = {"id": id_, "method": method, "params": params, "result": result, "error": error}
-            message |= {name: value for name, value in named.items() if value is not None}
-            await socket.send(json.dumps(message))
-            return
-        made = pb.WebSocketMessage(jsonrpc="2.0")
-        if id_ is not None:
-            made.id_number = int(id_)
-        if method is not None:
-            made.notification.method = method
-            made.notification.seq = seq or 0
-            made.notification.params.Pack(_struct(params or {}))
-        elif error is not None:
-            made.response.error.code, made.response.error.message = error["code"], error["message"]
-            made.response.error.data.Pack(_struct(error["data"]))
-        else:
-            made.response.result.Pack(_struct(result or {}))
-        await socket.send(made.SerializeToString())
-
-
-def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
-    return json_format.ParseDict(value, struct_pb2.Struct())
+    async def _send(self, socket: ServerConnection, **said: Any) -> None:
+        """`said`: see mock_frames.encode."""
+        await socket.send(encode(str(socket.subprotocol), **said))

@@ -236,8 +236,8 @@ class TestPresenceRestart:
         await stage.redis.delete(f"{stage.ns}:session:{bob.session_id}")
         runner = stage.runner(PRESENCE)
         await runner._sweep_gone(await runner._index(), stage.runner(ZONE)._sessions)
+        await stage.start(SESSIONS)  # what it was to be told in the meantime waits for it
         await ann.until(lambda: ("usr_b", "offline") in ann.presences())
-        await stage.start(SESSIONS)
         for player in (ann, bob):
             await player.leave()
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from rayrealm_client import errors
 from rayrealm_client.client import RealmClient
-from rayrealm_client.codec import Framing
 from rayrealm_client.keeper import Loss
 from rayrealm_client.models import ChatMessage, Presence
 from rayrealm_client.policy import Backoff
 from rayrealm_client.view import Position
 from realm_proto import realtime_pb2 as pb
-from tests.integration.mock_realm import MockRealm, Refusal
-
-FRAMINGS: list[Framing] = ["proto", "json"]
-DEADLINE_S = 5.0
-PASSWORD = "correct horse"
+from tests.integration.mock_players import DEADLINE_S, FRAMINGS, PASSWORD, again, client_of, enter, until
+from tests.integration.mock_realm import MockRealm
+from tests.integration.mock_sessions import Refusal
 
 
 @pytest.fixture
@@ -30,38 +26,12 @@ async def realm() -> AsyncIterator[MockRealm]:
         yield mock
 
 
-def client_of(realm: MockRealm, framing: Framing = "proto", **options: object) -> RealmClient:
-    given: dict[str, object] = {"backoff": Backoff(0.01, 0.05), "rng": random.Random(1), "timeout_s": 2.0}
-    return RealmClient(realm.url, framing=framing, **(given | options))  # type: ignore[arg-type]
-
-
 @pytest.fixture(params=FRAMINGS)
 async def player(realm: MockRealm, request: pytest.FixtureRequest) -> AsyncIterator[RealmClient]:
     """Registered, with a character, in the world."""
     async with client_of(realm, request.param) as client:
         await enter(client)
         yield client
-
-
-async def enter(client: RealmClient, name: str = "ann") -> None:
-    await client.register(name, PASSWORD)
-    character = await client.create_character("Ann Other")
-    await client.enter(character.character_id)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - conditions span both ends of a socket
-            await asyncio.sleep(0.005)
-
-
-async def again(client: RealmClient, broken: Callable[[], Awaitable[None] | None]) -> None:
-    """Break the connection and wait for the next one with the character in the world."""
-    before = client.reconnects
-    done = broken()
-    if done is not None:
-        await done
-    await until(lambda: client.reconnects == before + 1 and client.connected and client.world is not None)
 
 
 def frame_of(tick: int = 1, ack: int = 0, **fields: object) -> pb.ViewFrame:
@@ -301,10 +271,9 @@ class TestReconnecting:
 
     async def test_an_expired_token_is_renewed_on_the_way(self, realm: MockRealm, player: RealmClient) -> None:
         realm.accounts.tokens.clear()
-        await again(player, realm.cut)
-        assert realm.accounts.refreshed == 1
         await again(player, lambda: realm.close_all(4501))
-        assert realm.accounts.refreshed == 2
+        assert realm.accounts.refreshed == 1
+        assert realm.upgrades[-1]["recovery"] is None
 
     async def test_a_refused_upgrade_waits_as_told(self, realm: MockRealm, player: RealmClient) -> None:
         losses: list[Loss] = []

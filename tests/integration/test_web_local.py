@@ -76,7 +76,7 @@ def realm(valkey_url: str, nats_url: str, nats_token: str, namespace: str) -> Re
         nats=NatsSettings(url=SecretStr(nats_url), token=SecretStr(nats_token)),
         accounts=CHEAP,
     )
-    return Realm(settings, KeyRing.create(time.time()))
+    return Realm(settings, KeyRing.create(time.time()), b"recovery tokens of this test only")
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ async def test_without_redis_it_says_so_and_then_goes_on(realm: Realm, tmp_path:
     with Valkey(tmp_path) as server:
         redis = RedisSettings(url=SecretStr(server.url), timeout_s=0.5)
         settings = realm.settings.model_copy(update={"redis": redis})
-        async with serving(Realm(settings, realm.keys)) as http:
+        async with serving(Realm(settings, realm.keys, realm.realm.recovery_secret)) as http:
             server.kill()
             health = await http.get("/v1/healthz")
             assert (health.status_code, health.json()["checks"]) == (503, {"redis": False, "nats": True})

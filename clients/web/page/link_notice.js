@@ -1,6 +1,10 @@
 /** Tells how the connection is: a banner while it comes back, a dialog when it will not by itself. */
 
 import { byId, setText } from "./dom.js";
+import { backWords } from "./words.js";
+
+/** How long the page says that the connection is back, seconds. */
+const BACK_S = 3;
 
 /** @type {Record<number, [string, string]>} close code: title and text */
 const ENDED = {
@@ -19,6 +23,9 @@ export class LinkNotice {
   reason = byId("ended-text", HTMLElement);
   again = byId("ended-again", HTMLButtonElement);
   logout = byId("ended-logout", HTMLButtonElement);
+  /** Whether a loss was told, so that its end is news. */
+  #lost = false;
+  #back = { words: "", until: -Infinity };
 
   /**
    * @param {object} options
@@ -44,14 +51,29 @@ export class LinkNotice {
    * @param {boolean} wasReady whether there was a connection before, so that its loss is news
    */
   show(state, now, wasReady) {
-    const words = wordsFor(state, now);
-    const visible = wasReady && words !== "";
+    const trouble = wasReady ? wordsFor(state, now) : "";
+    const back = this.#wordsBack(state, now, trouble !== "");
+    const words = trouble || back;
+    const visible = words !== "";
     this.notice.hidden = !visible;
+    this.notice.dataset.kind = trouble ? "lost" : "back";
     if (visible) setText(this.text, words);
     this.action.hidden = state.name !== "waiting" && state.name !== "asleep";
     setText(this.action, state.name === "asleep" ? "Come back" : "Try now");
     if (state.name === "ended" && !this.ended.open) this.#showEnded(state);
     if (state.name !== "ended" && this.ended.open) this.ended.close();
+  }
+
+  /** @param {import("../rayrealm/connection.js").ConnectionState} state @param {number} now @param {boolean} trouble */
+  #wordsBack(state, now, trouble) {
+    if (state.name === "ready") {
+      if (this.#lost) this.#back = { words: backWords(state.recovered === true), until: now + BACK_S };
+      this.#lost = false;
+      return now < this.#back.until ? this.#back.words : "";
+    }
+    this.#lost = trouble || (this.#lost && state.name !== "off");
+    this.#back.until = -Infinity;
+    return "";
   }
 
   /** @param {import("../rayrealm/connection.js").ConnectionState} state */
@@ -70,6 +92,7 @@ export class LinkNotice {
  * @param {number} now seconds
  */
 export function wordsFor(state, now) {
+  if (state.moving) return ""; // to another gateway, in a moment
   switch (state.name) {
     case "waiting": {
       const seconds = Math.max(0, Math.ceil((state.retryAt ?? now) - now));
@@ -90,6 +113,7 @@ export function wordsFor(state, now) {
  * @param {number} now seconds
  */
 export function shortWordsFor(state, now) {
+  if (state.moving) return "connected";
   switch (state.name) {
     case "ready":
       return "connected";

@@ -5,15 +5,13 @@ import { RealmClient } from "../rayrealm/client.js";
 import { systemClock } from "../rayrealm/clock.js";
 import { Connection } from "../rayrealm/connection.js";
 import { Credentials } from "../rayrealm/credentials.js";
+import { forgetKept } from "../rayrealm/recovery.js";
 import { AuthForm } from "./auth_form.js";
 import { exposeState } from "./debug.js";
 import { byId } from "./dom.js";
 import { Lobby } from "./lobby.js";
-import { inWords } from "./words.js";
+import { gapWords, inWords } from "./words.js";
 import { WorldScreen } from "./world_screen.js";
-
-/** Where the session's id is kept, so that a reload finds its character where it stands. */
-const SESSION_KEY = "rayrealm.session";
 
 const api = new RealmApi();
 const credentials = new Credentials({ api, storage: sessionStorage });
@@ -47,6 +45,7 @@ const screen = new WorldScreen({
 byId("logout", HTMLButtonElement).addEventListener("click", () => void logout());
 byId("leave", HTMLButtonElement).addEventListener("click", () => void leave());
 credentials.addEventListener("lost", () => openAuth("Your login has ended. Log in again."));
+window.addEventListener("pagehide", () => client?.connection.recovery.save());
 exposeState(screen);
 screen.start();
 void begin();
@@ -90,11 +89,10 @@ function openClient() {
   const connection = new Connection({
     url: url.href,
     token: (options) => credentials.token(options),
-    sessionId: sessionStorage.getItem(SESSION_KEY) ?? "",
+    storage: sessionStorage, // so that a reload finds its character where it stands
   });
   const opened = new RealmClient({ connection });
   connection.addEventListener("ready", () => {
-    sessionStorage.setItem(SESSION_KEY, connection.sessionId);
     if (!opened.world) void loadZones(opened);
   });
   connection.addEventListener("state", () => {
@@ -106,6 +104,7 @@ function openClient() {
   opened.addEventListener("chat", (event) => {
     screen.chat.receive(/** @type {CustomEvent} */ (event).detail, systemClock.now());
   });
+  connection.addEventListener("gap", (event) => screen.chat.tell(gapWords(/** @type {CustomEvent} */ (event).detail.topic)));
   opened.addEventListener("trouble", (event) => screen.chat.tell(inWords(/** @type {CustomEvent} */ (event).detail)));
   screen.attach(opened);
   connection.connect();
@@ -116,9 +115,9 @@ function closeClient() {
   const closing = client;
   client = null;
   zoneChannel = "";
-  sessionStorage.removeItem(SESSION_KEY);
   screen.attach(null);
   closing?.connection.disconnect();
+  forgetKept(sessionStorage);
 }
 
 /** @param {RealmClient} of */

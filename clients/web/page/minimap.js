@@ -48,7 +48,7 @@ export class Minimap {
     context.lineWidth = 1;
     context.strokeRect(mapX(visible.min_x), mapY(visible.max_z), (visible.max_x - visible.min_x) * scale, (visible.max_z - visible.min_z) * scale);
     for (const other of others) {
-      context.fillStyle = colourOf(other.entityId);
+      context.fillStyle = colourOf(other);
       context.fillRect(mapX(other.pose.x) - 1.5, mapY(other.pose.z) - 1.5, 3, 3);
     }
     context.restore();

@@ -25,6 +25,9 @@ export const VOID = "#0a0e12";
 /** The player. */
 export const ME = "#f3b85c";
 
+/** Whoever has lost the connection. */
+export const LINK_DEAD_COLOUR = "#8b949a";
+
 const FOLK = ["#62cbb9", "#7fb2f0", "#e58fb1", "#b6d267", "#c79bf0", "#f0976b", "#6fd0e8", "#e9d06c", "#8fdc9a", "#a4a9f5"];
 
 /** @param {string} zone id and name */
@@ -35,9 +38,9 @@ export function groundOf(zone) {
   return GROUNDS[hashText(zone) % GROUNDS.length][1];
 }
 
-/** @param {string} entityId */
-export function colourOf(entityId) {
-  return FOLK[hashText(entityId) % FOLK.length];
+/** @param {{entityId: string, linkDead: boolean}} entity */
+export function colourOf({ entityId, linkDead }) {
+  return linkDead ? LINK_DEAD_COLOUR : FOLK[hashText(entityId) % FOLK.length];
 }
 
 /** FNV-1a. @param {string} text */

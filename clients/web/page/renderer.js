@@ -7,7 +7,8 @@
  * @property {import("../rayrealm/client.js").SeenEntity[]} others
  * @property {Map<string, {text: string, until: number}>} speech by name; until: seconds of the clock
  *
- * @typedef {{name: string, sx: number, sy: number, colour: string, me: boolean}} Drawn middle of the figure, CSS pixels
+ * @typedef {import("./figures.js").Figure & {name: string, linkDead: boolean}} Seen
+ * @typedef {{name: string, sx: number, sy: number, colour: string, me: boolean, linkDead: boolean}} Drawn middle of the figure, CSS pixels
  */
 
 import { Camera } from "./camera.js";
@@ -15,13 +16,16 @@ import { drawFigure, figureRadius } from "./figures.js";
 import { drawCoordinates, drawGround } from "./ground.js";
 import { GroundTile } from "./ground_tile.js";
 import { Labels } from "./labels.js";
-import { colourOf, groundOf, ME } from "./palette.js";
+import { colourOf, groundOf, LINK_DEAD_COLOUR, ME } from "./palette.js";
 import { Sprites } from "./sprites.js";
+import { LINK_DEAD } from "./words.js";
 
 /** Names drawn at most; the nearest. */
 const MOST_NAMES = 60;
 /** Seconds in which a figure appears. */
 const FADE_IN_S = 0.25;
+/** How visible a figure is whose player has lost the connection. */
+const LINK_DEAD_FADE = 0.6;
 /** Radians of stride per metre walked. */
 const STRIDE = 4.2;
 const EMPTY_BOUNDS = { min_x: -1_000_000, min_z: -1_000_000, max_x: 1_000_000, max_z: 1_000_000 };
@@ -110,7 +114,7 @@ export class Renderer {
     const { camera, context } = this;
     const radius = figureRadius(camera.scale);
     const seen = new Set(["me"]);
-    /** @type {(import("./figures.js").Figure & {name: string})[]} */
+    /** @type {Seen[]} */
     const figures = [];
     for (const other of scene.others) {
       seen.add(other.entityId);
@@ -125,10 +129,11 @@ export class Renderer {
         yaw: other.pose.yaw,
         stride: gait.stride,
         moving: other.pose.speed > 0.2,
-        colour: colourOf(other.entityId),
+        colour: colourOf(other),
         person: isPerson(other.entityType),
         me: false,
-        fade: Math.min(1, (now - gait.since) / FADE_IN_S),
+        linkDead: other.linkDead,
+        fade: Math.min(other.linkDead ? LINK_DEAD_FADE : 1, (now - gait.since) / FADE_IN_S),
       });
     }
     for (const id of this.#gaits.keys()) if (!seen.has(id)) this.#gaits.delete(id);
@@ -143,12 +148,14 @@ export class Renderer {
       colour: ME,
       person: true,
       me: true,
+      linkDead: false,
       fade: 1,
     };
     figures.push(mine);
     for (const figure of figures) {
       drawFigure(context, this.#sprites, figure, radius);
-      this.drawn.push({ name: figure.name, sx: figure.sx, sy: figure.sy, colour: figure.colour, me: figure.me });
+      const { name, sx, sy, colour, me: isMe, linkDead } = figure;
+      this.drawn.push({ name, sx, sy, colour, me: isMe, linkDead });
     }
     this.#drawLabels(now, scene, figures, radius);
   }
@@ -156,7 +163,7 @@ export class Renderer {
   /**
    * @param {number} now
    * @param {Scene} scene
-   * @param {(import("./figures.js").Figure & {name: string})[]} figures
+   * @param {Seen[]} figures
    * @param {number} radius
    */
   #drawLabels(now, scene, figures, radius) {
@@ -164,8 +171,10 @@ export class Renderer {
     const far = (/** @type {{sx: number, sy: number}} */ f) => Math.hypot(f.sx - camera.width / 2, f.sy - camera.height / 2);
     const nearest = figures.toSorted((a, b) => Number(b.me) - Number(a.me) || far(a) - far(b)).slice(0, MOST_NAMES);
     this.#labels.clear();
-    for (const { name, sx, sy, me, fade } of nearest) {
-      this.#labels.drawName(context, name, sx, sy - radius - 5, { colour: me ? "#ffd595" : "#e3ebef", fade, always: me });
+    for (const { name, sx, sy, me, fade, linkDead } of nearest) {
+      const label = linkDead ? `${name} (${LINK_DEAD})` : name;
+      const colour = me ? "#ffd595" : linkDead ? LINK_DEAD_COLOUR : "#e3ebef";
+      this.#labels.drawName(context, label, sx, sy - radius - 5, { colour, fade, always: me });
     }
     for (const { name, sx, sy } of nearest) {
       const speech = scene.speech.get(name);

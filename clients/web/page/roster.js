@@ -2,10 +2,11 @@
 
 import { byId, setText } from "./dom.js";
 import { colourOf } from "./palette.js";
+import { LINK_DEAD } from "./words.js";
 
 const MOST_SHOWN = 20;
 
-/** @typedef {{item: HTMLLIElement, name: HTMLElement, arrow: HTMLElement, distance: HTMLElement}} Row */
+/** @typedef {{item: HTMLLIElement, name: HTMLElement, status: HTMLElement, arrow: HTMLElement, distance: HTMLElement}} Row */
 
 export class Roster {
   list = byId("roster", HTMLOListElement);
@@ -33,9 +34,11 @@ export class Roster {
       row.item.hidden = !entry;
       if (!entry) return;
       setText(row.name, entry.other.name || entry.other.entityId);
+      row.item.classList.toggle("link-dead", entry.other.linkDead);
+      setText(row.status, entry.other.linkDead ? LINK_DEAD : "");
       setText(row.distance, `${Math.round(entry.distance)} m`);
       row.arrow.style.transform = `rotate(${entry.bearing}rad)`;
-      row.arrow.style.color = colourOf(entry.other.entityId);
+      row.arrow.style.color = colourOf(entry.other);
     });
     for (const count of this.counts) setText(count, String(near.length));
     setText(this.more, near.length > MOST_SHOWN ? `and ${near.length - MOST_SHOWN} more` : near.length === 0 ? "Nobody in sight." : "");
@@ -49,10 +52,12 @@ export class Roster {
     arrow.setAttribute("aria-hidden", "true");
     const name = document.createElement("span");
     name.className = "name";
+    const status = document.createElement("span");
+    status.className = "status";
     const distance = document.createElement("span");
     distance.className = "distance";
-    item.append(arrow, name, distance);
+    item.append(arrow, name, status, distance);
     this.list.append(item);
-    return { item, name, arrow, distance };
+    return { item, name, status, arrow, distance };
   }
 }

@@ -76,6 +76,39 @@ function sentence(text) {
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
+/** Beside the name of a figure whose player is away. */
+export const LINK_DEAD = "connection lost";
+
+/** After a lost connection is back. @param {boolean} recovered nothing was missed */
+export function backWords(recovered) {
+  return recovered ? "Connected again. You missed nothing." : "Connected again. Some messages were missed.";
+}
+
+/** What was said and will not come any more. @param {string | null} topic null: whatever it was */
+export function gapWords(topic) {
+  const channel = topic?.match(/^chat:(.+)$/)?.[1];
+  if (!channel) return "Some messages were missed while the connection was lost.";
+  return `Some messages were missed in the channel ${channel.startsWith("zone:") ? "of this zone" : channel}.`;
+}
+
+/**
+ * What a player notices while parts of the realm do not answer; empty when all is well.
+ * @param {string[]} parts `redis`, `nats`, `zone:<id>`
+ * @param {string} here the player's zone
+ * @param {{zone: string, name: string}[]} zones that are known by name
+ */
+export function degradedWords(parts, here, zones) {
+  const away = parts.filter((part) => part.startsWith("zone:")).map((part) => part.slice("zone:".length));
+  const others = away.filter((zone) => zone !== here).map((zone) => zones.find((each) => each.zone === zone)?.name ?? zone);
+  const told = [];
+  if (away.includes(here)) told.push("This place does not answer at the moment. You may have to stand still.");
+  if (others.length > 0) told.push(`${others.join(", ")} cannot be reached at the moment.`);
+  if (parts.includes("nats")) told.push("News of others comes late at the moment.");
+  if (parts.includes("redis")) told.push("The realm cannot save at the moment. You can walk on, but some things have to wait.");
+  if (told.length === 0 && parts.length > 0) told.push("A part of the realm does not answer at the moment.");
+  return told.join(" ");
+}
+
 /** What is wrong with a username, or an empty string. @param {string} username */
 export function usernameProblem(username) {
   if (username === "") return "Enter a username.";

@@ -2,6 +2,7 @@
 
 import { ChatBox } from "./chat_box.js";
 import { Controls } from "./controls.js";
+import { DegradedNotice } from "./degraded_notice.js";
 import { byId } from "./dom.js";
 import { Hud } from "./hud.js";
 import { LinkNotice, shortWordsFor } from "./link_notice.js";
@@ -18,6 +19,7 @@ export class WorldScreen {
   minimap = new Minimap(byId("map", HTMLCanvasElement));
   hud = new Hud();
   roster = new Roster();
+  degraded = new DegradedNotice();
   /** @type {import("../rayrealm/client.js").RealmClient | null} */
   client = null;
   /** What the last frame showed. @type {import("./renderer.js").Scene} */
@@ -108,6 +110,8 @@ export class WorldScreen {
     document.body.dataset.connection = state.name;
     this.hud.showConnection(shortWordsFor(state, now));
     this.notice.show(state, now, this.#wasReady);
+    const { client, scene } = this;
+    this.degraded.show(client?.connection.ready ? client.connection.degraded : [], scene.world, client?.knownZones ?? []);
   }
 
   /** Whether a panel can be seen: folded away only on a narrow screen. @param {string} panel */

@@ -4,6 +4,14 @@
  * Events: `chat`, a CustomEvent whose detail is the params of `chat.message`.
  */
 
+import { repeat } from "./repeat.js";
+
+/** What nobody else makes. */
+function newId() {
+  // Not randomUUID, which a page that came over plain HTTP does not have.
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** Message ids remembered, to tell a message once that comes both as an answer and as a notification. */
 const REMEMBERED = 256;
 
@@ -42,12 +50,14 @@ export class Channels extends EventTarget {
   }
 
   /**
+   * Says something once: if the connection is lost before the answer, it is said again on the next one, and the realm knows it for the same.
    * @param {string} channel
    * @param {string} text 1 to 500 characters
    * @param {string} name the sender's, for one's own screen
    */
   async say(channel, text, name) {
-    const { message_id: messageId } = await this.connection.request("chat.message", { channel, text });
+    const said = { channel, text, client_id: newId() };
+    const { message_id: messageId } = await repeat(this.connection, "chat.message", said);
     this.receive({ message_id: messageId, channel, from: "", name, text, sent_at: Date.now() / 1000 });
   }
 

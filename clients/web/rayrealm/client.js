@@ -43,6 +43,8 @@ export class RealmClient extends EventTarget {
   #wanted = null;
   /** Grows with every entry and leave, so that an attempt to enter again can see that it is out of date. */
   #generation = 0;
+  /** What was set, and a new session does not have. @type {Map<string, any>} */
+  #attributes = new Map();
 
   /**
    * @param {object} options
@@ -108,6 +110,24 @@ export class RealmClient extends EventTarget {
   }
 
   /**
+   * Something about the session that outlives the connection, as JSON; a session that takes the place of a lost one gets it again.
+   * @param {string} name
+   * @param {any} value null removes it
+   * @returns {Promise<Record<string, any>>} all that the session has now
+   */
+  async setAttribute(name, value) {
+    const { attributes } = await this.connection.request("session.attribute.set", { name, value });
+    if (value === null) this.#attributes.delete(name);
+    else this.#attributes.set(name, value);
+    return attributes;
+  }
+
+  /** @returns {Promise<Record<string, any>>} */
+  async attributes() {
+    return (await this.connection.request("session.attribute.list")).attributes;
+  }
+
+  /**
    * One drawn frame: walks, sends a move if one is due, and says where everyone is now.
    * @param {number} now seconds, of the clock
    * @param {import("./prediction.js").Steering} steering
@@ -135,12 +155,23 @@ export class RealmClient extends EventTarget {
   /** @param {Record<string, any>} session params of `session.ready` */
   #onReady(session) {
     const generation = this.#generation;
+    if (!session.resumed) void this.#setAgain();
     if (session.world) {
       this.#wanted = { character_id: session.world.character_id };
       this.#adopt(session.world);
-      void this.channels.rejoin();
+      if (!session.resumed) void this.channels.rejoin();
     } else if (this.#wanted) {
       void this.#enterAgain(generation);
+    }
+  }
+
+  async #setAgain() {
+    for (const [name, value] of this.#attributes) {
+      try {
+        await this.connection.request("session.attribute.set", { name, value });
+      } catch (error) {
+        this.#emit("trouble", error);
+      }
     }
   }
 
@@ -197,7 +228,13 @@ export class RealmClient extends EventTarget {
 
   /** @param {import("./messages.js").ViewFrame} frame */
   #onView(frame) {
-    const changes = this.view.apply(frame);
+    let changes;
+    try {
+      changes = this.view.apply(frame);
+    } catch (error) {
+      this.connection.fault(/** @type {Error} */ (error));
+      return;
+    }
     if (changes.reset) {
       this.interpolation.clear();
       if (this.world && this.world.zone !== this.view.zoneId) void this.#nameZone(this.view.zoneId);

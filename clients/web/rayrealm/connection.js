@@ -1,11 +1,14 @@
 /**
- * One lasting connection to a realm over WebSockets that come and go (PROTOCOL.md, "Connecting", "Framing", "Close codes").
+ * One lasting connection to a realm over WebSockets that come and go (PROTOCOL.md, "Connecting", "Framing", "Close codes",
+ * "Reliable notifications", "Recovery").
  *
  * Events, each a CustomEvent with a `detail`:
  * - `state`: ConnectionState
  * - `ready`: params of `session.ready`, on every new socket
  * - `view`: ViewFrame
- * - `notification`: {method, params}
+ * - `notification`: {method, params}; a reliable one comes once, across sockets
+ * - `gap`: {topic}, reliable notifications were missed and will not come; topic null: of everything
+ * - `degraded`: string[], other parts of the realm than before do not answer
  * - `fault`: Error, a frame that could not be read
  *
  * @typedef {object} ConnectionState
@@ -14,16 +17,23 @@
  * @property {number} [retryAt] of `waiting`: on the clock, seconds
  * @property {number} [code] of the last close
  * @property {string} [why] in a few words
+ * @property {boolean} [moving] on the way to another gateway, as the realm asked: nothing is wrong
+ * @property {boolean} [recovered] of `ready`: nothing was missed since the socket before
  */
 
+import { Acks } from "./acks.js";
 import { ApiError } from "./api.js";
 import { Backoff } from "./backoff.js";
-import { openBatch } from "./batch.js";
 import { systemClock } from "./clock.js";
 import { closeRule } from "./close_codes.js";
+import { readGap, readGreeting, readMoveOver, readTexts, readToken } from "./greeting.js";
 import { Heartbeat } from "./heartbeat.js";
-import { decodeMessage, encodeMove, encodeNotification, encodeRequest, unpackAny } from "./messages.js";
-import { NoAnswer, PendingRequests } from "./pending.js";
+import { Inbox } from "./inbox.js";
+import { encodeMove, encodeNotification, encodeRequest, unpackAny } from "./messages.js";
+import { ConnectionGone, PendingRequests } from "./pending.js";
+import { Recovery } from "./recovery.js";
+import { Reliable } from "./reliable.js";
+import { until } from "./until.js";
 import { WireError } from "./wire.js";
 
 export const SUBPROTOCOL = "rayrealm.v1+proto";
@@ -32,12 +42,12 @@ export const SUBPROTOCOL = "rayrealm.v1+proto";
 const CONNECT_DEADLINE_S = 10;
 /** A socket that lived this long resets the backoff, seconds. */
 const STABLE_S = 5;
+/** How long a socket that is to be left waits for answers, seconds. */
+const SETTLE_S = 1;
 /** Moves are left out while more than this waits to be sent, bytes: the next one is newer anyway. */
 const MOVE_BUFFER_BYTES = 16 * 1024;
 /** `WebSocket.OPEN`. */
 const OPEN = 1;
-/** Frames that may wait behind a batch that is being inflated. */
-const MAX_WAITING_FRAMES = 1_000;
 
 /** @param {string} url @param {string[]} protocols */
 const openSocket = (url, protocols) => new WebSocket(url, protocols);
@@ -45,32 +55,38 @@ const openSocket = (url, protocols) => new WebSocket(url, protocols);
 export class Connection extends EventTarget {
   /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {Inbox | null} */
+  #inbox = null;
   /** Grows with every attempt and every end, so that what belongs to an older one is ignored. */
   #attempt = 0;
   #doubted = false;
+  /** Handshakes refused in a row. */
+  #refused = 0;
+  /** Whether this socket is about to be left, as the realm asked. */
+  #leaving = false;
+  #toldToMove = false;
   /** @type {(() => void)[]} */
   #timers = [];
-  /** While a batch is being opened, what came after it waits here, so that it does not overtake. */
-  #opening = false;
-  /** @type {Uint8Array[]} */
-  #behind = [];
 
   /**
    * @param {object} options
    * @param {string} options.url `ws://` or `wss://`, with the path
    * @param {(options: {doubted: boolean}) => Promise<string>} options.token as `Credentials.token`
-   * @param {string} [options.sessionId] a session to resume
+   * @param {Pick<Storage, "getItem" | "setItem" | "removeItem"> | null} [options.storage] keeps the session over a reload
    * @param {(url: string, protocols: string[]) => WebSocket} [options.open]
    * @param {import("./clock.js").Clock} [options.clock]
+   * @param {() => number} [options.wall] as Recovery takes it
    * @param {() => number} [options.random]
    */
-  constructor({ url, token, sessionId = "", open = openSocket, clock = systemClock, random = Math.random }) {
+  constructor({ url, token, storage = null, open = openSocket, clock = systemClock, wall, random = Math.random }) {
     super();
     this.url = url;
     this.token = token;
-    this.sessionId = sessionId;
     this.open = open;
     this.clock = clock;
+    this.random = random;
+    this.reliable = new Reliable();
+    this.recovery = new Recovery({ reliable: this.reliable, storage, wall });
     this.backoff = new Backoff({ random });
     this.pending = new PendingRequests(clock);
     this.heartbeat = new Heartbeat({
@@ -78,6 +94,16 @@ export class Connection extends EventTarget {
       ping: () => this.request("system.ping", {}, Heartbeat.DEADLINE_S),
       silent: () => this.#drop(4002, "no answer to pings"),
     });
+    this.acks = new Acks({
+      clock,
+      reliable: this.reliable,
+      send: (seq) => {
+        this.recovery.save(); // first: the realm forgets what is acknowledged
+        this.notify("session.ack", { seq });
+      },
+    });
+    /** Parts of the realm that do not answer at the moment: `redis`, `nats`, `zone:<id>`. @type {string[]} */
+    this.degraded = [];
     /** @type {ConnectionState} */
     this.state = { name: "off" };
   }
@@ -89,6 +115,11 @@ export class Connection extends EventTarget {
 
   get ready() {
     return this.state.name === "ready";
+  }
+
+  /** The session to resume; empty for a new one. */
+  get sessionId() {
+    return this.recovery.sessionId;
   }
 
   /** Connects now, unless it is connected or about to be. */
@@ -108,12 +139,14 @@ export class Connection extends EventTarget {
    * @param {Record<string, any>} [params] plain JSON
    * @param {number} [deadlineS] seconds
    * @returns {Promise<Record<string, any>>} the result
-   * @throws {import("./pending.js").RpcError | NoAnswer} what the realm said, or that it said nothing
+   * @throws {import("./pending.js").RpcError | import("./pending.js").NoAnswer} what the realm said, or that it said nothing
    */
   async request(method, params = {}, deadlineS = 5) {
+    const late = this.clock.now() + deadlineS;
+    if (this.#moving) await this.#once(() => !this.#moving, late);
     const socket = this.#openSocket;
-    if (!socket) throw new NoAnswer(`${method}: not connected`);
-    const { id, result } = this.pending.open(method, deadlineS);
+    if (!socket) throw new ConnectionGone(`${method}: not connected`);
+    const { id, result } = this.pending.open(method, late - this.clock.now());
     socket.send(encodeRequest(id, method, params));
     return result;
   }
@@ -140,141 +173,167 @@ export class Connection extends EventTarget {
     return true;
   }
 
+  /** Something that came could not be understood: a new socket, and with it a whole view. @param {Error} error */
+  fault(error) {
+    this.#emit("fault", error);
+    this.#drop(1006, error.message);
+  }
+
   /** The socket, if it takes something: one that is closing does not, but tells of its close only later. */
   get #openSocket() {
     return this.ready && this.#socket?.readyState === OPEN ? this.#socket : null;
   }
 
+  /** Whether requests wait for the next socket. */
+  get #moving() {
+    return this.#leaving || this.state.moving === true;
+  }
+
+  /** @param {() => boolean} wanted of the state @param {number} time on the clock, seconds */
+  #once(wanted, time) {
+    return until(this, "state", wanted, this.clock, time);
+  }
+
   async #connect() {
     this.#leaveSocket();
     const attempt = this.#attempt;
-    this.#enter({ name: "connecting", why: this.state.why });
-    this.#later(CONNECT_DEADLINE_S, () => this.#drop(1006, "no answer from the realm"));
-    let token;
-    try {
-      token = await this.token({ doubted: this.#doubted });
-    } catch (error) {
-      if (attempt !== this.#attempt) return;
-      if (error instanceof ApiError && error.status === 401) {
-        this.#leaveSocket();
-        this.#enter({ name: "ended", code: 4501, why: "the login has ended" });
+    const { why, moving } = this.state;
+    this.#enter({ name: "connecting", why, moving });
+    this.#later(CONNECT_DEADLINE_S, () => {
+      this.#refused += 1;
+      this.#drop(1006, "no answer from the realm");
+    });
+    const opening = this.recovery.opening(this.#refused);
+    let secret = `recovery.${opening.recovery}`;
+    if (!opening.recovery) {
+      try {
+        secret = `token.${await this.token({ doubted: this.#doubted })}`;
+      } catch (error) {
+        if (attempt === this.#attempt) this.#withoutToken(error);
         return;
       }
-      this.#drop(1006, error instanceof ApiError ? error.reason : String(error));
-      return;
+      if (attempt !== this.#attempt) return;
     }
-    if (attempt !== this.#attempt) return;
-    const query = this.sessionId ? `?session=${encodeURIComponent(this.sessionId)}` : "";
-    const socket = this.open(this.url + query, [SUBPROTOCOL, `rayrealm.token.${token}`]);
+    const query = Object.entries({ session: opening.sessionId, last: opening.last }).filter(([, value]) => value);
+    const asked = query.length > 0 ? `?${new URLSearchParams(query)}` : "";
+    const socket = this.open(this.url + asked, [SUBPROTOCOL, `rayrealm.${secret}`]);
+    const inbox = new Inbox({ handle: (message) => this.#handle(message), fault: (error) => this.fault(error) });
     socket.binaryType = "arraybuffer";
     let opened = false;
     socket.onopen = () => {
       opened = true;
       this.#doubted = false;
+      this.#refused = 0;
     };
-    socket.onmessage = (event) => {
-      if (attempt === this.#attempt) this.#receive(event.data, attempt);
-    };
+    socket.onmessage = (event) => inbox.receive(event.data);
     socket.onclose = (event) => {
       if (attempt !== this.#attempt) return;
       this.#doubted = !opened;
+      if (!opened) this.#refused += 1;
       this.#drop(event.code, event.reason || closeRule(event.code).name);
     };
     this.#socket = socket;
+    this.#inbox = inbox;
   }
 
-  /**
-   * @param {unknown} data
-   * @param {number} attempt
-   */
-  #receive(data, attempt) {
-    if (!(data instanceof ArrayBuffer)) {
-      this.#fault(new WireError("a text frame in the binary subprotocol"));
+  /** @param {unknown} error why there is no access token */
+  #withoutToken(error) {
+    if (error instanceof ApiError && error.status === 401) {
+      this.#leaveSocket();
+      this.#enter({ name: "ended", code: 4501, why: "the login has ended" });
       return;
     }
-    if (!this.#opening) {
-      this.#read(new Uint8Array(data), attempt);
-    } else if (this.#behind.push(new Uint8Array(data)) > MAX_WAITING_FRAMES) {
-      this.#fault(new WireError("too many frames behind a batch"));
-    }
-  }
-
-  /**
-   * @param {Uint8Array} bytes
-   * @param {number} attempt
-   */
-  #read(bytes, attempt) {
-    try {
-      const message = decodeMessage(bytes);
-      if (message.batch) void this.#open(message.batch, attempt);
-      else this.#handle(message);
-    } catch (error) {
-      this.#fault(/** @type {Error} */ (error));
-    }
-  }
-
-  /**
-   * @param {import("./messages.js").BatchMessage} batch
-   * @param {number} attempt
-   */
-  async #open(batch, attempt) {
-    this.#opening = true;
-    try {
-      const messages = await openBatch(batch);
-      for (const message of messages) {
-        if (attempt === this.#attempt) this.#handle(message);
-      }
-    } catch (error) {
-      if (attempt === this.#attempt) this.#fault(/** @type {Error} */ (error));
-    }
-    if (attempt !== this.#attempt) return;
-    this.#opening = false;
-    while (!this.#opening && attempt === this.#attempt) {
-      const next = this.#behind.shift();
-      if (!next) return;
-      this.#read(next, attempt);
-    }
+    this.#drop(1006, error instanceof ApiError ? error.reason : String(error));
   }
 
   /** @param {import("./messages.js").WebSocketMessage} message */
-  #handle(message) {
-    if (message.view) {
-      this.#emit("view", message.view);
-    } else if (message.response) {
-      this.pending.settle(message);
-    } else if (message.notification) {
-      const { method } = message.notification;
-      const params = unpackAny(message.notification.params);
-      if (method === "session.ready") this.#becomeReady(params);
-      else this.#emit("notification", { method, params });
+  #handle({ view, response, notification, idNumber }) {
+    if (!this.ready) {
+      if (notification?.method !== "session.ready") throw new WireError("the first message is no session.ready");
+      this.#becomeReady(unpackAny(notification.params));
+    } else if (view) {
+      this.#emit("view", view);
+    } else if (response) {
+      this.pending.settle({ jsonrpc: "2.0", response, idNumber });
+    } else if (notification) {
+      const seq = Number(notification.seq ?? 0);
+      const params = unpackAny(notification.params);
+      const isNew = seq === 0 || this.reliable.take(seq, this.clock.now());
+      if (seq !== 0) this.acks.note();
+      if (isNew) this.#heed(notification.method, params);
+    }
+  }
+
+  /** @param {string} method @param {Record<string, any>} params */
+  #heed(method, params) {
+    switch (method) {
+      case "session.token":
+        this.recovery.renewed(readToken(params));
+        return;
+      case "session.reconnect":
+        this.#moveOver(readMoveOver(params));
+        return;
+      case "session.gap":
+        this.#emit("gap", { topic: readGap(params) });
+        return;
+      case "system.degraded":
+        this.#setDegraded(readTexts(params.parts));
+        return;
+      default:
+        this.#emit("notification", { method, params });
     }
   }
 
   /** @param {Record<string, any>} session params of `session.ready` */
   #becomeReady(session) {
+    const greeting = readGreeting(session);
     this.#stopTimers();
-    this.sessionId = session.session_id;
-    this.pending.limit = session.limits?.max_pending_requests ?? this.pending.limit;
+    const whole = this.reliable.begin(greeting, this.clock.now());
+    this.recovery.attached(greeting.sessionId, greeting.recovery);
+    this.pending.limit = greeting.maxPendingRequests;
+    this.#toldToMove = false;
     this.#later(STABLE_S, () => this.backoff.reset());
-    this.#enter({ name: "ready" });
+    this.#enter({ name: "ready", recovered: greeting.recovered });
+    this.acks.note();
     this.heartbeat.start();
     this.#emit("ready", session);
+    this.#setDegraded(greeting.degraded);
+    if (!whole) this.#emit("gap", { topic: null });
   }
 
-  /** @param {Error} error */
-  #fault(error) {
-    this.#emit("fault", error);
-    this.#drop(1006, error.message);
+  /** @param {string[]} parts */
+  #setDegraded(parts) {
+    if (parts.toSorted().join() === this.degraded.toSorted().join()) return;
+    this.degraded = parts;
+    this.#emit("degraded", parts);
+  }
+
+  /** To another gateway, at a random moment, when what was asked is answered. @param {ReturnType<typeof readMoveOver>} told */
+  #moveOver({ recovery, reason, withinS }) {
+    this.recovery.renewed(recovery);
+    if (this.#toldToMove) return;
+    this.#toldToMove = true;
+    const attempt = this.#attempt;
+    this.#later(this.random() * withinS, () => {
+      this.#leaving = true;
+      const leave = () => {
+        if (attempt === this.#attempt) this.#drop(1012, reason, true);
+      };
+      this.#later(SETTLE_S, leave);
+      this.pending.whenIdle(leave);
+    });
   }
 
   /**
    * The socket is of no use any more: do what the code asks for.
    * @param {number} code
    * @param {string} why
+   * @param {boolean} [moving] it was left because the realm asked for it
    */
-  #drop(code, why) {
+  #drop(code, why, moving = false) {
     const { action } = closeRule(code);
     this.#leaveSocket();
+    if (action === "stop" || action === "renew") this.recovery.forgetToken(); // only a login helps
     if (action === "stop") {
       this.#enter({ name: "ended", code, why });
       return;
@@ -283,21 +342,22 @@ export class Connection extends EventTarget {
       this.#enter({ name: "asleep", code, why });
       return;
     }
-    if (action === "afresh") this.sessionId = "";
+    if (action === "afresh") this.recovery.forgetSession();
     if (action === "renew") this.#doubted = true;
     const first = this.backoff.attempts === 0;
     const wait = this.backoff.next();
     const delay = action === "at_once" && first ? 0 : wait;
-    this.#enter({ name: "waiting", code, why, retryAt: this.clock.now() + delay });
+    this.#enter({ name: "waiting", code, why, moving, retryAt: this.clock.now() + delay });
     this.#later(delay, () => this.connect());
   }
 
   #leaveSocket() {
     this.#attempt += 1;
     this.#stopTimers();
+    this.#leaving = false;
+    this.acks.stop();
     this.heartbeat.stop();
-    this.#opening = false;
-    this.#behind = [];
+    this.#inbox?.close();
     const socket = this.#socket;
     this.#socket = null;
     if (socket) {

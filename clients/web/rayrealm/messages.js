@@ -4,7 +4,8 @@
  * @typedef {{x: number, y: number, z: number}} Vector3 metres, y is up
  * @typedef {{typeUrl: string, value: Uint8Array}} Any
  * @typedef {{position: Vector3, rotation?: {yaw: number, pitch?: number, roll?: number}, sequence: number}} PositionUpdate
- * @typedef {{number: number, entityId: string, entityType: string, name: string, version: number, propertiesJson: string}} EntityState
+ * @typedef {{number: number, entityId: string, entityType: string, name: string, version: number, propertiesJson: string, linkDead: boolean}} EntityState
+ *   linkDead: its player has lost the connection and may come back
  * @typedef {{zoneId: string, epoch: number | bigint}} ViewReset
  * @typedef {{sequence: number, position?: Vector3, reason: string, yaw: number}} Correction
  * @typedef {object} ViewFrame
@@ -22,7 +23,7 @@
  * @property {number | bigint} [idNumber]
  * @property {{method: string, params?: Any}} [request]
  * @property {{result?: Any, error?: {code: number, message: string, data?: Any}}} [response]
- * @property {{method: string, params?: Any}} [notification]
+ * @property {{method: string, params?: Any, seq?: number | bigint}} [notification] seq: of a reliable one, else 0
  * @property {PositionUpdate} [move]
  * @property {ViewFrame} [view]
  * @property {BatchMessage} [batch]
@@ -85,6 +86,7 @@ const ResponseMessage = new Message("rayrealm.v1.Response", [
 const NotificationMessage = new Message("rayrealm.v1.Notification", [
   { name: "method", number: 1, type: "string" },
   { name: "params", number: 2, type: () => AnyMessage },
+  { name: "seq", number: 3, type: "uint64" },
 ]);
 
 const EntityStateMessage = new Message("rayrealm.v1.EntityState", [
@@ -94,6 +96,7 @@ const EntityStateMessage = new Message("rayrealm.v1.EntityState", [
   { name: "name", number: 4, type: "string" },
   { name: "version", number: 5, type: "uint32" },
   { name: "propertiesJson", number: 6, type: "string" },
+  { name: "linkDead", number: 7, type: "bool" },
 ]);
 
 const ViewResetMessage = new Message("rayrealm.v1.ViewReset", [
@@ -147,6 +150,16 @@ const PACKABLE = new Map([PositionUpdateMessage, ViewFrameMessage].map((message)
  */
 export function decodeMessage(bytes) {
   return /** @type {WebSocketMessage} */ (WebSocketMessageMessage.decode(bytes));
+}
+
+/**
+ * What the schema alone does not say.
+ * @param {WebSocketMessage} message one that is no batch
+ * @throws {WireError} for another version, and for a number that is too large to count with
+ */
+export function checkMessage({ jsonrpc, request, response, notification }) {
+  if ((request || response || notification) && jsonrpc !== "2.0") throw new WireError('jsonrpc must be "2.0"');
+  if (typeof notification?.seq === "bigint") throw new WireError("the number of a notification is too large");
 }
 
 /**

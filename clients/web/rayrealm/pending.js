@@ -28,12 +28,17 @@ export class NoAnswer extends Error {
   }
 }
 
+/** The connection ended under way, or there is none. */
+export class ConnectionGone extends NoAnswer {}
+
 /** @typedef {{resolve: (result: Record<string, any>) => void, reject: (error: Error) => void, cancel: () => void}} Waiting */
 
 export class PendingRequests {
   /** @type {Map<number, Waiting>} */
   #waiting = new Map();
   #lastId = 0;
+  /** @type {(() => void)[]} */
+  #whenIdle = [];
 
   /**
    * @param {import("./clock.js").Clock} clock
@@ -58,6 +63,7 @@ export class PendingRequests {
     const result = new Promise((resolve, reject) => {
       const cancel = this.clock.after(deadlineS, () => {
         this.#waiting.delete(id);
+        this.#tellIdle();
         reject(new NoAnswer(`${method}: no answer within ${deadlineS} s`));
       });
       this.#waiting.set(id, { resolve, reject, cancel });
@@ -82,6 +88,7 @@ export class PendingRequests {
     } catch (wrong) {
       waiting.reject(/** @type {Error} */ (wrong));
     }
+    this.#tellIdle();
     return true;
   }
 
@@ -91,7 +98,19 @@ export class PendingRequests {
     this.#waiting.clear();
     for (const waiting of all) {
       waiting.cancel();
-      waiting.reject(new NoAnswer(why));
+      waiting.reject(new ConnectionGone(why));
     }
+    this.#tellIdle();
+  }
+
+  /** Calls `action` when nothing waits for an answer any more; once. @param {() => void} action */
+  whenIdle(action) {
+    this.#whenIdle.push(action);
+    this.#tellIdle();
+  }
+
+  #tellIdle() {
+    if (this.#waiting.size > 0) return;
+    for (const action of this.#whenIdle.splice(0)) action();
   }
 }

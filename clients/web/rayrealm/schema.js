@@ -9,7 +9,7 @@
 import { FIXED32, FIXED64, LENGTH, MAX_DEPTH, Reader, VARINT, WireError, Writer } from "./wire.js";
 
 /**
- * @typedef {"string" | "bytes" | "bool" | "uint32" | "int32" | "int64" | "enum" | "fixed32" | "fixed64" | "float" | "double"} Scalar
+ * @typedef {"string" | "bytes" | "bool" | "uint32" | "int32" | "int64" | "uint64" | "enum" | "fixed32" | "fixed64" | "float" | "double"} Scalar
  *
  * @typedef {object} Field
  * @property {string} name
@@ -29,6 +29,7 @@ const SCALARS = {
   uint32: { wire: VARINT, empty: 0, read: (r) => r.uint32(), write: (w, value) => w.uint32(value) },
   int32: { wire: VARINT, empty: 0, read: (r) => r.int32(), write: (w, value) => w.int32(value) },
   int64: { wire: VARINT, empty: 0, read: (r) => r.int64(), write: (w, value) => w.int64(value) },
+  uint64: { wire: VARINT, empty: 0, read: (r) => r.uint64(), write: (w, value) => w.uint64(value) },
   enum: { wire: VARINT, empty: 0, read: (r) => r.int32(), write: (w, value) => w.int32(value) },
   fixed32: { wire: FIXED32, empty: 0, read: (r) => r.fixed32(), write: (w, value) => w.fixed32(value) },
   fixed64: { wire: FIXED64, empty: 0, read: (r) => r.fixed64(), write: (w, value) => w.fixed64(value) },

@@ -8,6 +8,7 @@
  * @property {string} name
  * @property {number} version of its properties
  * @property {Record<string, any>} properties
+ * @property {boolean} linkDead its player has lost the connection and may come back
  * @property {number} x metres; where it was last seen, as are the rest
  * @property {number} y
  * @property {number} z
@@ -18,11 +19,12 @@
  * @property {boolean} reset everything known before is gone
  * @property {number[]} left
  * @property {Entity[]} entered
- * @property {Entity[]} changed properties
+ * @property {Entity[]} changed properties, or the connection of its player
  * @property {Entity[]} moved in this tick; what entered has moved too
  */
 
 import { moveRows } from "./move_rows.js";
+import { WireError } from "./wire.js";
 
 export class View {
   constructor() {
@@ -46,6 +48,7 @@ export class View {
   /**
    * @param {import("./messages.js").ViewFrame} frame
    * @returns {Changes}
+   * @throws {WireError} for rows or properties that are none; nothing has changed then
    */
   apply(frame) {
     const rows = moveRows(frame.moves); // before anything changes: a frame counts whole or not at all
@@ -65,8 +68,8 @@ export class View {
     }
     frame.states.forEach((state, index) => {
       const known = this.entities.get(state.number);
-      const { number, entityId, entityType, name, version } = state;
-      const facts = { number, entityId, entityType, name, version, properties: properties[index] };
+      const { number, entityId, entityType, name, version, linkDead } = state;
+      const facts = { number, entityId, entityType, name, version, properties: properties[index], linkDead };
       if (known) {
         changes.changed.push(Object.assign(known, facts));
       } else {
@@ -85,5 +88,14 @@ export class View {
 
 /** @param {string} json */
 function parseProperties(json) {
-  return json === "" ? {} : JSON.parse(json);
+  let properties = {};
+  try {
+    if (json !== "") properties = JSON.parse(json);
+  } catch {
+    throw new WireError("properties are no JSON");
+  }
+  if (typeof properties !== "object" || properties === null || Array.isArray(properties)) {
+    throw new WireError("properties are no object");
+  }
+  return properties;
 }

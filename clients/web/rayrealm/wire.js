@@ -112,6 +112,12 @@ export class Reader {
     return narrow(BigInt.asIntN(64, (BigInt(this.high) << 32n) | BigInt(this.low)));
   }
 
+  /** A number where it is exact, else a bigint. */
+  uint64() {
+    this.varint();
+    return narrow((BigInt(this.high) << 32n) | BigInt(this.low));
+  }
+
   fixed32() {
     return this.view.getUint32(this.take(4), true);
   }
@@ -261,7 +267,14 @@ export class Writer {
     if (typeof value === "number" && !Number.isInteger(value)) throw new WireError(`${value} is no int64`);
     const whole = BigInt(value);
     if (BigInt.asIntN(64, whole) !== whole) throw new WireError(`${value} is no int64`);
-    let rest = BigInt.asUintN(64, whole);
+    this.uint64(BigInt.asUintN(64, whole));
+  }
+
+  /** @param {number | bigint} value */
+  uint64(value) {
+    if (typeof value === "number" && !Number.isInteger(value)) throw new WireError(`${value} is no uint64`);
+    let rest = BigInt(value);
+    if (BigInt.asUintN(64, rest) !== rest) throw new WireError(`${value} is no uint64`);
     while (rest > 0x7fn) {
       this.byte(Number(rest & 0x7fn) | 0x80);
       rest >>= 7n;

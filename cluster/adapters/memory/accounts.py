@@ -20,6 +20,9 @@ class MemoryAccounts:
             raise Conflict("username_taken")
         self._accounts[account.user_id] = account
 
+    async def get(self, user_id: str) -> Account | None:
+        return self._accounts.get(user_id)
+
     async def by_username(self, username: str) -> Account | None:
         user_id = self._by_username.get(username)
         return None if user_id is None else self._accounts[user_id]

@@ -35,9 +35,11 @@ class RedisAccounts:
     @guard()
     async def by_username(self, username: str) -> Account | None:
         user_id = await self._client.get(self._username(username))
-        if user_id is None:
-            return None
-        stored = texts(await self._client.hgetall(self._account(text(user_id))))
+        return None if user_id is None else await self.get(text(user_id))
+
+    @guard()
+    async def get(self, user_id: str) -> Account | None:
+        stored = texts(await self._client.hgetall(self._account(user_id)))
         if not stored:
             return None
         return Account(

@@ -12,14 +12,26 @@ GENERATED = """global
 defaults
     mode http
     timeout connect 5s
+    retry-on conn-failure
 frontend prometheus
     bind :9101
     mode http
 frontend http_frontend
     bind 127.0.0.1:8000
     acl healthcheck path -i /-/healthz
+    acl is_http-gateway path_beg /ws/
+    acl is_http-gateway path /ws
+    acl is_http-web path_beg /
+    acl is_http-web path /
+    use_backend http-gateway if is_http-gateway
+backend http-gateway
+    log global
+
+    server g 127.0.0.1:30001 check
+    server fallback 127.0.0.1:8500 check backup
 backend http-web
     server a 127.0.0.1:30000 check
+    server fallback 127.0.0.1:8500 check backup
 listen stats
   bind *:8404
   stats enable
@@ -53,6 +65,53 @@ def test_a_head_that_never_ends_is_cut_off() -> None:
 def test_twice_is_once() -> None:
     once = corrected(GENERATED, ANY)
     assert corrected(once, ANY) == once
+
+
+def section(config: str, head: str) -> str:
+    return config.split(f"\n{head}\n")[1].split("\nbackend ")[0].split("\nlisten ")[0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ""])
+def test_only_what_changes_nothing_is_tried_again_elsewhere(host: str) -> None:
+    config = corrected(GENERATED, host)
+    assert "    retry-on conn-failure empty-response 425\n" in section(config, "defaults")
+    front = section(config, "frontend http_frontend")
+    assert "http-request disable-l7-retry if !METH_GET\n" in front
+    assert 'http-response set-status 503 reason "Service Unavailable" if { status 425 }\n' in front
+    assert "http-request set-header X-Rayrealm-Edge 1\n" in front
+
+
+def test_gateways_have_no_other_fallback_than_to_say_so() -> None:
+    config = corrected(GENERATED, "127.0.0.1")
+    gateways = section(config, "backend http-gateway")
+    assert "if { nbsrv eq 0 }" in gateways
+    assert "Retry-After 2" in gateways
+    assert "backup" not in gateways
+    assert "server g 127.0.0.1:30001 check" in gateways
+    assert section(config, "backend http-web") == section(GENERATED, "backend http-web")
+
+
+def test_before_there_are_gateways() -> None:
+    config = GENERATED.replace("/ws", "/elsewhere")
+    assert "nbsrv" not in corrected(config, "127.0.0.1")
+
+
+def test_where_ray_has_many_nodes_interfaces_are_the_operators() -> None:
+    config = corrected(GENERATED, "")
+    assert [line for line in config.splitlines() if "bind " in line] == [
+        line for line in GENERATED.splitlines() if "bind " in line
+    ]
+    assert "X-Forwarded-For" not in config
+    assert corrected(config, "") == config
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["frontend http_frontend\n", "defaults\n", "    retry-on conn-failure\n", "backend http-gateway\n"],
+)
+def test_another_template_is_not_guessed_at_there_either(missing: str) -> None:
+    with pytest.raises(UnknownConfigError):
+        corrected(GENERATED.replace(missing, ""), "")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,26 @@ def test_what_serve_needs_anywhere(settings: Settings) -> None:
     assert 2.5 * int(flags["RAY_SERVE_HAPROXY_MAXCONN"]) + 436 <= 20_000
 
 
+def test_a_leaving_gateway_is_noticed_soon(settings: Settings) -> None:
+    assert rayenv.serve_flags(settings, 20_000, "m:f")["RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER"] == "1s"
+
+
+def test_a_vanished_node_is_missed_within_ten_seconds() -> None:
+    flags = rayenv.node_flags(Path("/opt/realm/bin"))
+    each_ms = int(flags["RAY_health_check_period_ms"]) + int(flags["RAY_health_check_timeout_ms"])
+    assert int(flags["RAY_health_check_failure_threshold"]) * each_ms < 10_000 - 2_000
+
+
+def test_a_machine_that_stalls_keeps_its_only_node(settings: Settings, facts: RayFacts) -> None:
+    own = rayenv.serve_flags(settings, 20_000, "m:f") | rayenv.local_flags(settings, facts)
+    assert not [name for name in own if name.startswith("RAY_health_check")]
+
+
+def test_nodes_have_our_haproxy() -> None:
+    flags = rayenv.node_flags(Path("/opt/realm/bin"))
+    assert flags["RAY_SERVE_HAPROXY_BINARY_PATH"] == "/opt/realm/bin/rayrealm-haproxy"
+
+
 def test_ports_come_back_before_a_crashing_gateway_uses_them_up(settings: Settings) -> None:
     flags = rayenv.serve_flags(settings, 20_000, "m:f")
     assert float(flags["RAY_SERVE_PORT_QUARANTINE_S"]) < float(flags["RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S"])

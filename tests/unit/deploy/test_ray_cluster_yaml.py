@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cluster.launch import Parts
-from cluster.rayenv import serve_flags
+from cluster.rayenv import node_flags, serve_flags
 from cluster.settings import Settings
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -36,7 +36,8 @@ def test_it_fits_rays_own_schema(config: Any) -> None:
 def test_each_node_starts_with_every_flag(config: Any, role: str) -> None:
     start = config[f"{role}_start_ray_commands"][-1]
     given = dict(word.split("=", 1) for word in start.split() if word.startswith("RAY_"))
-    wanted = serve_flags(Settings(), OPEN_FILES, Parts().replica_callback)
+    scripts = Path("/home/rayrealm/rayrealm/.venv/bin")
+    wanted = serve_flags(Settings(), OPEN_FILES, Parts().replica_callback) | node_flags(scripts)
     del wanted["RAY_SERVE_HAPROXY_MAXCONN"]  # the operator's choice, within the limit that the next test checks
     assert {name: given.get(name) for name in wanted} == wanted
 

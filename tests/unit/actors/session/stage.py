@@ -8,21 +8,33 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actors.presence.changes import SessionPresence
-from actors.session.host import Attached, SessionHost
+from actors.session.attaching import Attach, Attached
+from actors.session.belongings import Belongings
+from actors.session.following import Following
+from actors.session.host import SessionHost
+from actors.session.lane import ReliableLane
+from actors.session.table import SessionTable
 from actors.zone.zone import Arrival, Standing, Zone
+from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.memory.calls import MemoryCalls
 from cluster.adapters.memory.characters import MemoryCharacters
 from cluster.adapters.memory.epochs import MemoryEpochStore
+from cluster.adapters.memory.outbox import MemoryOutboxLog
 from cluster.adapters.memory.sessions import MemorySessionStore
+from cluster.adapters.memory.topics import MemoryTopicLog
 from cluster.errors import RealmError, Unavailable
 from cluster.ports.accounts import Character
+from cluster.ports.bus import Subscription
 from cluster.ports.calls import zone_actor
 from cluster.ports.sessions import Fence, SessionRecord
 from cluster.settings import GatewaySettings, SessionSettings, Settings
+from cluster.subjects import Subjects
+from realm_proto import internal_pb2
 
 ACTOR = "sessions/0"
 WALL = 1_800_000_000.0
 TTL_S = 300.0
+SUBJECTS = Subjects("test")
 MEADOW, FOREST = "zon_meadow", "zon_forest"
 
 
@@ -93,6 +105,10 @@ class Stage:
         self.zones = {spec.id: Flaky(ZoneDouble(Zone(spec, world, 1))) for spec in world.zones}
         self.actors: dict[str, Any] = {zone_actor(zone_id): zone for zone_id, zone in self.zones.items()}
         self.calls = MemoryCalls(self.actors, seed=1)
+        self.outbox_log = Flaky(MemoryOutboxLog(self.epochs, self.records))
+        self.topics = Flaky(MemoryTopicLog())
+        self.bus = MemoryBus()
+        self.sent: list[tuple[str, internal_pb2.ReliableBatch]] = []
         self.told: list[SessionPresence] = []
         self.closed: list[tuple[str, str, int, int, str]] = []
         self._made = 0
@@ -107,10 +123,25 @@ class Stage:
     async def host(self) -> SessionHost:
         """A new incarnation of the session actor, with what the store has for it."""
         epoch = await self.epochs.take("sessions", ACTOR)
+        fence, limits = Fence(ACTOR, epoch), self.settings.session
+        table = SessionTable(fence, self.store, limits.record_ttl_s, lambda: self.now)  # type: ignore[arg-type]
+        lane = ReliableLane(
+            fence,
+            limits,
+            self.outbox_log,  # type: ignore[arg-type]
+            table.sessions,
+            lambda gateway_id, data: self.sent.append((gateway_id, internal_pb2.ReliableBatch.FromString(data))),
+            lambda session: host.outrun(session),
+            lambda: self.now,
+            lambda: WALL + self.now,
+            random.Random(4),
+        )
+        following = Following(fence, self.topics, self.outbox_log, lane, self._listen)  # type: ignore[arg-type]
         host = SessionHost(
-            Fence(ACTOR, epoch),
+            table,
+            lane,
+            following,
             self.settings,
-            self.store,  # type: ignore[arg-type]
             self.characters,  # type: ignore[arg-type]
             self.calls,
             self.told.append,
@@ -119,9 +150,14 @@ class Stage:
             lambda: WALL + self.now,
             random.Random(3),
         )
+        self.lane, self.following = lane, following
+        self.belongings = Belongings(table, following, host.announce, limits.max_subscriptions)
         await host.restore()
         await self.records.register_actor(host.fence)
         return host
+
+    async def _listen(self, topic: str, handler: Callable[[bytes], None]) -> Subscription:
+        return await self.bus.subscribe(SUBJECTS.topic(topic), handler)
 
     async def place(self, user_id: str = "usr_a") -> str:
         """A new session of the user, as a gateway places it."""
@@ -131,7 +167,7 @@ class Stage:
         return placed.session_id
 
     async def attach(self, host: SessionHost, user_id: str = "usr_a", gateway: str = "gtw_a") -> Attached:
-        return await host.attach(await self.place(user_id), user_id, gateway)
+        return await host.attach(Attach(await self.place(user_id), user_id, gateway))
 
     async def character(self, user_id: str = "usr_a", name: str = "Ann", zone: str = "", x: float = 0.0) -> str:
         character_id = f"chr_{name.lower()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.session.host import MAX_WATCHED, STATUSES
+from actors.session.belongings import MAX_WATCHED, STATUSES
 from cluster.errors import InvalidInput, SubscriptionLimit, Unavailable
 from tests.unit.actors.session.stage import Stage
 
@@ -12,8 +12,8 @@ from tests.unit.actors.session.stage import Stage
 async def test_topics(stage: Stage) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
-    assert await host.subscribe(session_id, 1, ["news", "zone:1"], []) == ("news", "zone:1")
-    assert await host.subscribe(session_id, 1, ["x"], ["news"]) == ("zone:1", "x")
+    assert await stage.belongings.subscribe(session_id, 1, ["news", "zone:1"], []) == ("news", "zone:1")
+    assert await stage.belongings.subscribe(session_id, 1, ["x"], ["news"]) == ("zone:1", "x")
     assert (await stage.record(session_id)).subscriptions == ("zone:1", "x")
 
 
@@ -22,19 +22,19 @@ async def test_too_many_topics_change_nothing(stage: Stage) -> None:
     session_id = (await stage.attach(host)).session_id
     limit = stage.settings.session.max_subscriptions
     topics = [f"t{n}" for n in range(limit)]
-    await host.subscribe(session_id, 1, topics, [])
+    await stage.belongings.subscribe(session_id, 1, topics, [])
     with pytest.raises(SubscriptionLimit) as refused:
-        await host.subscribe(session_id, 1, ["one more"], [])
+        await stage.belongings.subscribe(session_id, 1, ["one more"], [])
     assert refused.value.limit == limit
     assert (await stage.record(session_id)).subscriptions == tuple(topics)
-    assert len(await host.subscribe(session_id, 1, ["one more"], ["t0"])) == limit
+    assert len(await stage.belongings.subscribe(session_id, 1, ["one more"], ["t0"])) == limit
 
 
 @pytest.mark.parametrize("status", STATUSES)
 async def test_a_status_is_stored_and_told(stage: Stage, status: str) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
-    assert await host.set_status(session_id, 1, status) == status
+    assert await stage.belongings.set_status(session_id, 1, status) == status
     assert (await stage.record(session_id)).status == status
     assert stage.told[-1].status == status
 
@@ -44,17 +44,17 @@ async def test_no_other_status(stage: Stage, status: str) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
     with pytest.raises(InvalidInput):
-        await host.set_status(session_id, 1, status)
+        await stage.belongings.set_status(session_id, 1, status)
     assert (await stage.record(session_id)).status == "online"
 
 
 async def test_watching(stage: Stage) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
-    change, watching = await host.watch(session_id, 1, ["usr_b", "usr_c", "usr_b"], [])
+    change, watching = await stage.belongings.watch(session_id, 1, ["usr_b", "usr_c", "usr_b"], [])
     assert watching == 2
     assert (change.session_id, change.watching, change.gateway_id) == (session_id, ("usr_b", "usr_c"), "gtw_a")
-    change, watching = await host.watch(session_id, 1, [], ["usr_b"])
+    change, watching = await stage.belongings.watch(session_id, 1, [], ["usr_b"])
     assert (change.watching, watching) == (("usr_c",), 1)
     assert (await stage.record(session_id)).watching == ("usr_c",)
 
@@ -62,9 +62,9 @@ async def test_watching(stage: Stage) -> None:
 async def test_watching_is_bounded(stage: Stage) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
-    await host.watch(session_id, 1, [f"usr_{n}" for n in range(MAX_WATCHED)], [])
+    await stage.belongings.watch(session_id, 1, [f"usr_{n}" for n in range(MAX_WATCHED)], [])
     with pytest.raises(SubscriptionLimit) as refused:
-        await host.watch(session_id, 1, ["usr_more"], [])
+        await stage.belongings.watch(session_id, 1, ["usr_more"], [])
     assert refused.value.limit == MAX_WATCHED == 200
     assert len((await stage.record(session_id)).watching) == MAX_WATCHED
 
@@ -72,9 +72,9 @@ async def test_watching_is_bounded(stage: Stage) -> None:
 async def test_attributes(stage: Stage) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
-    await host.set_attribute(session_id, 1, "language", "sv")
-    await host.set_attribute(session_id, 1, "volume", {"music": 0.5})
-    await host.set_attribute(session_id, 1, "language", None)
+    await stage.belongings.set_attribute(session_id, 1, "language", "sv")
+    await stage.belongings.set_attribute(session_id, 1, "volume", {"music": 0.5})
+    await stage.belongings.set_attribute(session_id, 1, "language", None)
     assert (await stage.record(session_id)).attributes == {"volume": {"music": 0.5}}
 
 
@@ -84,10 +84,10 @@ async def test_what_was_not_stored_is_not_true(stage: Stage) -> None:
     told = len(stage.told)
     stage.store.fail("write", times=4)
     for change in (
-        host.subscribe(session_id, 1, ["news"], []),
-        host.set_status(session_id, 1, "away"),
-        host.watch(session_id, 1, ["usr_b"], []),
-        host.set_attribute(session_id, 1, "a", 1),
+        stage.belongings.subscribe(session_id, 1, ["news"], []),
+        stage.belongings.set_status(session_id, 1, "away"),
+        stage.belongings.watch(session_id, 1, ["usr_b"], []),
+        stage.belongings.set_attribute(session_id, 1, "a", 1),
     ):
         with pytest.raises(Unavailable):
             await change

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.session.attaching import Attach
 from actors.session.host import SessionHost
 from cluster.errors import Fenced, RateLimited, RealmError, SessionGone, Unavailable
 from cluster.ports.calls import zone_actor
@@ -144,14 +145,14 @@ class TestAttach:
         if part == "zone":  # further than its call is repeated
             stage.zones[MEADOW].fail(method, times=8)
         with pytest.raises(Unavailable):
-            await host.attach(session_id, "usr_a", "gtw_b")
+            await host.attach(Attach(session_id, "usr_a", "gtw_b"))
         assert stage.closed == []
         assert host.sessions[session_id].record.gateway_id == ("" if detached else "gtw_a")
         heal(stage)
         if part == "store":
             entity = stage.zone().of_session(session_id)
             assert entity.gateway_id == ("" if detached else "gtw_a")
-        await host.attach(session_id, "usr_a", "gtw_b")
+        await host.attach(Attach(session_id, "usr_a", "gtw_b"))
         assert stage.zone().of_session(session_id).gateway_id == "gtw_b"
         assert (await stage.record(session_id)).gateway_id == "gtw_b"
 
@@ -161,8 +162,8 @@ class TestAttach:
         session_id = await stage.place()
         stage.store.fail("write", acted=acted)
         with pytest.raises(Unavailable):
-            await host.attach(session_id, "usr_a", "gtw_a")
-        attached = await host.attach(session_id, "usr_a", "gtw_a")
+            await host.attach(Attach(session_id, "usr_a", "gtw_a"))
+        attached = await host.attach(Attach(session_id, "usr_a", "gtw_a"))
         assert (attached.resumed, attached.attach_epoch) == (False, 1)
 
     async def test_fenced(self, stage: Stage) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from actors.session.attaching import Attach
 from actors.session.host import REPLACED
 from cluster.adapters.memory.calls import MemoryCalls
 from cluster.errors import Conflict, SessionGone, Unauthorized
@@ -19,7 +20,7 @@ class TestAttach:
         host = await stage.host()
         session_id = await stage.place()
         assert (await stage.record(session_id)).state == "connected"
-        attached = await host.attach(session_id, "usr_a", "gtw_a")
+        attached = await host.attach(Attach(session_id, "usr_a", "gtw_a"))
         assert (attached.session_id, attached.user_id, attached.attach_epoch) == (session_id, "usr_a", 1)
         assert (attached.resumed, attached.state, attached.world, attached.subscriptions) == (
             False,
@@ -38,8 +39,8 @@ class TestAttach:
     async def test_resuming_takes_the_session_from_the_gateway_that_had_it(self, stage: Stage) -> None:
         host = await stage.host()
         first = await stage.attach(host)
-        await host.subscribe(first.session_id, 1, ["news"], [])
-        again = await host.attach(first.session_id, "usr_a", "gtw_b")
+        await stage.belongings.subscribe(first.session_id, 1, ["news"], [])
+        again = await host.attach(Attach(first.session_id, "usr_a", "gtw_b"))
         assert (again.resumed, again.attach_epoch, again.subscriptions) == (True, 2, ("news",))
         assert stage.closed == [("gtw_a", first.session_id, 1, REPLACED, "replaced")]
         assert (await stage.record(first.session_id)).gateway_id == "gtw_b"
@@ -47,21 +48,21 @@ class TestAttach:
     async def test_resuming_on_the_same_gateway_closes_the_older_socket_only(self, stage: Stage) -> None:
         host = await stage.host()
         first = await stage.attach(host)
-        await host.attach(first.session_id, "usr_a", "gtw_a")
+        await host.attach(Attach(first.session_id, "usr_a", "gtw_a"))
         assert stage.closed == [("gtw_a", first.session_id, 1, REPLACED, "replaced")]
 
     async def test_resuming_after_a_detach_closes_nothing(self, stage: Stage) -> None:
         host = await stage.host()
         first = await stage.attach(host)
         await host.detach(first.session_id, 1)
-        assert (await host.attach(first.session_id, "usr_a", "gtw_b")).resumed
+        assert (await host.attach(Attach(first.session_id, "usr_a", "gtw_b"))).resumed
         assert stage.closed == []
 
     async def test_the_world_comes_along(self, stage: Stage) -> None:
         host = await stage.host()
         first = await stage.enter(host)
         stage.zone().tick(0.0)
-        again = await host.attach(first.session_id, "usr_a", "gtw_b")
+        again = await host.attach(Attach(first.session_id, "usr_a", "gtw_b"))
         assert again.state == "in_world"
         assert again.world is not None
         assert (again.world["zone"], again.world["character_id"], again.world["name"]) == (MEADOW, "chr_ann", "Ann")
@@ -75,7 +76,7 @@ class TestAttach:
         await stage.characters.inner.save_place("chr_ann", MEADOW, 30.0, 0.0, 40.0, 1.0)
         stage.zone().leave(first.session_id)
         stage.zone().tick(0.0)
-        again = await host.attach(first.session_id, "usr_a", "gtw_b")
+        again = await host.attach(Attach(first.session_id, "usr_a", "gtw_b"))
         assert again.world is not None
         assert again.world["position"] == {"x": 30.0, "y": 0.0, "z": 40.0}
         assert views_of_meadow(stage) == {"gtw_b": [again.world["number"]]}
@@ -84,7 +85,7 @@ class TestAttach:
         host = await stage.host()
         session_id = await stage.place("usr_a")
         with pytest.raises(Unauthorized) as refused:
-            await host.attach(session_id, "usr_b", "gtw_b")
+            await host.attach(Attach(session_id, "usr_b", "gtw_b"))
         assert refused.value.reason == "session_not_yours"
         assert (await stage.record(session_id)).state == "connected"
 
@@ -98,14 +99,14 @@ class TestAttach:
         first = await stage.place()
         second = (await stage.records.place("", "ses_other", "usr_a", 9, 1, 300.0, 0.0)).session_id
         assert (await stage.record(second)).actor == "sessions/1"
-        await host.attach(first, "usr_a", "gtw_a")
+        await host.attach(Attach(first, "usr_a", "gtw_a"))
         with pytest.raises(SessionGone):
-            await host.attach(second, "usr_a", "gtw_a")
+            await host.attach(Attach(second, "usr_a", "gtw_a"))
 
     async def test_many_at_once_and_one_holds(self, stage: Stage) -> None:
         host = await stage.host()
         session_id = await stage.place()
-        results = await asyncio.gather(*(host.attach(session_id, "usr_a", f"gtw_{n}") for n in range(20)))
+        results = await asyncio.gather(*(host.attach(Attach(session_id, "usr_a", f"gtw_{n}")) for n in range(20)))
         assert [a.attach_epoch for a in results] == list(range(1, 21))
         assert [a.resumed for a in results] == [False] + [True] * 19
         record = await stage.record(session_id)
@@ -134,7 +135,7 @@ class TestDetach:
     async def test_of_another_attach_is_ignored(self, stage: Stage, attach_epoch: int) -> None:
         host = await stage.host()
         attached = await stage.attach(host)
-        await host.attach(attached.session_id, "usr_a", "gtw_b")
+        await host.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
         await host.detach(attached.session_id, attach_epoch)
         assert (await stage.record(attached.session_id)).gateway_id == "gtw_b"
 
@@ -164,7 +165,7 @@ async def test_a_gateway_that_lost_the_session_may_not_act_for_it(
 ) -> None:
     host = await stage.host()
     attached = await stage.enter(host)
-    await host.attach(attached.session_id, "usr_a", "gtw_b")
+    await host.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
     before = await stage.record(attached.session_id)
     with pytest.raises(Conflict) as refused:
         await getattr(host, method)(attached.session_id, 1, *args)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from actors.session.attaching import Attach
 from actors.session.host import RESTART, SESSION_LOST, SWEPT_AT_ONCE, SessionHost
 from cluster.errors import Fenced, SessionGone
 from cluster.ports.calls import zone_actor
@@ -41,7 +42,7 @@ class TestGrace:
         attached = await stage.enter(host)
         await host.detach(attached.session_id, 1)
         stage.now += 29.0
-        await host.attach(attached.session_id, "usr_a", "gtw_b")
+        await host.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
         await stage.wait(host, 60.0, "gtw_b")
         assert not await over(stage, host, attached.session_id)
 
@@ -52,7 +53,7 @@ class TestGrace:
             await host.detach(attached.session_id, epoch)
             stage.now += 20.0
             await host.sweep()
-            await host.attach(attached.session_id, "usr_a", "gtw_a")
+            await host.attach(Attach(attached.session_id, "usr_a", "gtw_a"))
         assert not await over(stage, host, attached.session_id)
 
     async def test_one_that_was_placed_but_never_attached(self, stage: Stage) -> None:
@@ -74,17 +75,17 @@ class TestGrace:
         while not session.lock.locked():  # noqa: ASYNC110 - the ending has begun
             await asyncio.sleep(0)
         with pytest.raises(SessionGone):
-            await host.attach(attached.session_id, "usr_a", "gtw_b")
+            await host.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
         await sweeping
         with pytest.raises(SessionGone):
-            await host.attach(attached.session_id, "usr_a", "gtw_b")
+            await host.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
 
     async def test_one_that_comes_just_before_wins(self, stage: Stage) -> None:
         host = await stage.host()
         attached = await stage.enter(host)
         await host.detach(attached.session_id, 1)
         stage.now += 31.0
-        coming = asyncio.create_task(host.attach(attached.session_id, "usr_a", "gtw_b"))
+        coming = asyncio.create_task(host.attach(Attach(attached.session_id, "usr_a", "gtw_b")))
         await asyncio.sleep(0)
         await host.sweep()
         assert (await coming).resumed
@@ -205,7 +206,7 @@ class TestSilentGateways:
         host = await stage.host()
         one, two = await stage.enter(host), await stage.attach(host, "usr_b")
         await stage.wait(host, 4.1)
-        again = await host.attach(two.session_id, "usr_b", "gtw_b")
+        again = await host.attach(Attach(two.session_id, "usr_b", "gtw_b"))
         stage.closed.clear()
         host.heard("gtw_a")
         assert sorted(stage.closed) == sorted(
@@ -241,9 +242,9 @@ class TestRecordsThatExpire:
         attached = await stage.attach(host)
         stage.records.expire(attached.session_id)
         with pytest.raises(SessionGone):
-            await host.set_status(attached.session_id, 1, "away")
+            await stage.belongings.set_status(attached.session_id, 1, "away")
         with pytest.raises(SessionGone):
-            await host.attach(attached.session_id, "usr_a", "gtw_b")
+            await host.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
         await host.sweep()
         assert host.sessions == {}
         assert [code for *_, code, _ in stage.closed] == [SESSION_LOST]

@@ -58,5 +58,5 @@ def test_what_a_foreign_realm_cannot_bear_is_left_out() -> None:
 
 @pytest.mark.parametrize("kinds", [[], ["gateway", "earthquake"]])
 def test_unknown_kinds_are_refused(kinds: list[str]) -> None:
-    with pytest.raises(ValueError, match="no (such )?faults"):
+    with pytest.raises(ValueError, match=r"no (such )?faults"):
         plan(1, 60.0, kinds)

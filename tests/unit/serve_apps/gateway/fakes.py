@@ -7,10 +7,13 @@ from typing import Any
 
 import orjson
 
-from actors.session.host import Attached
+from actors.session.attaching import Attached
 from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.memory.calls import MemoryCalls
 from cluster.adapters.memory.characters import MemoryCharacters
+from cluster.adapters.memory.topics import MemoryTopicLog
+from cluster.realm import Realm
+from cluster.security.keys import KeyRing
 from cluster.settings import GatewaySettings, SessionSettings, Settings
 from cluster.subjects import Subjects
 from cluster.telemetry.metrics import GatewayMetrics
@@ -28,6 +31,8 @@ from serve_apps.gateway.upgrade import Upgrade
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 SUBJECTS = Subjects("test")
+WALL = 1_800_000_000.0
+SECRET = b"the secret of recovery tokens in tests"
 
 
 @dataclass
@@ -73,9 +78,10 @@ def attached(
     attach_epoch: int = 1,
     world: dict[str, Any] | None = None,
     subscriptions: tuple[str, ...] = (),
+    **more: Any,
 ) -> Attached:
     state = "in_world" if world else "authenticated"
-    return Attached(session_id, user_id, attach_epoch, attach_epoch > 1, state, world, subscriptions)
+    return Attached(session_id, user_id, attach_epoch, attach_epoch > 1, state, world, subscriptions, "a1", **more)
 
 
 def a_world(number: int = 7, zone: str = "zon_meadow") -> dict[str, Any]:
@@ -97,7 +103,7 @@ def a_client(
 
 
 def an_upgrade(framing: Framing | None = Framing.JSON) -> Upgrade:
-    return Upgrade("token", "", framing, framing.value if framing else "", KEY)
+    return Upgrade("token", "", "", "", 0, framing, framing.value if framing else "", KEY)
 
 
 class SessionsActor:
@@ -133,9 +139,18 @@ class Gateway:
         self.calls = MemoryCalls(self.actors)
         self.router = router or Router()
         self.metrics = GatewayMetrics(self.router.methods | {MOVE_METHOD}, list(Close))
-        self.hub = Hub("gtw_1", self.settings, self.bus, SUBJECTS, self.calls, self.clock, self.metrics)
+        self.realm = Realm(self.settings, KeyRing.create(WALL), SECRET)
+        self.hub = Hub("gtw_1", self.realm, self.bus, SUBJECTS, self.calls, self.clock, lambda: WALL, self.metrics)
+        self.topics = MemoryTopicLog()
         self.services = Services(
-            self.settings, self.hub, self.calls, MemoryCharacters(lambda _session: False), lambda: 1_800_000_000.0
+            self.settings,
+            self.hub,
+            self.calls,
+            MemoryCharacters(lambda _session: False),
+            self.topics,
+            self.bus,
+            SUBJECTS,
+            lambda: WALL,
         )
         self.hub.use(
             Dispatcher(self.router, self.services, self.clock, self.settings.gateway.max_pending_requests, self.metrics)

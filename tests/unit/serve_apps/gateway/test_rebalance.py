@@ -125,6 +125,28 @@ def test_its_own_heartbeat_is_no_other_gateway() -> None:
     assert rule.step(1.0, sessions(1_000)) == ()
 
 
+def test_alone_is_who_hears_itself_and_no_other_that_takes_clients() -> None:
+    rule = Rebalance("gtw_a", GatewaySettings())
+    assert not rule.alone(0.0)  # the bus may be away
+    rule.heard("gtw_a", 1, 4_000, True, 0.0)
+    assert rule.alone(0.0)
+    rule.heard("gtw_b", 1, 4_000, False, 1.0)
+    assert not rule.alone(1.0)
+    rule.heard("gtw_b", 1, 4_000, True, 2.0)
+    rule.heard("gtw_a", 1, 4_000, True, 2.0)
+    assert rule.alone(2.0)
+    assert not rule.alone(2.0 + SILENCE_S)
+
+
+def test_a_gateway_that_fell_silent_takes_nobody() -> None:
+    rule = Rebalance("gtw_a", GatewaySettings())
+    rule.heard("gtw_b", 1, 4_000, False, 0.0)
+    rule.heard("gtw_a", 1, 4_000, True, SILENCE_S - 1.0)
+    assert not rule.alone(SILENCE_S - 1.0)
+    rule.heard("gtw_a", 1, 4_000, True, SILENCE_S)
+    assert rule.alone(SILENCE_S)
+
+
 def test_the_longest_connected_are_asked_first_and_nobody_twice() -> None:
     rule = Rebalance("gtw_a", ON)
     attached = sessions(600)

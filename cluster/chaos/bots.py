@@ -1,0 +1,270 @@
+"""Players who walk and write while the realm is being broken, and write down what they are told (DESIGN, "The commands")."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from random import Random
+
+import httpx
+from pydantic import SecretStr
+
+from cluster.bench.crew import BotStats, Crew
+from cluster.bench.entrants import enlist
+from cluster.bench.walker import Walker
+from cluster.chaos.history import History
+from cluster.chaos.lanes import AttributeLane, ChatLane, Lane, StateLane
+from cluster.chaos.recording import RecordingClient
+from cluster.errors import Ours
+from rayrealm_client.accounts import pool
+from rayrealm_client.errors import NotConnected, RealmError
+from rayrealm_client.models import Ready, World
+from rayrealm_client.view import Changes, Correction, View
+
+MOVES_HZ = 10.0
+SPEED_M_S = 4.0
+PACE_OF_LIMIT = 0.8
+TIMEOUT_S = 10.0
+ACCOUNT_S = 60.0
+COME_S = 60.0
+STATE_PAUSE_S, CHAT_PAUSE_S, ATTRIBUTE_PAUSE_S = (0.2, 1.0), (0.6, 2.0), (0.6, 2.0)
+CROSSING = 0.03
+ALL = "all"
+GROUPS = 2
+PROBE_S = 1.0
+PROBE_PAUSE_S = 0.05
+
+
+class ChaosBot:
+    """One player. Its lanes are what it writes."""
+
+    def __init__(
+        self,
+        url: str,
+        number: int,
+        seed: int,
+        history: History,
+        stats: BotStats,
+        http: httpx.AsyncClient,
+        zones: Sequence[str],
+    ) -> None:
+        self.name = stats.username
+        self.stats = stats
+        self._number = number
+        self._history = history
+        self._zones = tuple(zones)
+        self._rng = Random(f"{seed}:{number}")  # noqa: S311 - what it does is no secret
+        self.client = RecordingClient(url, self.name, history, timeout_s=TIMEOUT_S, rng=self._rng, http=http)
+        channels = (ALL, f"group{number % GROUPS}")
+        self._chat = ChatLane(self.client, history, self._dice("chat", seed), CHAT_PAUSE_S, channels)
+        self._attributes = AttributeLane(self.client, history, self._dice("attribute", seed), ATTRIBUTE_PAUSE_S)
+        self._state: StateLane | None = None
+        self._seed = seed
+        self._walker: Walker | None = None
+        self._walking: asyncio.Task[None] | None = None
+        self._writing: list[asyncio.Task[None]] = []
+        self._probes = 0
+        self._viewed = asyncio.Event()
+
+    def _dice(self, lane: str, seed: int) -> Random:
+        return Random(f"{seed}:{self._number}:{lane}")  # noqa: S311 - see above
+
+    @property
+    def lanes(self) -> list[Lane]:
+        return [self._chat, self._attributes, *([self._state] if self._state is not None else [])]
+
+    # --- its life ----------------------------------------------------------------------------------------------
+
+    async def come(self) -> None:
+        """An account, a session, a character in the world, channels, somebody to watch; then it walks. Raises RealmError."""
+        password = SecretStr(secrets.token_urlsafe(12))
+        accounts = self.client.accounts
+        entrant = await enlist(accounts, self.name, password, self._number, self._rng, ACCOUNT_S)
+        self.stats.logins += 1
+        self.client.on_world(self._placed)
+        self.client.on_view(self._saw)
+        self.client.on_correction(self._corrected)
+        self.client.on_ready(self._connected)
+        dice = self._dice("state", self._seed)
+        self._state = StateLane(
+            self.client, self._history, dice, STATE_PAUSE_S, entrant.character_id, self._zones, CROSSING
+        )
+        async with asyncio.timeout(COME_S):
+            await self.client.connect(COME_S)
+            await self._chat.join()
+            await self._state.come_in(self._zones[self._number % len(self._zones)])
+        self._walking = asyncio.create_task(self._walk())
+
+    async def watch(self, user_id: str) -> None:
+        """Be told of somebody's presence: that travels by the reliable lane, too."""
+        await self.client.presence_subscribe([user_id])
+
+    def write(self) -> None:
+        """All lanes, until `rest`."""
+        self._writing = [asyncio.create_task(lane.run()) for lane in self.lanes]
+
+    async def rest(self, deadline_s: float) -> None:
+        """No new requests; those under way come to their end. Raises what a lane raised, Ours when one does not end."""
+        for lane in self.lanes:
+            lane.stop()
+        done, waiting = await asyncio.wait(self._writing, timeout=deadline_s) if self._writing else (set(), set())
+        for task in waiting:
+            task.cancel()
+        for task in done:
+            task.result()
+        self._writing = []
+        if waiting:
+            raise Ours(f"{self.name} still waits for an answer after {deadline_s:g} s")
+
+    async def read_back(self, deadline_s: float) -> bool:
+        """Its state and attributes as the realm has them now, into the history. False if the realm did not say in time."""
+        until = time.monotonic() + deadline_s
+        reads = [self._attributes.read, *([self._state.read] if self._state is not None else [])]
+        for read in reads:
+            while not await read():
+                if time.monotonic() > until:
+                    return False
+        return True
+
+    async def go(self) -> None:
+        for task in (self._walking, *self._writing):
+            if task is not None:
+                task.cancel()
+        await self.client.close()
+
+    # --- how it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> BaseException | None:
+        """What ended one of its tasks, which nothing should."""
+        for task in (self._walking, *self._writing):
+            if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
+                return task.exception()
+        return None
+
+    async def served(self, since: float) -> float:
+        """Seconds from `since` until it is served: a new move is judged, and a change of its state and an attribute are durable.
+
+        What was on its way is given up first: the measure is the realm's, not a client's patience.
+        """
+        state = self._state
+        if state is None:
+            raise Ours(f"{self.name} is not there")
+        for lane in self.lanes:
+            lane.now()
+        ends = await asyncio.gather(self._judged(), self._probed(), state.acknowledged())
+        return max(ends) - since
+
+    async def _judged(self) -> float:
+        sequence = self.client.sequence
+        while self.client.acked <= sequence:
+            self._viewed.clear()
+            await self._viewed.wait()
+        return time.monotonic()
+
+    async def _probed(self) -> float:
+        """An attribute of its own, set again until that is acknowledged."""
+        while True:
+            self._probes += 1
+            op = self._history.invoked(self.name, "attribute", name="probe", n=self._probes)
+            try:
+                params = {"name": "probe", "value": self._probes}
+                await self.client.request("session.attribute.set", params, PROBE_S)
+            except RealmError as error:
+                self._history.add("unknown", op=op, why=str(error))
+                await asyncio.sleep(PROBE_PAUSE_S)
+            else:
+                self._history.add("acknowledged", op=op)
+                return time.monotonic()
+
+    # --- walking -----------------------------------------------------------------------------------------------
+
+    async def _walk(self) -> None:
+        due = time.monotonic()
+        while self.client.ended is None:
+            due = max(due + 1.0 / MOVES_HZ, time.monotonic() - 1.0)
+            await asyncio.sleep(due - time.monotonic())
+            walker = self._walker
+            if walker is None or self.client.world is None:
+                continue
+            x, z = walker.x, walker.z
+            walker.step(1.0 / MOVES_HZ)
+            try:
+                await self.client.move(walker.x, self.client.position.y, walker.z, walker.yaw)
+                self.stats.moves += 1
+            except NotConnected:
+                walker.place(x, z)  # who cannot be heard does not walk
+        raise self.client.ended
+
+    def _connected(self, ready: Ready) -> None:
+        if self.stats.entered:
+            self.stats.reconnects += 1
+
+    def _placed(self, world: World) -> None:
+        x, _, z = world.position
+        pace = min(SPEED_M_S, PACE_OF_LIMIT * world.max_speed)
+        self._walker = Walker(world.bounds, x, z, pace, self._rng)
+        self.stats.zone = world.zone
+        self.stats.entered += 1
+
+    def _corrected(self, correction: Correction) -> None:
+        self.stats.corrections += 1
+        if self._walker is not None:
+            self._walker.place(correction.position.x, correction.position.z)
+
+    def _saw(self, view: View, changes: Changes) -> None:
+        self.stats.saw(view.ack)
+        self._viewed.set()
+
+
+class Cast:
+    """All players of a run. Use it as `async with cast(...)`."""
+
+    def __init__(self, bots: list[ChaosBot], crew: Crew) -> None:
+        self.bots = bots
+        self.crew = crew
+
+    async def come(self) -> None:
+        """All of them, and each watches another. Raises RealmError."""
+        at_once = asyncio.Semaphore(4)
+
+        async def one(bot: ChaosBot) -> None:
+            async with at_once:
+                await bot.come()
+
+        async with asyncio.TaskGroup() as group:
+            for bot in self.bots:
+                group.create_task(one(bot))
+        for bot, other in zip(self.bots, self.bots[1:] + self.bots[:1], strict=True):
+            ready = other.client.session_ready
+            if ready is not None:
+                await bot.watch(ready.user_id)
+
+    def write(self) -> None:
+        for bot in self.bots:
+            bot.write()
+
+    def check(self) -> None:
+        """Raises Ours when a bot has broken down: that is no finding about the realm, or it is the last one."""
+        for bot in self.bots:
+            if bot.trouble is not None:
+                raise Ours(f"{bot.name} broke down: {bot.trouble!r}") from bot.trouble
+
+
+@contextlib.asynccontextmanager
+async def cast(url: str, count: int, seed: int, history: History, zones: Sequence[str]) -> AsyncIterator[Cast]:
+    """`count` bots that are not there yet; at the end they go."""
+    crew = Crew()
+    run = secrets.token_hex(3)  # a foreign realm may know the bots of another run
+    async with pool(url, TIMEOUT_S) as http:
+        bots = [
+            ChaosBot(url, number, seed, history, crew.add(f"chaos-{run}-{number:02d}"), http, zones)
+            for number in range(count)
+        ]
+        try:
+            yield Cast(bots, crew)
+        finally:
+            await asyncio.gather(*(bot.go() for bot in bots), return_exceptions=True)

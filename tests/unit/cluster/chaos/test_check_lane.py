@@ -1,0 +1,81 @@
+"""Numbers left out, repeated, or of another session; and characters that left the world by themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.cluster.chaos.stories import Story, good_story
+
+
+@pytest.fixture
+def story() -> Story:
+    return good_story()
+
+
+def test_a_recovery_that_goes_on_is_fine(story: Story) -> None:
+    story.ready("ann", zone="zon_a")
+    story.say("ann", "again", "m3")
+    assert story.found() == {}
+
+
+def test_a_number_left_out(story: Story) -> None:
+    story.skip("ann", 2)
+    story.say("ben", "more", "m3")
+    assert story.found() == {"gaps": 2}
+
+
+def test_a_number_that_comes_again(story: Story) -> None:
+    story.skip("ann", -1)
+    story.hear("ann", "other", "u1", method="presence.changed")
+    assert story.found() == {"duplicates": 1}
+
+
+def test_a_reliable_one_without_a_number(story: Story) -> None:
+    story.add("notice", bot="ann", seq=None, method="presence.changed", id="", channel="", text="")
+    story.add("notice", bot="ann", seq=None, method="system.degraded", id="", channel="", text="")
+    assert story.found() == {"gaps": 1}
+
+
+def test_not_recovered(story: Story) -> None:
+    story.ready("ann", zone="zon_a", recovered=False, seq=10)
+    story.say("ben", "more", "m3")
+    assert story.found() == {"gaps": 1}
+
+
+def test_recovered_from_elsewhere(story: Story) -> None:
+    story.ready("ann", zone="zon_a", seq=4)
+    assert story.found() == {"gaps": 2}
+    story.ready("ann", zone="zon_a", seq=3)
+    assert story.found() == {"gaps": 2, "duplicates": 1}
+    story.ready("ann", zone="zon_a", stream="other")
+    assert story.found() == {"gaps": 3, "duplicates": 1}
+
+
+def test_told_of_a_gap(story: Story) -> None:
+    story.hear("ann", "", "", method="session.gap")
+    assert story.found() == {"gaps": 1}
+
+
+@pytest.mark.parametrize("changes", [{"session": "ses_new", "resumed": False}, {"resumed": False}])
+def test_another_session(story: Story, changes: dict[str, object]) -> None:
+    story.ready("ann", recovered=False, seq=0, **changes)
+    assert story.found() == {"lost_sessions": 1}
+    assert story.verdict().sessions == 4
+
+
+class TestTheWorld:
+    def test_a_character_that_is_not_there_any_more(self, story: Story) -> None:
+        story.ready("ann", zone=None)
+        assert story.found() == {"lost_acks": 1}
+
+    def test_or_elsewhere(self, story: Story) -> None:
+        story.ready("ann", zone="zon_b")
+        assert story.found() == {"lost_acks": 1}
+
+    def test_who_comes_or_goes_may_be_anywhere(self, story: Story) -> None:
+        op = story.invoke("ann", "leave", stay=1)
+        story.add("unknown", op=op, why="no answer")
+        story.ready("ann", zone=None)
+        story.invoke("ann", "enter", stay=2, zone="zon_b")
+        story.ready("ann", zone="zon_b")
+        assert story.found() == {}

@@ -1,0 +1,95 @@
+"""Two owners of a zone are found where they are believed, and on the bus."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.cluster.chaos.stories import Story, good_story
+
+
+@pytest.fixture
+def story() -> Story:
+    return good_story()
+
+
+class TestAtTheClients:
+    def test_a_newer_incarnation_counts_its_ticks_anew(self, story: Story) -> None:
+        for bot in ("ann", "ben", "cid"):
+            story.view(bot, 1, "zon_a", 2)
+            story.view(bot, 2)
+        assert story.found() == {}
+
+    def test_the_ticks_of_two(self, story: Story) -> None:
+        story.view("ann", 1, "zon_a", 2)
+        story.view("ann", 7)
+        story.view("ann", 2)
+        assert story.found() == {"double_owners": 1}
+
+    def test_a_tick_twice(self, story: Story) -> None:
+        story.view("ann", 6)
+        assert story.found() == {"double_owners": 1}
+
+    def test_back_to_an_older_one(self, story: Story) -> None:
+        story.view("ann", 1, "zon_a", 2)
+        story.view("ann", 8, "zon_a", 1)
+        assert story.found() == {"double_owners": 1}
+
+    def test_other_zones_have_other_epochs(self, story: Story) -> None:
+        story.view("ann", 1, "zon_a", 2)
+        story.view("ann", 1, "zon_b", 1)
+        story.view("ann", 3, "zon_a", 2)
+        assert story.found() == {}
+
+    def test_one_is_shown_the_old_one_for_a_moment(self, story: Story) -> None:
+        story.view("ann", 1, "zon_a", 2)
+        story.view("ben", 7)
+        assert story.found() == {}
+
+    def test_but_no_longer(self, story: Story) -> None:
+        story.view("ann", 1, "zon_a", 2)
+        story.t += 2.0
+        story.view("ben", 7)
+        story.view("ben", 8)
+        assert story.found() == {"double_owners": 1}
+
+
+class TestOnTheBus:
+    def test_one_that_was_replaced_may_speak_for_a_moment(self, story: Story) -> None:
+        story.output(2, 1)
+        for tick in range(7, 17):
+            story.output(1, tick)
+        verdict = story.verdict()
+        assert verdict.good
+        assert verdict.stale_outputs == 10
+
+    def test_but_not_for_ever(self, story: Story) -> None:
+        story.output(2, 1)
+        for tick in range(7, 47):
+            story.output(1, tick)
+        assert story.found() == {"double_owners": 1}
+
+    def test_silence_between_is_no_speech(self, story: Story) -> None:
+        story.output(2, 1)
+        story.output(1, 7)
+        story.t += 10.0
+        story.output(1, 8)
+        assert story.found() == {}
+
+    def test_two_under_one_epoch(self, story: Story) -> None:
+        story.output(1, 6)
+        assert story.found() == {"double_owners": 1}
+        story.output(1, 3)
+        assert story.found() == {"double_owners": 2}
+
+    def test_a_large_tick_comes_in_parts(self, story: Story) -> None:
+        story.output(1, 7, (0, 1))
+        story.output(1, 7, (2, 3))
+        story.output(1, 7, (3, 4), gateway="gw_2")
+        assert story.found() == {}
+        story.output(1, 7, (1, 4))
+        assert story.found() == {"double_owners": 1}
+
+    @pytest.mark.parametrize(("ended", "found"), [(True, {}), (False, {"double_owners": 1})])
+    def test_a_replaced_owner_must_end(self, story: Story, ended: bool, found: dict[str, int]) -> None:
+        story.add("fenced", zone="zon_a", who="the frozen one", ended=ended)
+        assert story.found() == found
