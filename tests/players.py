@@ -46,9 +46,16 @@ class Player:
     ) -> Self:
         """A socket that is ready."""
         url = realm.url + (f"?session={session_id}" if session_id else "")
+        return await cls.open(url, framing, {"Authorization": f"Bearer {realm.token(user_id)}"}, **options)
+
+    @classmethod
+    async def open(
+        cls, url: str, framing: Framing = "proto", headers: dict[str, str] | None = None, **options: Any
+    ) -> Self:
+        """The same for any address."""
         ws = await connect(
             url,
-            additional_headers={"Authorization": f"Bearer {realm.token(user_id)}"},
+            additional_headers=headers,
             subprotocols=[Subprotocol(SUBPROTOCOLS[framing])],
             compression=None,
             proxy=None,

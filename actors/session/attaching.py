@@ -45,18 +45,18 @@ class Attached:
     missed: tuple[tuple[str, bytes], ...] = ()
 
 
-def judge(record: SessionRecord, attach: Attach, *, newest: int, held: bool, takeover: bool) -> None:
+def judge(record: SessionRecord, attach: Attach, again: int, *, newest: int, held: bool, takeover: bool) -> None:
     """Raises Unauthorized, Conflict or InvalidInput if this attach must not be.
 
-    `newest`: the newest number that the session was sent. `held`: a gateway that lives has a socket for it. `takeover`: the
-    setting.
+    `again`: the attach whose token opened the present socket and may be presented once more, 0 for none. `newest`: the newest
+    number that the session was sent. `held`: a gateway that lives has a socket for it. `takeover`: the setting.
     """
     if record.user_id != attach.user_id:
         raise Unauthorized("session_not_yours")
     if attach.token_epoch is None:
         if held and not takeover:
             raise Conflict("session_attached")
-    elif attach.token_epoch != record.attach_epoch and attach.token_epoch != (record.recovered_from or None):
+    elif attach.token_epoch not in (record.attach_epoch, again or record.attach_epoch):
         raise Unauthorized("recovery_superseded")
     if attach.stream and attach.stream == record.stream and attach.last > newest:
         raise InvalidInput([("last", "newer than anything that was sent")])

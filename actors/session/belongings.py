@@ -12,7 +12,7 @@ from actors.presence.changes import SessionPresence, presence_of
 from actors.session.following import Following
 from actors.session.session import Session
 from actors.session.table import SessionTable
-from cluster.errors import InvalidInput
+from cluster.errors import Fenced, InvalidInput, RealmError
 
 MAX_WATCHED = 200
 MAX_ATTRIBUTES = 32
@@ -36,13 +36,23 @@ class Belongings:
         session = await self._table.find(session_id)
         async with session.lock:
             session.check_attach(attach_epoch)
+            old = session.record.subscriptions
             new = session.with_subscriptions(add, remove, self._max_subscriptions)
-            for topic in new.subscriptions:
-                await self._following.join(topic, session_id)
-            await self._table.write(session, new)
-            for topic in set(remove) - set(new.subscriptions):
-                await self._following.leave(topic, session_id)
+            try:
+                for topic in new.subscriptions:
+                    await self._following.join(topic, session_id)
+                await self._table.write(session, new)
+            except Fenced:
+                raise
+            except RealmError:
+                await self._leave(session_id, set(new.subscriptions) - set(old))
+                raise
+            await self._leave(session_id, set(remove) - set(new.subscriptions))
             return new.subscriptions
+
+    async def _leave(self, session_id: str, topics: set[str]) -> None:
+        for topic in topics:
+            await self._following.leave(topic, session_id)
 
     async def set_status(self, session_id: str, attach_epoch: int, status: str) -> str:
         session = await self._table.find(session_id)

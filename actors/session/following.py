@@ -22,7 +22,7 @@ from cluster.ports.sessions import Fence
 from cluster.ports.topics import TopicLog, TopicMessage
 from realm_proto import internal_pb2
 
-READ_AT_ONCE = 200
+READ_AT_ONCE, TOPICS_AT_ONCE = 200, 200
 
 Listen = Callable[[str, Callable[[bytes], None]], Awaitable[Subscription]]
 
@@ -69,17 +69,18 @@ class Following:
         """The session hears the topic from now on: everything published after this returns. Raises Unavailable, Fenced."""
         async with self._changing:
             if topic not in self._subscriptions:
-                if topic not in self._places:
-                    places = await self._topics.newest([topic])
+                place = self._places.get(topic)
+                if place is None:
+                    place = (await self._topics.newest([topic]))[topic]
                     await self._log.unfollow(self._fence, [topic])  # a place from before it was left, should that have failed
-                    await self._log.follow(self._fence, places)
-                    self._places |= places
+                    await self._log.follow(self._fence, {topic: place})
                 self._subscriptions[topic] = await self._listen(topic, self.receive)
+                self._places[topic] = place
                 self._behind.add(topic)  # what came between the place and the subscription
             self._members.setdefault(topic, {})[session_id] = None
 
     async def leave(self, topic: str, session_id: str) -> None:
-        """The session hears the topic no more. Raises Unavailable, Fenced."""
+        """The session hears the topic no more. Raises Fenced."""
         async with self._changing:
             members = self._members.get(topic, {})
             members.pop(session_id, None)
@@ -87,9 +88,12 @@ class Following:
                 return
             del self._members[topic]
             self._behind.discard(topic)
-            await self._subscriptions.pop(topic).unsubscribe()
             del self._places[topic]
-            await self._log.unfollow(self._fence, [topic])
+            await self._subscriptions.pop(topic).unsubscribe()
+            try:
+                await self._log.unfollow(self._fence, [topic])
+            except Unavailable as error:  # a place that is left over is forgotten before the topic is followed again
+                log.warning("place_kept", topic=topic, error=str(error))
 
     # --- messages ----------------------------------------------------------------------------------------------
 
@@ -111,11 +115,11 @@ class Following:
 
     async def catch_up(self) -> None:
         """Read what was missed. Raises Unavailable."""
-        asked = {topic: self._places[topic] for topic in self._behind if topic in self._members}
+        self._behind &= self._members.keys()
+        asked = {topic: self._places[topic] for topic in list(self._behind)[:TOPICS_AT_ONCE]}
         if not asked or self._lane.full:
-            self._behind &= asked.keys()
             return
-        self._behind.clear()  # what turns out to be missing meanwhile is asked for next time
+        self._behind -= asked.keys()  # what turns out to be missing meanwhile is asked for next time
         try:
             found = await self._topics.after(asked, READ_AT_ONCE)
         except Unavailable:
@@ -124,7 +128,11 @@ class Following:
         read: dict[str, int] = dict.fromkeys(asked, 0)
         for message in found:
             read[message.topic] += 1
-            if message.topic in self._members and order(message.id) > order(self._places[message.topic]):
+            if message.topic not in self._members or order(message.id) <= order(self._places[message.topic]):
+                continue
+            if self._lane.full:
+                self._behind.add(message.topic)
+            else:
                 self._take(message)
         # A topic that gave all that was asked for may have more.
         self._behind |= {topic for topic, count in read.items() if count == READ_AT_ONCE}

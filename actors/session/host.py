@@ -100,7 +100,8 @@ class SessionHost:
             if session.state in (SessionState.DISCONNECTING, SessionState.DISCONNECTED):
                 raise SessionGone("session_ended")
             held = bool(record.gateway_id) and not self._gateways.silent(record.gateway_id, self._clock())
-            judge(record, wanted, newest=outbox.logged, held=held, takeover=self._settings.session.takeover)
+            again = 0 if session.heard == record.attach_epoch else record.recovered_from
+            judge(record, wanted, again, newest=outbox.logged, held=held, takeover=self._settings.session.takeover)
             first = session.state is SessionState.CONNECTED
             epoch = record.attach_epoch + 1
             new = replace(
@@ -147,7 +148,8 @@ class SessionHost:
         except RealmError:
             if old.zone_id:
                 back = ("attach", old.session_id, old.gateway_id) if old.gateway_id else ("detach", old.session_id)
-                await self._undo(self._zone(old.zone_id, *back, new.attach_epoch, deadline_s=UNDO_DEADLINE_S))
+                epochs = (old.attach_epoch, new.attach_epoch)
+                await self._undo(self._zone(old.zone_id, *back, *epochs, deadline_s=UNDO_DEADLINE_S))
             raise
         return world
 
@@ -157,12 +159,14 @@ class SessionHost:
         if session is None:
             return
         async with session.lock:
-            if session.record.attach_epoch != attach_epoch or not session.record.gateway_id:
+            if session.record.attach_epoch != attach_epoch or session.record.session_id not in self.sessions:
                 return
-            session.detached_at = self._clock()
-            await self._table.write(session, replace(session.record, gateway_id="", last_activity=self._wall_clock()))
-            self.announce(session)
-            if session.record.zone_id:
+            if session.record.gateway_id:
+                session.detached_at = self._clock()
+                new = replace(session.record, gateway_id="", last_activity=self._wall_clock())
+                await self._table.write(session, new)
+                self.announce(session)
+            if session.record.zone_id:  # also when it is asked again: the zone may have been away
                 await self._zone(session.record.zone_id, "detach", session_id, attach_epoch)
 
     # --- the world ---------------------------------------------------------------------------------------------
@@ -298,9 +302,8 @@ class SessionHost:
         session = self.sessions.get(session_id)
         if session is None or session.record.attach_epoch != attach_epoch:
             return
-        if heard and session.record.recovered_from:
-            # The client knows that it has this socket: the token that opened it need not open another. Stored with the next change.
-            session.record = replace(session.record, recovered_from=0)
+        if heard:  # the client knows that it has this socket: the token that opened it need not open another
+            session.heard = attach_epoch
         self._lane.reported(session, delivered, acked, missing)
 
     def outrun(self, session: Session) -> None:

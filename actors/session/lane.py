@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from actors.session.outbox import Body, Limits, Numbered
+from actors.session.parcels import Parcels
 from actors.session.session import Session
 from cluster.errors import RealmError, Unavailable
 from cluster.ports.outbox import Logged, OutboxLog
@@ -22,11 +23,12 @@ from cluster.ports.sessions import Fence
 from cluster.settings import SessionSettings
 from realm_proto import internal_pb2
 
-BATCH_MESSAGES = 500
+# What a batch has, unless one message alone is more. NUMBERS: as often as its messages go to a session.
+BATCH_MESSAGES, BATCH_BYTES, BATCH_NUMBERS = 500, 256 * 1024, 50_000
 PENDING_MESSAGES = 10_000
 PENDING_BYTES = 16 * 1024 * 1024
 RESEND_FIRST_S, RESEND_MOST_S = 0.5, 8.0
-RESEND_COUNT = 200
+RESEND_COUNT, RESEND_BYTES = 200, 256 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -146,9 +148,12 @@ class ReliableLane:
             return None
         message = internal_pb2.ReliableBatch(actor=self._fence.actor, epoch=self._fence.epoch)
         batch = _Batch(message, [], {}, [])
-        while self._pending and len(batch.bodies) < BATCH_MESSAGES:
+        size = numbers = 0
+        while self._pending and len(batch.bodies) < BATCH_MESSAGES and size < BATCH_BYTES and numbers < BATCH_NUMBERS:
             pending = self._pending.popleft()
             self._pending_bytes -= pending.body.size
+            size += pending.body.size
+            numbers += len(pending.session_ids)
             index = len(batch.bodies)
             batch.bodies.append(pending.body)
             message.bodies.add(method=pending.body.method, params_json=pending.body.params_json)
@@ -169,7 +174,7 @@ class ReliableLane:
 
     def _sent_to_log(self, batch: _Batch) -> None:
         now = self._clock()
-        by_gateway: defaultdict[str, internal_pb2.ReliableBatch] = defaultdict(self._empty)
+        by_gateway: dict[str, Parcels] = {}
         for session_id, first in batch.first.items():
             session = self._sessions.get(session_id)
             if session is None:
@@ -178,44 +183,45 @@ class ReliableLane:
             session.outbox.keep(first, [batch.bodies[i] for i in indexes], now, self.limits)
             gateway_id = session.record.gateway_id
             if gateway_id:
-                by_gateway[gateway_id].targets.add(
-                    session_id=session_id,
-                    attach_epoch=session.record.attach_epoch,
-                    first_seq=first,
-                    bodies=indexes,
-                )
+                parcels = by_gateway.get(gateway_id)
+                if parcels is None:
+                    parcels = by_gateway[gateway_id] = Parcels(self._fence, batch.bodies)
+                parcels.add(session.record, first, indexes)
                 self._expect(session_id, now)
-        for gateway_id, message in by_gateway.items():
-            _only_used(message, batch.bodies)
-            self.sent += len(message.targets)
-            self._send(gateway_id, message.SerializeToString())
         for waiting in batch.waiting:
             if not waiting.done():
                 waiting.set_result(None)
-
-    def _empty(self) -> internal_pb2.ReliableBatch:
-        return internal_pb2.ReliableBatch(actor=self._fence.actor, epoch=self._fence.epoch)
+        for gateway_id, parcels in by_gateway.items():
+            self.sent += parcels.targets
+            for data in parcels.messages():
+                self._send(gateway_id, data)
 
     # --- what gateways report ----------------------------------------------------------------------------------
 
     def attached(self, session: Session, delivered: int) -> None:
         """A new socket gets what it missed with the answer to the attach, up to `delivered`."""
         session.outbox.delivered = delivered
-        self._expect(session.record.session_id, self._clock())
+        self._resend.pop(session.record.session_id, None)
 
     def reported(self, session: Session, delivered: int, acked: int, missing: bool) -> None:
-        """From the gateway that holds the present attach."""
-        outbox = session.outbox
-        outbox.delivered = max(outbox.delivered, min(delivered, outbox.logged))
+        """From the gateway that holds the present attach. Where something is missing, its word counts, else the furthest."""
+        outbox, session_id, now = session.outbox, session.record.session_id, self._clock()
+        before, delivered = outbox.delivered, min(delivered, outbox.logged)
+        outbox.delivered = delivered if missing else max(before, delivered)
         if acked:
             try:
                 outbox.ack(acked)
             except RealmError:
-                log.warning("acknowledged_too_much", session=session.record.session_id, seq=acked, sent=outbox.logged)
+                log.warning("acknowledged_too_much", session=session_id, seq=acked, sent=outbox.logged)
         if outbox.delivered >= outbox.logged:
-            self._resend.pop(session.record.session_id, None)
-        elif missing:
+            self._resend.pop(session_id, None)
+            return
+        if missing:
             self._again(session)
+        if missing or outbox.delivered > before:
+            self._resend[session_id] = (now + RESEND_FIRST_S, 0)
+        else:
+            self._expect(session_id, now)
 
     def resend(self) -> None:
         """Called several times a second: what no gateway has confirmed in time goes again, with backoff (row 2.5)."""
@@ -233,25 +239,26 @@ class ReliableLane:
         self._resend.setdefault(session_id, (now + RESEND_FIRST_S, 0))
 
     def _again(self, session: Session) -> None:
-        entries = session.outbox.after(session.outbox.delivered)
         record = session.record
+        if not record.gateway_id:
+            return
+        entries = session.outbox.after(session.outbox.delivered)
         if entries is None:
             self._outrun(session)
             return
         if not entries:
             return
-        message = self._empty()
-        part = entries[:RESEND_COUNT]
-        for entry in part:
-            message.bodies.add(method=entry.body.method, params_json=entry.body.params_json)
-        message.targets.add(
-            session_id=record.session_id,
-            attach_epoch=record.attach_epoch,
-            first_seq=part[0].seq,
-            bodies=range(len(part)),
-        )
+        size, part = 0, list[Body]()
+        for entry in entries[:RESEND_COUNT]:
+            if part and size + entry.body.size > RESEND_BYTES:
+                break
+            part.append(entry.body)
+            size += entry.body.size
+        parcels = Parcels(self._fence, part)
+        parcels.add(record, entries[0].seq, range(len(part)))
         self.resent += len(part)
-        self._send(record.gateway_id, message.SerializeToString())
+        for data in parcels.messages():
+            self._send(record.gateway_id, data)
 
     # --- time and restarts -------------------------------------------------------------------------------------
 
@@ -262,10 +269,18 @@ class ReliableLane:
             session.outbox.expire(now, self.limits)
 
     async def restore(self) -> None:
-        """After a restart: what the sessions of the table had been sent, from the log."""
+        """After a restart: what the sessions of the table had been sent, from the log.
+
+        Nobody knows what of it their sockets got: each is sent the newest soon, and a gateway that lacks more says so.
+        """
         wall, now = self._wall_clock(), self._clock()
         for logged in await self._log.load(self._fence.actor, wall - self.limits.age_s):
             self._take_back(logged, now - max(0.0, wall - logged.at))
+        for session_id, session in self._sessions.items():
+            outbox = session.outbox
+            outbox.delivered = outbox.logged - 1 if len(outbox) else outbox.logged
+            if session.record.gateway_id:
+                self._resend[session_id] = (now + self._rng.uniform(0.0, RESEND_FIRST_S), 0)
 
     def _take_back(self, logged: Logged, at: float) -> None:
         message = internal_pb2.ReliableBatch.FromString(logged.data)
@@ -279,12 +294,3 @@ class ReliableLane:
 def missed(entries: list[Numbered]) -> tuple[tuple[str, bytes], ...]:
     """As the answer to an attach carries them."""
     return tuple((entry.body.method, entry.body.params_json) for entry in entries)
-
-
-def _only_used(message: internal_pb2.ReliableBatch, bodies: list[Body]) -> None:
-    """Give a gateway the bodies that its own sessions need, and no others."""
-    places: dict[int, int] = {}
-    for target in message.targets:
-        target.bodies[:] = [places.setdefault(i, len(places)) for i in target.bodies]
-    for index in places:
-        message.bodies.add(method=bodies[index].method, params_json=bodies[index].params_json)

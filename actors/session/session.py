@@ -16,13 +16,15 @@ from cluster.ports.sessions import SessionRecord
 class Session:
     """`detached_at` and `attached_at` are on the actor's monotonic clock; the former is None while a socket holds the session.
 
-    `unlisted`: how often its gateway did not name it. `lock` serialises what changes it.
+    `heard`: the attach whose socket the client is known to have; stored with the next change, as no `recovered_from`. `unlisted`:
+    how often its gateway did not name it. `lock` serialises what changes it.
     """
 
     record: SessionRecord
     outbox: Outbox = field(default_factory=Outbox)
     detached_at: float | None = None
     attached_at: float = float("-inf")
+    heard: int = 0
     unlisted: int = 0
     last_enter: tuple[str, dict[str, Any]] | None = None  # idempotency key and result
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from actors.session.outbox import Outbox
 from actors.session.session import Session
@@ -44,6 +45,8 @@ class SessionTable:
         """Make `new` the session's record, in the store first. Raises Fenced, SessionGone, InvalidState, Unavailable."""
         to = SessionState(new.state)
         legal = {new.state, *sources(to)}
+        if session.heard == new.attach_epoch:
+            new = replace(new, recovered_from=0)
         try:
             await self._store.write(new, self.fence, sorted(legal), self._ttl_s)
         except SessionGone:

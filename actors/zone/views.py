@@ -12,7 +12,7 @@ import numpy as np
 
 from actors.zone.interest import MASK, SHIFT, Change
 from actors.zone.rows import MOVE_OUT, yaw_to_u16
-from realm_proto import internal_pb2
+from realm_proto import internal_pb2, realtime_pb2
 
 
 @dataclass(slots=True)
@@ -42,6 +42,17 @@ def encode_moves(columns: Columns, numbers: np.ndarray) -> bytes:
     rows["x"], rows["y"], rows["z"] = place[:, 0], place[:, 1], place[:, 2]
     rows["yaw"] = yaw_to_u16(columns.yaw[numbers])
     return rows.tobytes()
+
+
+def encode_correction(columns: Columns, number: int, reason: str) -> bytes:
+    """A serialised Correction: where the entity really is."""
+    x, y, z = (float(v) for v in columns.position[number])
+    return realtime_pb2.Correction(
+        sequence=int(columns.sequence[number]),
+        position=realtime_pb2.Vector3(x=x, y=y, z=z),
+        reason=reason,
+        yaw=float(columns.yaw[number]),
+    ).SerializeToString()
 
 
 def outputs(

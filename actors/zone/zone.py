@@ -15,7 +15,7 @@ from actors.zone.interest import MASK, NOTHING, SHIFT, look
 from actors.zone.movement import OK, REASONS, STALE_SEQUENCE, Rules, judge, newest
 from actors.zone.oversize import parts
 from actors.zone.rows import MOVE_IN, PLACE
-from actors.zone.views import Columns, Tick, outputs
+from actors.zone.views import Columns, Tick, encode_correction, outputs
 from cluster.errors import Conflict, InvalidInput, InvalidState, NotFound
 from cluster.settings import WorldSettings, ZoneSpec
 from realm_proto import realtime_pb2
@@ -112,10 +112,13 @@ class Zone:
         self._connect(entity)
         return self.standing(entity)
 
-    def attach(self, session_id: str, gateway_id: str, attach_epoch: int) -> Standing:
-        """The session's views go to `gateway_id` from now on, and start from nothing. An older attach is refused."""
+    def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
+        """The session's views go to `gateway_id` from now on, and start from nothing.
+
+        An older attach is refused, unless it is to hold again `instead_of` the present one, which failed elsewhere.
+        """
         entity = self.of_session(session_id)
-        if attach_epoch < entity.attach_epoch:
+        if attach_epoch < entity.attach_epoch != instead_of:
             raise Conflict("newer_attach")
         was_dead = entity.link_dead
         entity.gateway_id, entity.attach_epoch = gateway_id, attach_epoch
@@ -124,13 +127,14 @@ class Zone:
             self._restate(entity)
         return self.standing(entity)
 
-    def detach(self, session_id: str, attach_epoch: int) -> None:
-        """No views any more; the entity stays. Ignored if a newer attach holds."""
+    def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
+        """No views any more; the entity stays. Ignored if a newer attach holds; `instead_of` as for `attach`."""
         entity = self.table.by_session.get(session_id)
-        if entity is not None and attach_epoch >= entity.attach_epoch:
-            entity.gateway_id = ""
-            self.table.gateway[entity.number] = NO_GATEWAY
-            self._fresh.pop(entity.number, None)
+        if entity is None or attach_epoch < entity.attach_epoch != instead_of:
+            return
+        was_dead, entity.attach_epoch, entity.gateway_id = entity.link_dead, attach_epoch, ""
+        self._connect(entity)
+        if not was_dead:
             self._restate(entity)
 
     def leave(self, session_id: str) -> Standing | None:
@@ -164,8 +168,11 @@ class Zone:
         return x, y, z, yaw if math.isfinite(yaw) else 0.0
 
     def _connect(self, entity: Entity) -> None:
-        self.table.gateway[entity.number] = self._gateway_index(entity.gateway_id)
-        self._fresh[entity.number] = entity.attach_epoch
+        number, gateway_id = entity.number, entity.gateway_id
+        self.table.gateway[number] = self._gateway_index(gateway_id) if gateway_id else NO_GATEWAY
+        self._fresh.pop(number, None)
+        if gateway_id:
+            self._fresh[number] = entity.attach_epoch
         self._unsettled = True
 
     def _restate(self, entity: Entity) -> None:
@@ -230,16 +237,7 @@ class Zone:
             later[first] = False
             moves = moves[later]
         # Only now: a later move of the same tick may have been good.
-        return {number: self._correction(number, reason) for number, reason in refused.items()}
-
-    def _correction(self, number: int, reason: str) -> bytes:
-        x, y, z = (float(v) for v in self.table.position[number])
-        return realtime_pb2.Correction(
-            sequence=int(self.table.sequence[number]),
-            position=realtime_pb2.Vector3(x=x, y=y, z=z),
-            reason=reason,
-            yaw=float(self.table.yaw[number]),
-        ).SerializeToString()
+        return {number: encode_correction(self._columns, number, reason) for number, reason in refused.items()}
 
     # --- the tick ----------------------------------------------------------------------------------------------
 
@@ -395,7 +393,6 @@ class Zone:
             table.reserve(entity.number)
             table.add(entity, *self._inside(x, y, z, yaw), sequence, budget, now)
             self._incarnations = max(self._incarnations, entity.incarnation)
-            if entity.gateway_id:
-                self._connect(entity)
+            self._connect(entity)
         self._unsettled = True
         return refused

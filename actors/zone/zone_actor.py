@@ -202,17 +202,17 @@ class ZoneRunner:
                 raise
             return standing
 
-    async def attach(self, session_id: str, gateway_id: str, attach_epoch: int) -> Standing:
+    async def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
         zone = await self._ready()
         async with self._in_order(session_id):
-            standing = zone.attach(session_id, gateway_id, attach_epoch)
+            standing = zone.attach(session_id, gateway_id, attach_epoch, instead_of)
             await self._put(session_id)
             return standing
 
-    async def detach(self, session_id: str, attach_epoch: int) -> None:
+    async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
         zone = await self._ready()
         async with self._in_order(session_id):
-            zone.detach(session_id, attach_epoch)
+            zone.detach(session_id, attach_epoch, instead_of)
             if session_id in zone.table.by_session:
                 await self._put(session_id)
 

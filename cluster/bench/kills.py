@@ -131,9 +131,9 @@ async def _fault(kind: str, crew: Crew, probe: RealmClient, url: str, environmen
     logins = crew.total("logins")
     since = crew.clock()
     kill(victim.pid, signal.SIGKILL)
-    answered = asyncio.create_task(_answered(ask, probe, since)) if ask is not None else None
+    answer = asyncio.create_task(answered(ask, probe, since)) if ask is not None else None
     recovery = await watch_recovery(crew, since, within_s=WITHIN_S, steady_s=STEADY_S, deadline_s=RECOVER_DEADLINE_S)
-    control_s = await answered if answered is not None else None
+    control_s = await answer if answer is not None else None
     restarted = await _restarted(victim, [m for m in listed if m.kind == kind], url, environment)
     return Fault(kind, victim.name, recovery, control_s, restarted, crew.total("logins") - logins)
 
@@ -147,8 +147,8 @@ def choose(kind: str, listed: Sequence[Member], zones: set[str]) -> Member:
     return (full or candidates)[0]
 
 
-async def _answered(ask: Callable[[RealmClient], Awaitable[object]], probe: RealmClient, since: float) -> float:
-    """Seconds from `since` to the first answer. Raises Ours."""
+async def answered(ask: Callable[[RealmClient], Awaitable[object]], probe: RealmClient, since: float) -> float:
+    """Seconds from `since` to the first answer of a request that goes through an actor (PROBES). Raises Ours."""
     while time.monotonic() - since < RECOVER_DEADLINE_S:
         try:
             await ask(probe)

@@ -90,7 +90,7 @@ class Hands:
         return Struck(f"{member.name} (pid {member.pid})", since, by)
 
     async def _freeze(self, zone: Member, lasts_s: float) -> Struck:
-        """It stands still, another incarnation takes over, it goes on: then it must stop by itself, and later the other one, too."""
+        """It stands still, another one takes over, it goes on: then it must stop by itself, and later the other one, too."""
         zone_id = zone.name.rpartition("/")[2]
         async with impostor(zone_id, self._environment) as other:
             since = time.monotonic()

@@ -60,13 +60,22 @@ class History:
         self.add("invoked", op=self._ops, bot=bot, do=do, **more)
         return self._ops
 
+    def flush(self) -> int:
+        """Let others read what there is. Returns how many bytes of the file are whole lines."""
+        self._file.flush()
+        return self._file.tell()
+
     def close(self) -> None:
         """Twice is fine."""
         self._file.close()
 
 
-def read(path: Path) -> Iterator[Event]:
-    """The events of a file, in order. Raises ValueError for a line that is none."""
+def read(path: Path, size: int | None = None) -> Iterator[Event]:
+    """The events of a file, in order; of its first `size` bytes. Raises ValueError for a line that is none."""
+    left = path.stat().st_size if size is None else size
     with path.open("rb") as lines:
         for line in lines:
+            left -= len(line)
+            if left < 0:
+                return
             yield orjson.loads(line)

@@ -176,6 +176,8 @@ class Hub:
         if type(event) is Moved:
             self.metrics.received[MOVE_METHOD] += 1
             self.zones.move(client.zone_id, event.row)
+            if not client.heard:
+                self.reliable.heard(client)
             if client.outgoing.framing is not client.connection.framing:
                 client.write(client.outgoing.speak(client.connection.framing, now))
         elif isinstance(event, Received):

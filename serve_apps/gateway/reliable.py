@@ -71,12 +71,7 @@ class ReliableLink:
     def opened(self, client: Client, missed: Sequence[tuple[str, bytes]]) -> None:
         """A socket is open and has been greeted: what the client missed comes first."""
         self._actors.add(client.actor)
-        for method, params_json in missed:
-            client.delivered += 1
-            self.delivered += 1
-            self._write(
-                client, Notice(method, params_json).frame(client.outgoing.framing, client.delivered), Priority.NORMAL
-            )
+        self._write_all(client, [Notice(method, params_json) for method, params_json in missed])
         # What was sent since the attach may have found nobody here.
         self._news[client] = False
 
@@ -103,11 +98,16 @@ class ReliableLink:
                 self._news[client] = True
             return
         self.duplicates += min(behind, len(notices))
-        for notice in notices[behind:]:
+        self._write_all(client, notices[behind:])
+        self._news[client] = self._news.get(client, False)
+
+    def _write_all(self, client: Client, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            if client.closed:  # it could not take that much
+                break
             client.delivered += 1
             self.delivered += 1
             self._write(client, notice.frame(client.outgoing.framing, client.delivered), Priority.NORMAL)
-        self._news[client] = self._news.get(client, False)
 
     def heard(self, client: Client) -> None:
         """The client's first message on this socket: it knows that it has it."""

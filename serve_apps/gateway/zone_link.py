@@ -57,13 +57,11 @@ class ZoneLink:
         """Views of the entity go to the client from now on, those that came early first."""
         self.hide(client)
         key = (zone_id, number)
-        attach_epoch, early = self._early.get(key, (0, None))
-        if attach_epoch > client.attach_epoch:
-            return  # a newer socket is on its way; this one is about to be closed
         client.connection.entity = number
         self._viewers[key] = client
-        if early is None:
-            return
+        attach_epoch, early = self._early.get(key, (0, None))
+        if early is None or attach_epoch > client.attach_epoch:
+            return  # for a newer socket that is on its way, or for one that never came: see `receive`
         del self._early[key]
         view = early.take()
         if view is not None and attach_epoch == client.attach_epoch:
@@ -84,18 +82,25 @@ class ZoneLink:
             return
         self._epochs[zone_id] = out.epoch
         self.outputs_in += 1
-        viewers, write = self._viewers, self._write_view
+        viewers, early, write = self._viewers, self._early, self._write_view
         for number, view in split(out):
-            client = viewers.get((zone_id, number))
+            key = (zone_id, number)
+            client = viewers.get(key)
             if client is not None and view.attach_epoch > client.attach_epoch:
                 # The session has another socket here, whose attach has not been answered yet: this one gets no more.
-                del viewers[zone_id, number]
+                del viewers[key]
                 client.connection.entity = None
                 client = None
+            elif client is not None and early and key in early:
+                # A number is used again: views that begin for this client show that nobody is coming for the early ones.
+                if view.reset is not None:
+                    del early[key]
+                else:
+                    client = None
             if client is not None:
                 write(client, view)
             else:
-                self._keep_early((zone_id, number), view)
+                self._keep_early(key, view)
 
     def _keep_early(self, key: tuple[str, int], view: View) -> None:
         if view.reset is not None:

@@ -30,7 +30,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realm_proto import realtime_pb2 as wire
 from tests.e2e.play_accounts import Accounts
-from tests.e2e.play_world import TICK_HZ, Body, World
+from tests.e2e.play_sessions import Params, Session, notification
+from tests.e2e.play_world import TICK_HZ, World
 
 WEB = Path(__file__).resolve().parents[2] / "clients" / "web"
 CSP = (
@@ -40,26 +41,11 @@ CSP = (
 SUBPROTOCOL = "rayrealm.v1+proto"
 DEADLINE_S = 10.0
 
-Params = dict[str, Any]
-
 
 class RpcRefusal(Exception):
     def __init__(self, code: int, message: str, data: Params) -> None:
         super().__init__(message)
         self.code, self.message, self.data = code, message, data
-
-
-class Session:
-    """One session; outlives its sockets, for as long as the test runs."""
-
-    def __init__(self, session_id: str, user: str) -> None:
-        self.session_id = session_id
-        self.user = user
-        self.socket: WebSocket | None = None
-        self.body: Body | None = None
-        self.known: set[int] = set()
-        self.needs_reset = True
-        self.channels: set[str] = set()
 
 
 class ContentSecurityPolicy:
@@ -84,7 +70,9 @@ class PlayServer:
         self.world = World(walkers)
         self.accounts = Accounts()
         self.sessions: dict[str, Session] = {}
-        self.resume_requests: list[str] = []  # the `session` of each handshake, in order
+        self.resume_requests: list[str] = []  # the session that each handshake asked for, in order
+        self.recovered = 0  # handshakes that were opened by a recovery token
+        self._recovery: dict[str, str] = {}  # recovery token -> session
         self.chat: list[tuple[str, str]] = []
         self.refusing = False  # whether handshakes are answered with 503
         self._ids = itertools.count(1)
@@ -166,6 +154,42 @@ class PlayServer:
 
         self.run(action)
 
+    def lose_connection(self, name: str, *, lost: bool) -> None:
+        """Somebody else's player is away, or back again."""
+
+        async def action() -> None:
+            body = self.body(name)
+            body.link_dead, body.restated = lost, True
+
+        self.run(action)
+
+    def tell_all(self, method: str, params: Params) -> None:
+        async def action() -> None:
+            for session in list(self.sessions.values()):
+                await self._send(session, notification(method, params))
+
+        self.run(action)
+
+    def move_over(self, within_s: float) -> None:
+        """The gateway asks everyone to connect again."""
+
+        async def action() -> None:
+            for session in list(self.sessions.values()):
+                told = self._token_of(session) | {"reason": "draining", "within_s": within_s}
+                await self._send(session, notification("session.reconnect", told))
+
+        self.run(action)
+
+    def forget_kept(self) -> None:
+        """What is not acknowledged yet can no longer be recovered."""
+
+        async def action() -> None:
+            for session in self.sessions.values():
+                session.seq += 10
+                session.kept.clear()
+
+        self.run(action)
+
     def forget_sessions(self) -> None:
         """As if their grace period had passed: characters leave, `session=` no longer works."""
 
@@ -216,15 +240,18 @@ class PlayServer:
     async def _serve_socket(self, websocket: WebSocket) -> None:
         offered = websocket.scope["subprotocols"]
         token = next((name[15:] for name in offered if name.startswith("rayrealm.token.")), "")
+        recovery = next((name[18:] for name in offered if name.startswith("rayrealm.recovery.")), "")
         if self.refusing:
             await websocket.send_denial_response(JSONResponse({"reason": "unavailable"}, status_code=503))
             return
-        user = self.accounts.user_of(token)
+        wanted = self._recovery.get(recovery, "") or websocket.query_params.get("session", "")
+        known = self.sessions.get(wanted)
+        user = known.user if recovery and known is not None else self.accounts.user_of(token)
         if user is None or SUBPROTOCOL not in offered:
             await websocket.send_denial_response(JSONResponse({"reason": "token_invalid"}, status_code=401))
             return
-        wanted = websocket.query_params.get("session", "")
         self.resume_requests.append(wanted)
+        self.recovered += bool(recovery)
         session = self.sessions.get(wanted)
         resumed = session is not None and session.user == user
         if session is None or not resumed:
@@ -235,10 +262,18 @@ class PlayServer:
         session.needs_reset = True
         if before is not None:
             await before.close(4500, "replaced")
+        last = websocket.query_params.get("last", "")
+        seen = session.after(last) if resumed and last else None
         ready = {
             "session_id": session.session_id,
             "user_id": user,
             "resumed": resumed,
+            "recovered": seen is not None,
+            "stream": session.session_id,
+            "seq": session.seq if seen is None else seen,
+            "recovery": self._token_of(session),
+            "topics": [f"chat:{channel}" for channel in sorted(session.channels)],
+            "degraded": [],
             "state": "authenticated" if session.body is None else "in_world",
             "realm": "mock",
             "protocol": 1,
@@ -246,6 +281,8 @@ class PlayServer:
             "world": None if session.body is None else self.world.entry(session.body),
         }
         await self._send(session, notification("session.ready", ready))
+        for seq in range(session.seq + 1 if seen is None else seen + 1, session.seq + 1):
+            await self._send(session, session.kept[seq])
         with contextlib.suppress(WebSocketDisconnect):
             while True:
                 await self._receive(session, await websocket.receive_bytes())
@@ -258,6 +295,9 @@ class PlayServer:
         if kind == "move":
             if session.body is not None:
                 self.world.judge(session.body, message.move)
+            return
+        if kind == "notification" and message.notification.method == "session.ack":
+            session.acknowledge(message)
             return
         if kind != "request":
             raise ValueError(f"the page sent a {kind}")
@@ -310,15 +350,22 @@ class PlayServer:
     async def _tell_channel(self, channel: str, name: str, text: str, *, compressed: bool = False) -> str:
         message_id = f"msg_{next(self._ids)}"
         said = {"message_id": message_id, "channel": channel, "from": "usr_x", "name": name, "text": text}
-        message = notification("chat.message", {**said, "sent_at": time.time()})
-        if compressed:
-            plain = wire.BatchMessage(messages=[message]).SerializeToString()
-            batch = wire.BatchMessage(compressed=True, original_size=len(plain), payload=zlib.compress(plain))
-            message = wire.WebSocketMessage(batch=batch)
+        told = notification("chat.message", {**said, "sent_at": time.time()})
         for session in list(self.sessions.values()):
-            if channel in session.channels:
-                await self._send(session, message)
+            if channel not in session.channels:
+                continue
+            message = session.number(told)
+            if compressed:
+                plain = wire.BatchMessage(messages=[message]).SerializeToString()
+                batch = wire.BatchMessage(compressed=True, original_size=len(plain), payload=zlib.compress(plain))
+                message = wire.WebSocketMessage(batch=batch)
+            await self._send(session, message)
         return message_id
+
+    def _token_of(self, session: Session) -> Params:
+        token = f"recovery.{next(self._ids)}"
+        self._recovery[token] = session.session_id
+        return {"token": token, "expires_in": 600}
 
     async def _send(self, session: Session, message: wire.WebSocketMessage) -> None:
         if session.socket is None:
@@ -330,13 +377,6 @@ class PlayServer:
         if session.body is not None:
             self.world.bodies.pop(session.body.number, None)
             session.body = None
-
-
-def notification(method: str, params: Params) -> wire.WebSocketMessage:
-    message = wire.WebSocketMessage(jsonrpc="2.0")
-    message.notification.method = method
-    message.notification.params.Pack(ParseDict(params, Struct()))
-    return message
 
 
 def main() -> None:

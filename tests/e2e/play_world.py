@@ -59,6 +59,8 @@ class Body:
     judged_at: float = 0.0
     correction: wire.Correction | None = None
     changed: bool = True
+    link_dead: bool = False
+    restated: bool = False  # since the last tick
     judged: list[Judged] = field(default_factory=list)
     refused: int = 0
     orbit: tuple[float, float, float] | None = None  # radius, speed, phase of a walker
@@ -158,8 +160,9 @@ class World:
         frame.leaves.extend(sorted(known - near.keys()))
         rows = bytearray()
         for number, body in near.items():
-            if number not in known:
-                frame.states.add(number=number, entity_id=body.entity_id, entity_type="player", name=body.name)
+            if number not in known or body.restated:
+                state = frame.states.add(number=number, entity_id=body.entity_id, entity_type="player", name=body.name)
+                state.link_dead = body.link_dead
             if body.changed or number not in known:
                 yaw = round(body.yaw / (2 * math.pi) * 65536) % 65536
                 rows += ROW.pack(number, body.sequence & 0xFFFF, body.x, 0.0, body.z, yaw)
@@ -172,7 +175,7 @@ class World:
     def settle(self) -> None:
         """The tick is told; what changes from here on belongs to the next."""
         for body in self.bodies.values():
-            body.changed = False
+            body.changed = body.restated = False
 
     def _refuse(self, body: Body, sequence: int, reason: str) -> None:
         body.refused += 1

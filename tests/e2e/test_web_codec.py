@@ -63,6 +63,8 @@ def random_scalar(kind: int, rng: random.Random) -> Any:
             return rng.choice([0, 1, -1, 2**31 - 1, -(2**31), rng.randrange(1000)])
         case FieldDescriptor.TYPE_INT64:
             return rng.choice([0, 1, -1, 2**53 - 1, 2**53 + 1, 2**63 - 1, -(2**63), rng.randrange(-(2**63), 2**63)])
+        case FieldDescriptor.TYPE_UINT64:
+            return rng.choice([0, 1, 127, 128, 2**32, 2**53 - 1, 2**53 + 1, 2**64 - 1, rng.randrange(2**64)])
         case FieldDescriptor.TYPE_UINT32 | FieldDescriptor.TYPE_FIXED32:
             return rng.choice([0, 1, 127, 128, 2**31, 2**32 - 1, rng.randrange(2**32)])
         case FieldDescriptor.TYPE_FIXED64:
@@ -227,7 +229,9 @@ def test_what_the_page_sends_is_what_python_reads(library_page: Page) -> None:
 def test_view_frames_apply_in_the_prescribed_order(library_page: Page) -> None:
     row = struct.Struct("<HHfffH")
     state = wire.EntityState(number=7, entity_id="ent_7", entity_type="player", name="Dagna", version=1)
-    changed = wire.EntityState(number=7, entity_id="ent_7", name="Dagna", version=2, properties_json='{"hp": 5}')
+    changed = wire.EntityState(
+        number=7, entity_id="ent_7", name="Dagna", version=2, properties_json='{"hp": 5}', link_dead=True
+    )
     frames = [
         wire.ViewFrame(tick=1, states=[state], moves=row.pack(7, 65535, 1.5, 0.0, -2.0, 16384)),
         wire.ViewFrame(tick=2, states=[changed], moves=row.pack(9, 1, 0.0, 0.0, 0.0, 0)),
@@ -244,7 +248,8 @@ def test_view_frames_apply_in_the_prescribed_order(library_page: Page) -> None:
           for (const frame of frames) {
             const changes = view.apply(ViewFrameMessage.decode(new Uint8Array(frame)));
             told.push([changes.reset, changes.left, changes.entered.map((e) => e.number),
-              changes.changed.map((e) => [e.version, e.properties]), changes.moved.map((e) => [e.x, e.z, e.yaw, e.sequence])]);
+              changes.changed.map((e) => [e.version, e.properties, e.linkDead]),
+              changes.moved.map((e) => [e.x, e.z, e.yaw, e.sequence])]);
           }
           let short = "";
           try { view.apply({ ...ViewFrameMessage.create(), moves: new Uint8Array(17) }); } catch (error) { short = error.name; }
@@ -254,7 +259,7 @@ def test_view_frames_apply_in_the_prescribed_order(library_page: Page) -> None:
         [list(frame.SerializeToString()) for frame in frames],
     )
     assert told[0][0] == [False, [], [7], [], [[1.5, -2, pytest.approx(math.pi / 2), 65535]]]
-    assert told[0][1] == [False, [], [], [[2, {"hp": 5}]], []]
+    assert told[0][1] == [False, [], [], [[2, {"hp": 5}, True]], []]
     assert told[0][2] == [False, [7], [7], [], []]
     assert told[0][3] == [True, [], [7], [], []]
     assert told[1:] == ["zon_b", str(2**60 + 1), 1, "WireError"]

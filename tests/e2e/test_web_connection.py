@@ -5,65 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.conftest import RunScript
-
-# In front of every script: a world in which the script decides when time passes and what a socket does.
-PRELUDE = """
-  class FakeClock {
-    time = 100;
-    timers = [];
-    now = () => this.time;
-    after = (seconds, action) => {
-      const timer = { at: this.time + seconds, action };
-      this.timers.push(timer);
-      return () => { this.timers = this.timers.filter((other) => other !== timer); };
-    };
-    async advance(seconds) {
-      const end = this.time + seconds;
-      for (;;) {
-        await settle();
-        const due = this.timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-        if (!due) break;
-        this.timers = this.timers.filter((timer) => timer !== due);
-        this.time = Math.max(this.time, due.at);
-        due.action();
-      }
-      this.time = end;
-      await settle();
-    }
-  }
-  const settle = () => new Promise((resolve) => setTimeout(resolve));
-  const dial = async (options = {}) => {
-    const { Connection } = await load("connection");
-    const { encodeMessage, decodeMessage, packStruct } = await load("messages");
-    const clock = new FakeClock();
-    const sockets = [];
-    const connection = new Connection({
-      url: "ws://realm/ws",
-      token: async ({ doubted }) => { doubts.push(doubted); return "t0ken"; },
-      open: (url, protocols) => {
-        const socket = {
-          url, protocols, sent: [], bufferedAmount: 0, readyState: 1,
-          send: (bytes) => socket.sent.push(decodeMessage(bytes)),
-          close: (code) => { socket.closed = code; },
-          tell: (message) => socket.onmessage({ data: encodeMessage(message).buffer }),
-          ready: (session = "ses_1") => {
-            socket.onopen();
-            const params = packStruct({ session_id: session, limits: { max_pending_requests: 3 }, world: null });
-            socket.tell({ jsonrpc: "2.0", notification: { method: "session.ready", params } });
-          },
-          drop: (code) => socket.onclose({ code, reason: "" }),
-        };
-        sockets.push(socket);
-        return socket;
-      },
-      clock,
-      random: () => 0.999999,
-      ...options,
-    });
-    const doubts = [];
-    return { connection, clock, sockets, doubts, packStruct, encodeMessage };
-  };
-"""
+from tests.e2e.web_stage import PRELUDE
 
 
 @pytest.fixture
@@ -87,19 +29,22 @@ def test_backoff_is_full_jitter_up_to_twenty_seconds(run: RunScript) -> None:
 
 
 def test_a_handshake_names_framing_token_and_session(run: RunScript) -> None:
-    url, protocols, again = run("""
-      const { connection, sockets, clock } = await dial({ sessionId: "ses_old" });
+    url, protocols, again, recovering = run("""
+      const kept = JSON.stringify({ sessionId: "ses_old", token: "", goodUntil: 0, stream: "", seq: 0 });
+      const storage = { getItem: () => kept, setItem: () => {}, removeItem: () => {} };
+      const { connection, sockets, clock } = await dial({ storage });
       connection.connect();
       connection.connect();
       await settle();
       sockets[0].ready("ses_new");
       sockets[0].drop(1006);
       await clock.advance(1);
-      return [sockets[0].url, sockets[0].protocols, sockets[1].url];
+      return [sockets[0].url, sockets[0].protocols, sockets[1].url, sockets[1].protocols];
     """)
     assert url == "ws://realm/ws?session=ses_old"
     assert protocols == ["rayrealm.v1+proto", "rayrealm.token.t0ken"]
-    assert again == "ws://realm/ws?session=ses_new"
+    assert again == "ws://realm/ws?last=s.0", "the recovery token says which session"
+    assert recovering == ["rayrealm.v1+proto", "rayrealm.recovery.rec1"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +85,8 @@ def test_what_a_close_code_does(run: RunScript, code: int, state: str, delay: fl
     assert found[1] == (None if delay is None else pytest.approx(delay, abs=0.001))
     assert found[2] == session
     assert found[3] == (1 if delay is None else 2)
-    assert found[4][1:] == ([] if delay is None else [code == 4501])
+    # Recovery needs no access token; an ended session and an ended login do.
+    assert found[4][1:] == {4000: [False], 4501: [True]}.get(code, [])
 
 
 def test_waits_grow_until_a_connection_has_lasted(run: RunScript) -> None:
@@ -172,7 +118,7 @@ def test_waits_grow_until_a_connection_has_lasted(run: RunScript) -> None:
       return [waits, doubts];
     """)
     assert waits[0] == pytest.approx([0.5, 1, 2, 4, 8, 0.5], rel=0.001)
-    assert waits[1] == [False, True, True, True, True, False], "a failed handshake puts the token in doubt"
+    assert waits[1] == [False, True, True, True, True], "a failed handshake puts the token in doubt"
 
 
 def test_requests_have_deadlines_and_a_bound(run: RunScript) -> None:

@@ -12,6 +12,7 @@ import pytest
 import actors.session.sessions_actor
 import actors.zone.zone_actor
 import cluster.adapters.runtime
+from actors.session.attaching import Attach
 from actors.zone import records
 from actors.zone.zone import Arrival, Standing
 from cluster.errors import Conflict, RealmError, SessionGone, Unavailable
@@ -103,7 +104,7 @@ class TestFencing:
         attempts: list[Callable[[], Any]] = [
             lambda: old.set_status(session_id, 1, "away"),
             lambda: old.subscribe(session_id, 1, ["x"], []),
-            lambda: old.attach(session_id, "usr_a", "gtw_x"),
+            lambda: old.attach(Attach(session_id, "usr_a", "gtw_x")),
             lambda: old.detach(session_id, 1),
         ]
         for attempt in attempts:
@@ -128,7 +129,7 @@ class TestFencing:
         await stage.until(lambda: bool(fenced))
         assert fenced == ["sweep"]
         with contextlib.suppress(StoppedError):
-            await old._loops[0]
+            await old._loops[1]
         snapshot = await again.ask("state.sync.request")
         assert snapshot["entities"][0]["entity_id"] == again.world["entity_id"]
         await again.leave()
@@ -229,4 +230,4 @@ class TestGrowth:
 async def test_a_session_that_another_actor_holds_is_not_attached(stage: Backstage) -> None:
     host = await stage.runner(SESSIONS)._host()
     with pytest.raises(SessionGone):
-        await host.attach("ses_none", "usr_a", "gtw_x")
+        await host.attach(Attach("ses_none", "usr_a", "gtw_x"))

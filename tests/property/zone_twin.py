@@ -205,6 +205,8 @@ class Twin:
                 news = view.moves or view.states or view.leaves or view.reset or view.correction
                 assert news or view.ack != client.ack, "a view that says nothing"
                 client.apply(view)
+                if view.reset is not None:
+                    assert view.attach_epoch == self.bodies[name].attach_epoch
                 if view.correction is not None:
                     corrected.add(name)
                     c, body = view.correction, self.bodies[name]
@@ -241,6 +243,7 @@ class Twin:
                 assert (seen.number, seen.entity_id) == (other.number, f"ent_{seen.name}")
                 assert seen.position == other.place
                 assert (seen.version, seen.properties) == (other.version, other.properties)
+                assert seen.link_dead == (not other.gateway)
                 off = abs(seen.yaw - other.yaw / TURN * 65536) % 65536
                 assert min(off, 65536 - off) <= 1
                 told[f"{seen.name}:{other.incarnation}"] = seen.sequence
@@ -248,8 +251,9 @@ class Twin:
             snapshot = self.zone.snapshot(f"ses_{name}")["entities"]
             assert snapshot[0]["name"] == name
             assert {
-                e["number"]: (e["version"], e["properties"], tuple(e["position"].values())) for e in snapshot[1:]
-            } == {s.number: (s.version, s.properties, s.position) for s in client.entities.values()}
+                e["number"]: (e["version"], e["properties"], e["link_dead"], tuple(e["position"].values()))
+                for e in snapshot[1:]
+            } == {s.number: (s.version, s.properties, s.link_dead, s.position) for s in client.entities.values()}
 
     # --- a process that dies -----------------------------------------------------------------------------------
 

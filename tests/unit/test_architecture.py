@@ -31,6 +31,10 @@ SHELLS = (
 )
 CLIENTS = ("clients/python/rayrealm_client/*", "cluster/bench/*")
 COMMANDS = ("cluster/cli/*",)
+# What breaks a realm under test: its proxies and servers, its players, and those that look into it past what is broken.
+CHAOS_SOCKETS = ("cluster/chaos/proxy.py", "cluster/chaos/backends.py")
+CHAOS_PLAYERS = ("cluster/chaos/bots.py", "cluster/chaos/recording.py")
+CHAOS_INSIDE = ("cluster/chaos/inside.py", "cluster/chaos/foreign.py", "cluster/chaos/impostor.py")
 
 # What opens sockets, and which files may import it. Importing a shell's module is as good as that: see `wrong_imports`.
 MAY_IMPORT = {
@@ -41,18 +45,18 @@ MAY_IMPORT = {
     "uvicorn": (*SHELLS, *COMMANDS),
     "picows": (*SHELLS, *CLIENTS),
     "websockets": (*SHELLS, *CLIENTS),
-    "httpx": (*SHELLS, *CLIENTS, *COMMANDS),
+    "httpx": (*SHELLS, *CLIENTS, *COMMANDS, *CHAOS_PLAYERS),
     "aiohttp": (),
     "requests": (),
-    "socket": (*SHELLS, *CLIENTS, *COMMANDS),
+    "socket": (*SHELLS, *CLIENTS, *COMMANDS, *CHAOS_SOCKETS, *CHAOS_INSIDE),
     "socketserver": (),
     "ssl": (*SHELLS, *CLIENTS),
     "http.client": (*SHELLS, *CLIENTS, *COMMANDS),
     "http.server": (),
     "urllib.request": (),
-    "cluster.adapters": (*SHELLS, *COMMANDS, "cluster/bench/*", "cluster/first_contact.py"),
+    "cluster.adapters": (*SHELLS, *COMMANDS, *CHAOS_INSIDE, "cluster/bench/*", "cluster/first_contact.py"),
 }
-MAY_CONNECT = (*SHELLS, *CLIENTS)
+MAY_CONNECT = (*SHELLS, *CLIENTS, *CHAOS_SOCKETS)
 CONNECTING = frozenset(
     {
         "open_connection",

@@ -57,7 +57,7 @@ export class Lobby {
     this.#characters = characters;
     const cards = characters.map((character) => {
       const card = choice("character", character.character_id, character.name, this.#whereabouts(character));
-      card.style.setProperty("--card", colourOf(character.character_id));
+      card.style.setProperty("--card", colourOf({ entityId: character.character_id }));
       return card;
     });
     this.characterList.replaceChildren(...(cards.length > 0 ? cards : [note("You have none yet. Make one below.")]));

@@ -38,8 +38,8 @@ export function groundOf(zone) {
   return GROUNDS[hashText(zone) % GROUNDS.length][1];
 }
 
-/** @param {{entityId: string, linkDead: boolean}} entity */
-export function colourOf({ entityId, linkDead }) {
+/** @param {{entityId: string, linkDead?: boolean}} entity */
+export function colourOf({ entityId, linkDead = false }) {
   return linkDead ? LINK_DEAD_COLOUR : FOLK[hashText(entityId) % FOLK.length];
 }
 

@@ -107,7 +107,7 @@ export class WorldScreen {
   #showLink(now) {
     const state = this.client?.connection.state ?? { name: /** @type {const} */ ("off") };
     this.#wasReady = this.#wasReady || state.name === "ready";
-    document.body.dataset.connection = state.name;
+    document.body.dataset.connection = state.moving ? "ready" : state.name;
     this.hud.showConnection(shortWordsFor(state, now));
     this.notice.show(state, now, this.#wasReady);
     const { client, scene } = this;

@@ -6,6 +6,8 @@
 
 import { repeat } from "./repeat.js";
 
+const nothing = () => {};
+
 /** What nobody else makes. */
 function newId() {
   // Not randomUUID, which a page that came over plain HTTP does not have.
@@ -20,6 +22,8 @@ export class Channels extends EventTarget {
   #wanted = new Set();
   /** @type {string[]} */
   #told = [];
+  /** One message at a time, so that one that has to be repeated is not overtaken. @type {Promise<void>} */
+  #turn = Promise.resolve();
 
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
@@ -50,14 +54,16 @@ export class Channels extends EventTarget {
   }
 
   /**
-   * Says something once: if the connection is lost before the answer, it is said again on the next one, and the realm knows it for the same.
+   * Says something once, and in turn: if the connection is lost before the answer, it is said again on the next one, and the realm knows it for the same.
    * @param {string} channel
    * @param {string} text 1 to 500 characters
    * @param {string} name the sender's, for one's own screen
    */
   async say(channel, text, name) {
     const said = { channel, text, client_id: newId() };
-    const { message_id: messageId } = await repeat(this.connection, "chat.message", said);
+    const answer = this.#turn.then(() => repeat(this.connection, "chat.message", said));
+    this.#turn = answer.then(nothing, nothing); // who said it is told; the next one only waits
+    const { message_id: messageId } = await answer;
     this.receive({ message_id: messageId, channel, from: "", name, text, sent_at: Date.now() / 1000 });
   }
 

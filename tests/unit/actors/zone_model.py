@@ -62,7 +62,7 @@ def move(number: int, sequence: int, x: float, z: float, y: float = 0.0, yaw: fl
 
 @dataclass
 class View:
-    """One viewer's ViewFrame, as a gateway takes it out of a ZoneOutput (internal.proto)."""
+    """One viewer's ViewFrame, as a gateway takes it out of a ZoneOutput (internal.proto). `attach_epoch`: 0 without a reset."""
 
     tick: int
     ack: int
@@ -71,6 +71,7 @@ class View:
     leaves: list[int] = field(default_factory=list)
     reset: tuple[str, int] | None = None
     correction: realtime_pb2.Correction | None = None
+    attach_epoch: int = 0
 
     @property
     def numbers(self) -> list[int]:
@@ -101,6 +102,8 @@ def read(data: bytes) -> dict[int, View]:
             view.states = [realtime_pb2.EntityState.FromString(out.states[i]) for i in event.states]
             view.leaves = list(event.leaves)
             view.reset = (out.zone_id, out.epoch) if event.reset else None
+            view.attach_epoch = event.attach_epoch
+            assert bool(event.attach_epoch) == event.reset, "a reset says for which attach it is"
             if event.correction:
                 view.correction = realtime_pb2.Correction.FromString(event.correction)
     return views
@@ -128,6 +131,7 @@ class Seen:
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)
     sequence: int = 0
     yaw: int = 0
+    link_dead: bool = False
 
 
 class ModelClient:
@@ -159,14 +163,19 @@ class ModelClient:
         for state in view.states:
             assert state.number != self.number, "its own entity is not among them"
             new = Seen(
-                state.number, state.entity_id, state.name, state.version, orjson.loads(state.properties_json or "{}")
+                state.number,
+                state.entity_id,
+                state.name,
+                state.version,
+                orjson.loads(state.properties_json or "{}"),
+                link_dead=state.link_dead,
             )
             old = self.entities.get(state.number)
             if old is None:
                 assert state.number in rows, "what comes into view has its place in the same view"
             else:
                 assert (old.entity_id, old.name) == (new.entity_id, new.name), "a number became someone else"
-                assert new.version > old.version
+                assert new.version > old.version or (new.version, new.properties) == (old.version, old.properties)
                 new.position, new.sequence, new.yaw = old.position, old.sequence, old.yaw
             self.entities[state.number] = new
         for number, sequence, x, y, z, yaw in view.moves:

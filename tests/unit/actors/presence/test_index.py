@@ -17,9 +17,9 @@ Told = list[tuple[UserPresence, list[str]]]
 
 
 def session(name: str, user: str = "ann", status: str = "online", **more: Any) -> SessionPresence:
-    gateway = more.pop("gateway", "gtw_a")
+    actor = more.pop("actor", "sessions/0")
     watching = tuple(f"usr_{w}" for w in more.pop("watching", ()))
-    return SessionPresence(f"ses_{name}", f"usr_{user}", gateway, status, watching=watching, **more)
+    return SessionPresence(f"ses_{name}", f"usr_{user}", actor, status, watching=watching, **more)
 
 
 def apply(index: PresenceIndex, *changes: SessionPresence) -> Told:
@@ -73,11 +73,6 @@ class TestMerging:
             "character_id": "",
         }
 
-    def test_a_session_in_its_grace_period_is_still_there(self) -> None:
-        index = PresenceIndex()
-        apply(index, session("1", gateway=""))
-        assert index.of_user("usr_ann").status == "online"
-
     def test_the_last_device_that_ends_leaves_the_user_offline(self) -> None:
         index = PresenceIndex()
         one, two = session("1"), session("2")
@@ -102,7 +97,7 @@ class TestWatchers:
     def test_not_of_what_others_cannot_see(self) -> None:
         index = PresenceIndex()
         apply(index, session("w", "bob", watching=("ann",)), session("1"))
-        assert apply(index, session("1", gateway="gtw_b")) == []
+        assert apply(index, session("1", actor="sessions/1")) == []
         assert apply(index, session("2", status="away")) == []
         assert apply(index, session("3", status="invisible")) == []
         assert apply(index, session("1", status="away"), session("1")) == []
@@ -114,10 +109,12 @@ class TestWatchers:
             (UserPresence("usr_ann", "offline"), ["ses_w"])
         ]
 
-    def test_those_without_a_socket_are_not_told(self) -> None:
+    def test_each_is_told_through_its_own_actor(self) -> None:
+        """Also one without a socket: its actor keeps for it what it missed."""
         index = PresenceIndex()
-        apply(index, session("w", "bob", gateway="", watching=("ann",)), session("v", "cid", watching=("ann",)))
-        assert apply(index, session("1")) == [(UserPresence("usr_ann", "online"), ["ses_v"])]
+        apply(index, session("w", "bob", actor="sessions/1", watching=("ann",)), session("v", "cid", watching=("ann",)))
+        [(_, watchers)] = index.apply([session("1")])
+        assert [(w.session_id, w.actor) for w in watchers] == [("ses_v", "sessions/0"), ("ses_w", "sessions/1")]
 
     def test_every_device_that_watches_is_told(self) -> None:
         index = PresenceIndex()
@@ -177,18 +174,18 @@ def test_a_record_says_all_there_is_to_know() -> None:
     record = SessionRecord(
         "ses_1", "usr_a", "sessions/0", "in_world", "gtw_a", 3, "chr_a", "Ann", "zon_a", "busy", watching=("usr_b",)
     )
-    assert presence_of(record) == SessionPresence("ses_1", "usr_a", "gtw_a", "busy", "zon_a", "chr_a", ("usr_b",))
+    assert presence_of(record) == SessionPresence("ses_1", "usr_a", "sessions/0", "busy", "zon_a", "chr_a", ("usr_b",))
 
 
 names = st.sampled_from(["1", "2", "3", "4", "5", "6"])
 OWNERS = {"1": "ann", "2": "ann", "3": "bob", "4": "bob", "5": "cid", "6": "dan"}
 changes = st.builds(
-    lambda name, status, gateway, zone, watching, present: replace(
-        session(name, OWNERS[name], status, gateway=gateway, zone_id=zone, watching=watching), present=present
+    lambda name, status, actor, zone, watching, present: replace(
+        session(name, OWNERS[name], status, actor=actor, zone_id=zone, watching=watching), present=present
     ),
     names,
     st.sampled_from(["online", "away", "busy", "invisible"]),
-    st.sampled_from(["", "gtw_a", "gtw_b"]),
+    st.sampled_from(["sessions/0", "sessions/1"]),
     st.sampled_from(["", "zon_a", "zon_b"]),
     st.lists(st.sampled_from(["ann", "bob", "cid", "dan"]), max_size=3, unique=True),
     st.booleans() | st.just(True),
@@ -222,7 +219,7 @@ def test_whoever_believes_what_it_was_told_is_right(rounds: list[tuple[list[Sess
         if fate != "dead":
             for user, watchers in index.apply(waiting.values()):
                 believed[user.user_id] = user
-                expected = {s for s, p in records.items() if user.user_id in p.watching and p.gateway_id}
+                expected = {s for s, p in records.items() if user.user_id in p.watching}
                 assert {w.session_id for w in watchers} == expected
             fresh = PresenceIndex()
             fresh.rebuild(records.values())

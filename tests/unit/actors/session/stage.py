@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from actors.presence.changes import SessionPresence
@@ -67,6 +68,15 @@ class Flaky:
         return call
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What one incarnation of the session actor is made of."""
+
+    lane: ReliableLane
+    following: Following
+    belongings: Belongings
+
+
 class ZoneDouble:
     """The zone actor's control lane without its store: what sessions call."""
 
@@ -76,18 +86,21 @@ class ZoneDouble:
     async def enter(self, who: Arrival) -> Standing:
         return self.zone.enter(who, 0.0)
 
-    async def attach(self, session_id: str, gateway_id: str, attach_epoch: int) -> Standing:
-        return self.zone.attach(session_id, gateway_id, attach_epoch)
+    async def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
+        return self.zone.attach(session_id, gateway_id, attach_epoch, instead_of)
 
-    async def detach(self, session_id: str, attach_epoch: int) -> None:
-        self.zone.detach(session_id, attach_epoch)
+    async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
+        self.zone.detach(session_id, attach_epoch, instead_of)
 
     async def leave(self, session_id: str) -> Standing | None:
         return self.zone.leave(session_id)
 
 
 class Stage:
-    """`told` and `closed` are what the host said; `actors` may lose a zone, which then is away."""
+    """`told` and `closed` are what the host said, `sent` what its lane did; `actors` may lose a zone, which then is away.
+
+    `lane`, `following` and `belongings` are the newest host's; `parts` has those of each.
+    """
 
     def __init__(self, **session: Any) -> None:
         self.settings = Settings(
@@ -111,6 +124,7 @@ class Stage:
         self.sent: list[tuple[str, internal_pb2.ReliableBatch]] = []
         self.told: list[SessionPresence] = []
         self.closed: list[tuple[str, str, int, int, str]] = []
+        self.parts: dict[SessionHost, Parts] = {}
         self._made = 0
 
     def _exists(self, session_id: str) -> bool:
@@ -152,6 +166,7 @@ class Stage:
         )
         self.lane, self.following = lane, following
         self.belongings = Belongings(table, following, host.announce, limits.max_subscriptions)
+        self.parts[host] = Parts(lane, following, self.belongings)
         await host.restore()
         await self.records.register_actor(host.fence)
         return host

@@ -6,7 +6,7 @@ import pytest
 
 from actors.session.belongings import MAX_WATCHED, STATUSES
 from cluster.errors import InvalidInput, SubscriptionLimit, Unavailable
-from tests.unit.actors.session.stage import Stage
+from tests.unit.actors.session.stage import ACTOR, Stage
 
 
 async def test_topics(stage: Stage) -> None:
@@ -53,7 +53,7 @@ async def test_watching(stage: Stage) -> None:
     session_id = (await stage.attach(host)).session_id
     change, watching = await stage.belongings.watch(session_id, 1, ["usr_b", "usr_c", "usr_b"], [])
     assert watching == 2
-    assert (change.session_id, change.watching, change.gateway_id) == (session_id, ("usr_b", "usr_c"), "gtw_a")
+    assert (change.session_id, change.watching, change.actor) == (session_id, ("usr_b", "usr_c"), ACTOR)
     change, watching = await stage.belongings.watch(session_id, 1, [], ["usr_b"])
     assert (change.watching, watching) == (("usr_c",), 1)
     assert (await stage.record(session_id)).watching == ("usr_c",)
@@ -99,10 +99,10 @@ async def test_what_was_not_stored_is_not_true(stage: Stage) -> None:
 async def test_all_of_it_survives_the_actor(stage: Stage) -> None:
     first = await stage.host()
     session_id = (await stage.attach(first)).session_id
-    await first.subscribe(session_id, 1, ["news"], [])
-    await first.set_status(session_id, 1, "busy")
-    await first.watch(session_id, 1, ["usr_b"], [])
-    await first.set_attribute(session_id, 1, "a", [1])
+    await stage.belongings.subscribe(session_id, 1, ["news"], [])
+    await stage.belongings.set_status(session_id, 1, "busy")
+    await stage.belongings.watch(session_id, 1, ["usr_b"], [])
+    await stage.belongings.set_attribute(session_id, 1, "a", [1])
     second = await stage.host()
     record = second.sessions[session_id].record
     assert (record.subscriptions, record.status, record.watching, record.attributes) == (

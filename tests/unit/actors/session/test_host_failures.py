@@ -172,9 +172,9 @@ class TestAttach:
         newer = await stage.host()
         stage.zones[MEADOW].called.clear()
         with pytest.raises(Fenced):
-            await old.attach(session_id, "usr_a", "gtw_b")
+            await old.attach(Attach(session_id, "usr_a", "gtw_b"))
         assert stage.zones[MEADOW].called == ["attach"], "nothing is taken back"
-        again = await newer.attach(session_id, "usr_a", "gtw_c")
+        again = await newer.attach(Attach(session_id, "usr_a", "gtw_c"))
         assert stage.zone().of_session(session_id).gateway_id == "gtw_c"
         assert again.attach_epoch == 2
 
@@ -211,7 +211,7 @@ class TestEnd:
         session_id = (await stage.enter(old)).session_id
         await old.detach(session_id, 1)
         newer = await stage.host()
-        await newer.attach(session_id, "usr_a", "gtw_b")
+        await newer.attach(Attach(session_id, "usr_a", "gtw_b"))
         stage.now += 31.0
         with pytest.raises(Fenced):
             await old.sweep()
@@ -225,7 +225,7 @@ class TestEnd:
         await old.keep_alive()
         stage.store.fail("write", SessionGone("session_expired"))
         with pytest.raises(SessionGone):
-            await old.set_status(session_id, 1, "away")
+            await stage.belongings.set_status(session_id, 1, "away")
         await stage.host()
         with pytest.raises(Fenced):
             await old.sweep()
@@ -242,7 +242,7 @@ class TestEnd:
         stage.actors[zone_actor(MEADOW)] = away
         second = await stage.host()
         with pytest.raises(SessionGone):
-            await second.attach(session_id, "usr_a", "gtw_b")
+            await second.attach(Attach(session_id, "usr_a", "gtw_b"))
         await second.sweep()
         assert second.sessions == {}
         assert (await stage.hero()).session == ""
@@ -262,6 +262,6 @@ async def test_an_older_incarnation_changes_nothing(stage: Stage, method: str) -
         "watch": (["usr_b"], []),
     }.get(method, ())
     with pytest.raises(Fenced):
-        await getattr(old, method)(session_id, 1, *args)
+        await getattr(old if method in ("detach", "leave") else stage.parts[old].belongings, method)(session_id, 1, *args)
     assert await stage.record(session_id) == before
     assert newer.sessions[session_id].record == before

@@ -10,7 +10,7 @@ from actors.session.attaching import Attach
 from actors.session.host import RESTART, SESSION_LOST, SWEPT_AT_ONCE, SessionHost
 from cluster.errors import Fenced, SessionGone
 from cluster.ports.calls import zone_actor
-from tests.unit.actors.session.stage import MEADOW, Stage
+from tests.unit.actors.session.stage import ACTOR, MEADOW, Stage
 from tests.unit.actors.zone_model import move
 
 
@@ -291,9 +291,9 @@ class TestRestart:
         assert {s: session.record for s, session in second.sessions.items()} == {
             s: await stage.record(s) for s in (playing.session_id, waiting.session_id)
         }
-        assert {(p.session_id, p.gateway_id, p.present) for p in stage.told} == {
-            (playing.session_id, "gtw_a", True),
-            (waiting.session_id, "", True),
+        assert {(p.session_id, p.actor, p.zone_id, p.present) for p in stage.told} == {
+            (playing.session_id, ACTOR, MEADOW, True),
+            (waiting.session_id, ACTOR, "", True),
         }
         await second.leave(playing.session_id, 1)
 
@@ -314,6 +314,6 @@ class TestRestart:
     async def test_attach_epochs_go_on(self, stage: Stage) -> None:
         attached = await stage.enter(await stage.host())
         second = await stage.host()
-        again = await second.attach(attached.session_id, "usr_a", "gtw_b")
+        again = await second.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
         assert (again.attach_epoch, again.state) == (2, "in_world")
         assert stage.closed[-1][:3] == ("gtw_a", attached.session_id, 1)

@@ -128,10 +128,11 @@ def test_leaves_go_to_living_viewers_only() -> None:
 
 def test_a_fresh_viewer_starts_from_nothing_even_alone() -> None:
     stage = Stage(0)
-    stage.tick.fresh = {0}
+    stage.tick.fresh = {0: 4}
     stage.columns.sequence[0] = 9
     view = stage.views([])[0][0]
     assert view.reset is not None
+    assert view.attach_epoch == 4
     assert (view.ack, view.moves, view.states, view.leaves) == (9, [], [], [])
 
 
@@ -166,7 +167,7 @@ def test_everything_at_once() -> None:
     stage = Stage(0, 0, 1)
     stage.tick.moved[[1, 4]] = True
     stage.tick.acked[1] = True
-    stage.tick.fresh = {0}
+    stage.tick.fresh = {0: 2}
     stage.tick.restated = {4}
     found = stage.views([(0, 1), (0, 4), (1, 4), (2, 4)], entered=[(0, 1), (0, 4)], ended=[(1, 5), (2, 5)])
     zero, one, two = found[0][0], found[0][1], found[1][2]

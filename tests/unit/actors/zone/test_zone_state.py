@@ -39,6 +39,7 @@ class TestSnapshot:
             "name": "ann",
             "version": 1,
             "properties": {},
+            "link_dead": False,
             "position": {"x": 50.0, "y": 0.0, "z": 50.0},
             "yaw": 0.5,
             "sequence": 0,

@@ -1,0 +1,251 @@
+"""One run: a realm, bots that write, the schedule, and the verdict (DESIGN, "The commands")."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster import running
+from cluster.bench.bots import watch_recovery
+from cluster.bench.realm_under_test import limits, realm_under_test
+from cluster.chaos.backends import NATS, REDIS, Servers, own_servers
+from cluster.chaos.bots import Cast, cast
+from cluster.chaos.check_chat import ChatCheck
+from cluster.chaos.checker import check
+from cluster.chaos.faults import Hands
+from cluster.chaos.foreign import ForeignServers
+from cluster.chaos.history import History, read
+from cluster.chaos.inside import Inside
+from cluster.chaos.measure import Recovery, by_kind, measure, over_the_bar
+from cluster.chaos.schedule import KINDS, Fault
+from cluster.errors import Ours, StartRefused
+from cluster.running import RunningRealm
+
+ZONES = ("zon_east", "zon_west")
+WALK_S = 60.0
+WITHIN_S, STEADY_S = 1.0, 2.0
+SETTLE_S = 0.5
+REST_S = 30.0
+HEAR_S = 20.0
+HEAR_PAUSE_S = 0.5
+READ_S = 20.0
+SHOWN = 50
+"""Violations in the result; the counts are of all."""
+
+Say = Callable[[str], None]
+
+CONFIG = """
+[world]
+spawn_zone = "zon_east"
+
+[[world.zones]]
+id = "zon_east"
+name = "East"
+bounds = { min_x = 0.0, min_z = 0.0, max_x = 100.0, max_z = 100.0 }
+
+[[world.zones]]
+id = "zon_west"
+name = "West"
+bounds = { min_x = 100.0, min_z = 0.0, max_x = 200.0, max_z = 100.0 }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to do. `history`: where to keep the recorded one; `environment`: added to that of the realm's processes."""
+
+    seed: int
+    seconds: float
+    faults: Sequence[Fault]
+    bots: int
+    gateways: int
+    history: Path | None
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A realm that runs, and ways into it."""
+
+    url: str
+    launcher: int
+    namespace: str
+    gateways: int
+    zones: tuple[str, ...]
+    redis_url: str
+    nats_url: str
+    nats_token: str
+    servers: Servers
+    environment: Mapping[str, str]
+
+
+def run_own(order: Order, say: Say) -> dict[str, Any]:
+    """In a realm of our own, with Redis and NATS of our own. Raises Ours, StartRefused."""
+    with tempfile.TemporaryDirectory(prefix="rayrealm-chaos-") as folder, contextlib.ExitStack() as stack:
+        servers = stack.enter_context(own_servers(Path(folder) / "servers", say))
+        config = CONFIG + limits(order.bots) + servers.config()
+        realm = stack.enter_context(realm_under_test(config, order.environment, gateways=order.gateways))
+        say(f"a realm of our own at {realm.url}")
+        ground = Ground(
+            realm.url,
+            realm.launcher,
+            "rayrealm-realm",
+            order.gateways,
+            ZONES,
+            servers.direct_redis,
+            servers.direct_nats,
+            servers.nats_token,
+            servers,
+            realm.environment,
+        )
+        return _record(order, ground, order.history or Path(folder) / "history.jsonl", say)
+
+
+def run_at(order: Order, url: str, say: Say) -> dict[str, Any]:
+    """In a realm that runs on this machine already. Raises Ours, StartRefused."""
+    found = running.find(running.folder(), url)
+    details = found.details()
+    if not details:
+        raise StartRefused(f"the realm at {url} is just stopping")
+    servers = ForeignServers(found.pid, details["redis_url"], details["nats_url"], details["nats_token"])
+    _refuse_what_it_has_not(order.faults, servers)
+    ground = _ground(found, details, servers)
+    with tempfile.TemporaryDirectory(prefix="rayrealm-chaos-") as folder:
+        return _record(order, ground, order.history or Path(folder) / "history.jsonl", say)
+
+
+def _ground(found: RunningRealm, details: Mapping[str, Any], servers: Servers) -> Ground:
+    return Ground(
+        found.url,
+        found.pid,
+        found.namespace,
+        details["gateways"],
+        tuple(zone["id"] for zone in details["zones"])[:2],
+        details["redis_url"],
+        details["nats_url"],
+        details["nats_token"],
+        servers,
+        {},
+    )
+
+
+def _refuse_what_it_has_not(faults: Sequence[Fault], servers: ForeignServers) -> None:
+    for name in (REDIS, NATS):
+        wanted = sorted({fault.kind for fault in faults if fault.kind.startswith(f"{name}_")})
+        if wanted and not servers.has(name):
+            raise StartRefused(f"the realm's {name} is not its own: leave out {', '.join(wanted)} with --kinds")
+
+
+def _record(order: Order, ground: Ground, path: Path, say: Say) -> dict[str, Any]:
+    history = History(path)
+    try:
+        measured, whole = asyncio.run(_drill(order, ground, history, say))
+    finally:
+        history.close()
+    say(f"judging {history.events} events")
+    verdict = check(read(path))
+    recovery_ms = by_kind([(told["kind"], recovery) for told, recovery in measured])
+    missed = [told["number"] for told, recovery in measured if recovery.missed]
+    for violation in verdict.violations[:SHOWN]:
+        say(f"VIOLATION {violation.name}: {violation.who}: {violation.what}")
+    for number in missed:
+        say(f"MISSED RECOVERY after fault {number}")
+    return {
+        "seed": order.seed,
+        "seconds": order.seconds,
+        "bots": order.bots,
+        "gateways": ground.gateways,
+        "faults": [told | recovery.as_dict() for told, recovery in measured],
+        **verdict.as_dict(),
+        "recovery_ms": recovery_ms,
+        "missed_recoveries": len(missed) + len(whole),
+        "over_the_bar": over_the_bar(recovery_ms),
+        "violations": [violation.as_dict() for violation in verdict.violations[:SHOWN]],
+        "good": verdict.good and not missed and not whole,
+        "history": str(path) if order.history else None,
+    }
+
+
+async def _drill(
+    order: Order, ground: Ground, history: History, say: Say
+) -> tuple[list[tuple[dict[str, Any], Recovery]], list[str]]:
+    """What was done with what came of it, and what is not whole again."""
+    inside_of = Inside(ground.redis_url, ground.nats_url, ground.nats_token, ground.namespace, ground.launcher, history)
+    async with inside_of as inside, cast(ground.url, order.bots, order.seed, history, ground.zones) as players:
+        await players.come()
+        await _all_walk(players)
+        players.write()
+        say(f"{order.bots} bots walk and write")
+        hands = Hands(inside, ground.servers, history, ground.gateways, ground.environment)
+        measured, not_whole = await _act(order.faults, hands, inside, players, history, say)
+        await _end(players, history, say)
+    return measured, not_whole
+
+
+async def _all_walk(players: Cast) -> None:
+    since = players.crew.clock()
+    seen = await watch_recovery(players.crew, since, within_s=WITHIN_S, steady_s=STEADY_S, deadline_s=WALK_S)
+    players.check()
+    if not seen.recovered:
+        raise Ours(f"the bots do not all walk: {players.crew.summary()}")
+
+
+async def _act(
+    faults: Sequence[Fault], hands: Hands, inside: Inside, players: Cast, history: History, say: Say
+) -> tuple[list[tuple[dict[str, Any], Recovery]], list[str]]:
+    began = time.monotonic()
+    measured: list[tuple[dict[str, Any], Recovery]] = []
+    not_whole: list[str] = []
+    before = await inside.members()
+    for fault in faults:
+        await _sleep_until(began + fault.at, players)
+        say(f"fault {fault.number}: {KINDS[fault.kind].does}" + (f", {fault.lasts_s:.1f} s" if fault.lasts_s else ""))
+        history.add("fault", number=fault.number, fault=fault.kind)
+        at = time.monotonic() - began
+        struck = await hands.strike(fault, {bot.stats.zone for bot in players.bots})
+        history.add("back", number=fault.number, victim=struck.victim)
+        recovery = await measure(fault, struck, players)
+        history.add("recovered", number=fault.number, missed=recovery.missed)
+        told = fault.as_dict() | {"began_s": round(at, 3), "victim": struck.victim}
+        measured.append((told, recovery))
+        figures = recovery.as_dict()
+        say(f"  {struck.victim}: {figures['hit']} bots, p50 {figures['p50']} ms, max {figures['max']} ms")
+        if not await hands.whole(before, fault.kind):
+            not_whole.append(fault.kind)
+            say(f"  NOT WHOLE AGAIN: {fault.kind}")
+        await asyncio.sleep(SETTLE_S)
+    return measured, not_whole
+
+
+async def _sleep_until(moment: float, players: Cast) -> None:
+    players.check()
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))
+    players.check()
+
+
+async def _end(players: Cast, history: History, say: Say) -> None:
+    """Nothing new is asked for; what was acknowledged must arrive, and be there when it is read."""
+    say("the bots rest")
+    await asyncio.gather(*(bot.rest(REST_S) for bot in players.bots))
+    until = time.monotonic() + HEAR_S
+    while missing := await asyncio.to_thread(_unheard, history.path, history.flush()):
+        if time.monotonic() > until:
+            say(f"{len(missing)} acknowledged messages do not arrive")
+            break
+        await asyncio.sleep(HEAR_PAUSE_S)
+    read_back = await asyncio.gather(*(bot.read_back(READ_S) for bot in players.bots))
+    if not all(read_back):
+        say(f"{read_back.count(False)} bots cannot read back what they wrote")
+
+
+def _unheard(path: Path, size: int) -> list[tuple[str, str]]:
+    chat = ChatCheck()
+    for event in read(path, size):
+        chat.feed(event)
+    return chat.missing_now()
