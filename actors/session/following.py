@@ -72,7 +72,9 @@ class Following:
                 place = self._places.get(topic)
                 if place is None:
                     place = (await self._topics.newest([topic]))[topic]
-                    await self._log.unfollow(self._fence, [topic])  # a place from before it was left, should that have failed
+                    await self._log.unfollow(
+                        self._fence, [topic]
+                    )  # a place from before it was left, should that have failed
                     await self._log.follow(self._fence, {topic: place})
                 self._subscriptions[topic] = await self._listen(topic, self.receive)
                 self._places[topic] = place
@@ -117,7 +119,8 @@ class Following:
         """Read what was missed. Raises Unavailable."""
         self._behind &= self._members.keys()
         asked = {topic: self._places[topic] for topic in list(self._behind)[:TOPICS_AT_ONCE]}
-        if not asked or self._lane.full:
+        full = self._lane.full
+        if full or not asked:
             return
         self._behind -= asked.keys()  # what turns out to be missing meanwhile is asked for next time
         try:

@@ -20,7 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 class Leaving:
-    """`ask(client, params_json)` sends `session.reconnect`; `close_all()` closes what is left with 1012; `token(client)` makes one."""
+    """`ask(client, params_json)` sends `session.reconnect`, with a recovery token of `token(client)`.
+
+    `close_all()` closes what is left with 1012.
+    """
 
     def __init__(
         self,

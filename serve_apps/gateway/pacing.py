@@ -1,8 +1,9 @@
-"""A bounded rate of attaches, so that a storm of reconnects is taken at a pace that session actors and zones bear (row 1.6). Plain rules."""
+"""A bounded rate of attaches (row 1.6): reconnects come at a pace that session actors and zones bear. Plain rules."""
 
 from __future__ import annotations
 
 BURST_S = 0.1
+SLACK = 1e-6  # sums of floats
 
 
 class Pacer:
@@ -17,7 +18,7 @@ class Pacer:
         """Seconds to wait for one's turn; None: the queue is full, try again later."""
         start = max(self._next, now - BURST_S)
         wait = max(0.0, start - now)
-        if wait * self._rate > self._waiting:
+        if wait * self._rate > self._waiting + SLACK:
             return None
         self._next = start + 1.0 / self._rate
         return wait

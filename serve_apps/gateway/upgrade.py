@@ -55,8 +55,8 @@ NO_SUCH_PATH = Refusal(HTTPStatus.NOT_FOUND, "not_found", "the WebSocket endpoin
 class Upgrade:
     """A request worth checking. `subprotocol` is what the answer must name, `framing` None when each frame decides.
 
-    `session_id` is "" when none that could exist is asked for; `recovery`: the recovery token, or ""; `stream` and `last`: the newest
-    reliable notification that the client has seen. `key` is the client's Sec-WebSocket-Key.
+    `session_id` is "" when none that could exist is asked for; `recovery`: the recovery token, or ""; `stream` and `last`: the
+    newest reliable notification that the client has seen. `key` is the client's Sec-WebSocket-Key.
     """
 
     token: str

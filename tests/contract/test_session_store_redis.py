@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import connect
+from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.errors import Unavailable
 from cluster.ports.sessions import SessionRecord
 from cluster.settings import RedisSettings
 from tests.contract.session_stores import ALL, NOW, TTL, A, Stores, ids, redis_stores
@@ -109,3 +112,20 @@ async def test_very_many_at_once(stores: Stores) -> None:
     assert await stores.sessions.touch(every, fence, TTL, NOW) == set()
     assert len(await stores.sessions.zones_of(every)) == 2_000
     assert await stores.sessions.missing(every) == set()
+
+
+async def test_a_write_that_was_given_up_and_runs_late_changes_nothing(
+    stores: Stores, client: Redis, namespace: str
+) -> None:
+    """As when the server stood still for longer than its callers wait, and then takes what lies in its sockets, in any order."""
+    fence = await stores.actor()
+    record = await stores.attached(fence)
+    late = RedisSessionStore(client, namespace)  # its numbers begin anew, so they are older
+    acknowledged = replace(record, status="busy")
+    for _ in range(3):
+        await stores.sessions.write(acknowledged, fence, ALL, TTL)
+    with pytest.raises(Unavailable):
+        await late.write(replace(record, status="away"), fence, ALL, TTL)
+    found = await stores.sessions.get(record.session_id)
+    assert found is not None
+    assert found.status == "busy"

@@ -13,7 +13,7 @@ from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.zones import MemoryZoneStore
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
-from cluster.adapters.redis.zones import RedisZoneStore
+from cluster.adapters.redis.zones import PUT, RedisZoneStore
 from cluster.errors import Fenced
 from cluster.ports.epochs import EpochStore
 from cluster.ports.zones import StoredZone, ZoneStore
@@ -128,3 +128,19 @@ class TestFencing:
         assert {type(result) for result in results} <= {type(None), Fenced}
         assert await stores.zones.load(ZONE) == at_takeover
         assert sum(result is None for result in results) == len(at_takeover.entities)
+
+
+async def test_a_write_that_was_given_up_and_runs_late_changes_nothing(valkey_url: str, namespace: str) -> None:
+    """As when the server stood still for longer than its callers wait, and then takes what lies in its sockets, in any order."""
+    client = connect(RedisSettings(url=SecretStr(valkey_url)), "contract")
+    epochs, zones = RedisEpochStore(client, namespace), RedisZoneStore(client, namespace)
+    epoch = await epochs.take("zone", ZONE)
+    given_up = next(zones._numbers)
+    await zones.put_entity(ZONE, epoch, "ent_1", b"acknowledged")
+    late = [epoch, given_up, "ent_1", b"given up"]
+    assert await PUT(client, zones._keys(ZONE, "entities", "order"), late) == b"late"
+    assert (await zones.load(ZONE)).entities == {"ent_1": b"acknowledged"}
+    newer = await epochs.take("zone", ZONE)
+    await RedisZoneStore(client, namespace).put_entity(ZONE, newer, "ent_1", b"by the next incarnation")
+    assert (await zones.load(ZONE)).entities == {"ent_1": b"by the next incarnation"}
+    await client.aclose()

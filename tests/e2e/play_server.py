@@ -31,7 +31,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from realm_proto import realtime_pb2 as wire
 from tests.e2e.play_accounts import Accounts
 from tests.e2e.play_sessions import Params, Session, notification
-from tests.e2e.play_world import TICK_HZ, World
+from tests.e2e.play_world import TICK_HZ, Body, World
 
 WEB = Path(__file__).resolve().parents[2] / "clients" / "web"
 CSP = (

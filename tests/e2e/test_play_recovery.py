@@ -1,4 +1,4 @@
-"""What a player notices of lost connections (issue "Sessions that survive"): on the play page, in real Chromium, over a mock realm."""
+"""What a player notices of lost connections (rows 1.6, 1.9, 7.7): on the play page, in real Chromium, over a mock realm."""
 
 from __future__ import annotations
 

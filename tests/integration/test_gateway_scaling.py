@@ -86,7 +86,7 @@ async def scene(realm: RealRealm) -> AsyncIterator[Scene]:
     try:
         made = Scene(realm, crew)
         async with asyncio.timeout(WALK_DEADLINE_S):
-            while len(crew.bots) < BOTS or not crew.all_walking(1.0):
+            while len(crew.bots) < BOTS or not crew.all_walking(1.0):  # noqa: ASYNC110 - a crew tells nobody
                 await asyncio.sleep(0.1)
         await watch_recovery(crew, crew.clock(), within_s=1.0, steady_s=3.0, deadline_s=WALK_DEADLINE_S)
         yield made

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict
 from structlog.testing import capture_logs
 
-from actors.session.host import Attached
+from actors.session.attaching import Attached
 from cluster.errors import Conflict
 from cluster.settings import GatewaySettings
 from cluster.telemetry.metrics import GatewayMetrics

@@ -34,7 +34,7 @@ from rayrealm_client.wishes import ask_again, insist
 
 log = logging.getLogger("rayrealm_client")
 
-MOVE_WAIT_S = 1.0
+MOVE_WAIT_S = 2.0  # the old link may take SETTLE_S to be left
 
 
 class RealmClient(Calls):

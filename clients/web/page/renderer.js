@@ -174,7 +174,8 @@ export class Renderer {
     for (const { name, sx, sy, me, fade, linkDead } of nearest) {
       const label = linkDead ? `${name} (${LINK_DEAD})` : name;
       const colour = me ? "#ffd595" : linkDead ? LINK_DEAD_COLOUR : "#e3ebef";
-      this.#labels.drawName(context, label, sx, sy - radius - 5, { colour, fade, always: me });
+      const look = { colour, fade: linkDead ? fade / LINK_DEAD_FADE : fade, always: me };
+      this.#labels.drawName(context, label, sx, sy - radius - 5, look);
     }
     for (const { name, sx, sy } of nearest) {
       const speech = scene.speech.get(name);

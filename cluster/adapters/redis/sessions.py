@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import orjson
 from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import Script, guard
-from cluster.errors import Fenced, InvalidState, RateLimited, SessionGone, Unauthorized
+from cluster.errors import Fenced, InvalidState, RateLimited, SessionGone, Unauthorized, Unavailable
 from cluster.ports.sessions import Fence, Placed, SessionRecord
 
 PLACE = Script(__file__, "session_place.lua")
@@ -79,6 +80,7 @@ class RedisSessionStore:
     def __init__(self, client: Redis, namespace: str) -> None:
         self._client = client
         self._ns = namespace
+        self._numbers = itertools.count(1)  # orders the writes of one actor's incarnation
 
     @guard()
     async def place(
@@ -123,7 +125,8 @@ class RedisSessionStore:
     @guard()
     async def write(self, record: SessionRecord, fence: Fence, from_states: Sequence[str], ttl_s: float) -> None:
         args: list[str | bytes | int | float] = [
-            self._ns, fence.actor, fence.epoch, record.session_id, milliseconds(ttl_s), len(from_states), *from_states,
+            self._ns, fence.actor, fence.epoch, record.session_id, milliseconds(ttl_s), next(self._numbers), len(from_states),
+            *from_states,
             *to_fields(record),
         ]  # fmt: skip
         self._check(await WRITE(self._client, [], args))
@@ -196,5 +199,7 @@ class RedisSessionStore:
             raise Fenced("a newer session actor holds this session")
         if answer == b"gone":
             raise SessionGone("session_expired")
+        if answer == b"late":
+            raise Unavailable("redis")
         if answer.startswith(b"state:"):
             raise InvalidState("illegal_transition", answer[6:].decode())

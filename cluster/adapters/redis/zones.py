@@ -1,16 +1,22 @@
-"""What a zone keeps in Redis: `{ns}:zone:{id}:entities` (hash) and `{ns}:zone:{id}:places` (one value)."""
+"""What a zone keeps in Redis: `{ns}:zone:{id}:entities` and `...:order` (hashes by entity) and `...:places` (one value).
+
+`order` holds the number of the write that made each entity what it is, so that a delayed one cannot undo a later one.
+"""
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import Script, guard
-from cluster.errors import Fenced
+from cluster.errors import Fenced, Unavailable
 from cluster.ports.zones import StoredZone
 
-WRITE = Script(__file__, "zone_write.lua")
+PUT = Script(__file__, "zone_put.lua")
+DROP = Script(__file__, "zone_drop.lua")
+PLACES = Script(__file__, "zone_places.lua")
 TAKEN_AT = struct.Struct("<d")
 
 
@@ -20,6 +26,7 @@ class RedisZoneStore:
     def __init__(self, client: Redis, namespace: str) -> None:
         self._client = client
         self._ns = namespace
+        self._numbers = itertools.count(1)  # orders the writes of one incarnation
 
     @guard()
     async def load(self, zone_id: str) -> StoredZone:
@@ -31,17 +38,26 @@ class RedisZoneStore:
             {name.decode(): data for name, data in entities.items()}, (places or b"")[TAKEN_AT.size :], at
         )
 
+    @guard()
     async def put_entity(self, zone_id: str, epoch: int, entity_id: str, data: bytes) -> None:
-        await self._write(zone_id, epoch, "entities", "HSET", entity_id, data)
-
-    async def drop_entity(self, zone_id: str, epoch: int, entity_id: str) -> None:
-        await self._write(zone_id, epoch, "entities", "HDEL", entity_id)
-
-    async def save_places(self, zone_id: str, epoch: int, places: bytes, now: float) -> None:
-        await self._write(zone_id, epoch, "places", "SET", TAKEN_AT.pack(now) + places)
+        args: list[str | bytes | int | float] = [epoch, next(self._numbers), entity_id, data]
+        _check(await PUT(self._client, self._keys(zone_id, "entities", "order"), args), zone_id)
 
     @guard()
-    async def _write(self, zone_id: str, epoch: int, what: str, command: str, *args: str | bytes) -> None:
-        keys = [f"{self._ns}:epoch:zone:{zone_id}", f"{self._ns}:zone:{zone_id}:{what}"]
-        if await WRITE(self._client, keys, [epoch, command, *args]) == b"fenced":
-            raise Fenced(f"a newer incarnation of {zone_id} exists")
+    async def drop_entity(self, zone_id: str, epoch: int, entity_id: str) -> None:
+        _check(await DROP(self._client, self._keys(zone_id, "entities", "order"), [epoch, entity_id]), zone_id)
+
+    @guard()
+    async def save_places(self, zone_id: str, epoch: int, places: bytes, now: float) -> None:
+        data = TAKEN_AT.pack(now) + places
+        _check(await PLACES(self._client, self._keys(zone_id, "places"), [epoch, data]), zone_id)
+
+    def _keys(self, zone_id: str, *names: str) -> list[str]:
+        return [f"{self._ns}:epoch:zone:{zone_id}", *(f"{self._ns}:zone:{zone_id}:{name}" for name in names)]
+
+
+def _check(answer: bytes, zone_id: str) -> None:
+    if answer == b"fenced":
+        raise Fenced(f"a newer incarnation of {zone_id} exists")
+    if answer == b"late":
+        raise Unavailable("redis")

@@ -262,6 +262,8 @@ async def test_an_older_incarnation_changes_nothing(stage: Stage, method: str) -
         "watch": (["usr_b"], []),
     }.get(method, ())
     with pytest.raises(Fenced):
-        await getattr(old if method in ("detach", "leave") else stage.parts[old].belongings, method)(session_id, 1, *args)
+        await getattr(old if method in ("detach", "leave") else stage.parts[old].belongings, method)(
+            session_id, 1, *args
+        )
     assert await stage.record(session_id) == before
     assert newer.sessions[session_id].record == before

@@ -94,12 +94,13 @@ def a_client(
     world: dict[str, Any] | None = None,
     limits: GatewaySettings | None = None,
     session_id: str = "ses_1",
+    **more: Any,
 ) -> tuple[Client, Wire]:
     """A client that no hub knows."""
     limits = limits or GatewaySettings()
     connection, wire = Connection(framing, limits, 0.0), Wire()
     outgoing = Outgoing(connection.framing, limits.slow_consumer_bytes, limits.slow_consumer_s)
-    return Client(attached(session_id, world=world), "sessions/0", connection, outgoing, wire, 0.0), wire
+    return Client(attached(session_id, world=world, **more), "sessions/0", connection, outgoing, wire, 0.0), wire
 
 
 def an_upgrade(framing: Framing | None = Framing.JSON) -> Upgrade:

@@ -2,124 +2,54 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from actors.session.host import Attached, SessionHost
-from cluster.adapters.memory.calls import MemoryCalls
-from cluster.adapters.memory.characters import MemoryCharacters
-from cluster.adapters.memory.epochs import MemoryEpochStore
-from cluster.adapters.memory.sessions import MemorySessionStore
+from actors.session.attaching import Attach, Attached
+from actors.session.host import SessionHost
 from cluster.errors import Fenced, SessionGone, Unavailable
-from cluster.ports.sessions import Fence
-from cluster.security.keys import KeyRing
 from cluster.security.tokens import sign_access
-from cluster.settings import GatewaySettings, SessionSettings, Settings
-from serve_apps.gateway.admission import Admission
-from serve_apps.gateway.messages import Framing
-from serve_apps.gateway.upgrade import Refusal, Upgrade
-from tests.unit.serve_apps.gateway.fakes import KEY, Clock
-
-NOW = 1_800_000_000.0
-
-
-def asking(token: str = "", session_id: str = "") -> Upgrade:
-    return Upgrade(token, session_id, Framing.JSON, Framing.JSON.value, KEY)
-
-
-class Supervisor:
-    """Starts another session actor when it is asked for one."""
-
-    def __init__(self, realm: Realm) -> None:
-        self.asked = 0
-        self._realm = realm
-
-    async def more_sessions(self) -> None:
-        self.asked += 1
-        await self._realm.start(f"sessions/{self.asked}")
-
-
-class Realm:
-    def __init__(self, **session: Any) -> None:
-        self.clock = Clock()
-        gateway = GatewaySettings(attach_deadline_s=0.02)  # how long an actor that is away is asked again
-        self.settings = Settings(realm="test", session=SessionSettings(**session), gateway=gateway)
-        self.keys = KeyRing.create(NOW)
-        self.epochs = MemoryEpochStore()
-        self.store = MemorySessionStore(self.epochs)
-        self.actors: dict[str, Any] = {}
-        self.supervisor = self.actors["supervisor"] = Supervisor(self)
-        self.admission = Admission("gtw_1", self.settings, self.keys, self.store, MemoryCalls(self.actors), lambda: NOW)
-
-    async def start(self, name: str) -> SessionHost:
-        fence = Fence(name, await self.epochs.take("sessions", name))
-        host = SessionHost(
-            fence,
-            self.settings,
-            self.store,
-            MemoryCharacters(lambda _session: True),
-            MemoryCalls(self.actors),
-            lambda _change: None,
-            lambda *_close: None,
-            self.clock,
-            lambda: NOW,
-            random.Random(1),
-        )
-        await self.store.register_actor(fence)
-        self.actors[name] = host
-        return host
-
-    def token(self, user_id: str = "usr_a", ttl: float = 60.0, now: float = NOW) -> str:
-        return sign_access(self.keys, user_id, now, ttl, self.settings.namespace)
-
-    async def attach(self, user_id: str = "usr_a", session_id: str = "") -> tuple[Attached, str]:
-        attached = await self.admission.attach(asking(session_id=session_id), user_id)
-        assert not isinstance(attached, Refusal), attached
-        return attached
-
-    async def refused(self, user_id: str = "usr_a", session_id: str = "") -> Refusal:
-        refusal = await self.admission.attach(asking(session_id=session_id), user_id)
-        assert isinstance(refusal, Refusal)
-        return refusal
+from serve_apps.gateway.admission import Who
+from serve_apps.gateway.upgrade import Refusal
+from tests.unit.serve_apps.gateway.scene import NOW, Scene, asking
 
 
 @pytest.fixture
-async def realm() -> Realm:
-    realm = Realm()
+async def realm() -> Scene:
+    realm = Scene()
     await realm.start("sessions/0")
     return realm
 
 
 class TestTokens:
     def test_a_good_one_names_the_user(self) -> None:
-        realm = Realm()
-        assert realm.admission.authenticate(asking(realm.token("usr_x"))) == "usr_x"
+        realm = Scene()
+        assert realm.admission.authenticate(asking(realm.token("usr_x"))) == Who("usr_x")
 
-    def reason(self, realm: Realm, token: str) -> str:
+    def reason(self, realm: Scene, token: str) -> str:
         refusal = realm.admission.authenticate(asking(token))
         assert isinstance(refusal, Refusal)
         assert refusal.status == 401
         return refusal.reason
 
     def test_an_expired_one(self) -> None:
-        realm = Realm()
+        realm = Scene()
         skew = realm.settings.accounts.clock_skew_s
         assert self.reason(realm, realm.token(ttl=60, now=NOW - 60 - skew)) == "token_expired"
-        assert realm.admission.authenticate(asking(realm.token(ttl=60, now=NOW - 60))) == "usr_a"
+        assert realm.admission.authenticate(asking(realm.token(ttl=60, now=NOW - 60))) == Who("usr_a")
 
     def test_one_of_another_realm_or_key(self) -> None:
-        realm = Realm()
-        assert self.reason(realm, Realm().token()) == "token_invalid"
+        realm = Scene()
+        assert self.reason(realm, Scene().token()) == "token_invalid"
         elsewhere = sign_access(realm.keys, "usr_a", NOW, 60, "another-realm")
         assert self.reason(realm, elsewhere) == "token_invalid"
 
     @pytest.mark.parametrize("algorithm", ["none", "HS256"])
     def test_one_with_another_algorithm(self, algorithm: str) -> None:
-        realm = Realm()
+        realm = Scene()
         claims = jwt.decode(realm.token(), options={"verify_signature": False})
         kid, key = realm.keys.signer()
         public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
@@ -129,34 +59,34 @@ class TestTokens:
 
     @pytest.mark.parametrize("token", ["x", "a.b.c", "é", "x" * 5_000, "..", "\0"])
     def test_nonsense(self, token: str) -> None:
-        assert self.reason(Realm(), token) == "token_invalid"
+        assert self.reason(Scene(), token) == "token_invalid"
 
 
 class TestSessions:
-    async def test_a_new_one(self, realm: Realm) -> None:
+    async def test_a_new_one(self, realm: Scene) -> None:
         attached, actor = await realm.attach()
         assert actor == "sessions/0"
         assert attached.session_id.startswith("ses_")
         assert (attached.user_id, attached.attach_epoch, attached.resumed) == ("usr_a", 1, False)
         assert (attached.state, attached.world) == ("authenticated", None)
 
-    async def test_each_socket_has_its_own(self, realm: Realm) -> None:
+    async def test_each_socket_has_its_own(self, realm: Scene) -> None:
         first, second = await realm.attach(), await realm.attach()
         assert first[0].session_id != second[0].session_id
 
-    async def test_resuming(self, realm: Realm) -> None:
+    async def test_resuming(self, realm: Scene) -> None:
         first, _ = await realm.attach()
         again, _ = await realm.attach(session_id=first.session_id)
         assert (again.session_id, again.attach_epoch, again.resumed) == (first.session_id, 2, True)
 
-    async def test_one_that_is_gone_is_answered_with_a_new_one(self, realm: Realm) -> None:
+    async def test_one_that_is_gone_is_answered_with_a_new_one(self, realm: Scene) -> None:
         first, _ = await realm.attach()
         realm.store.expire(first.session_id)
         again, _ = await realm.attach(session_id=first.session_id)
         assert again.session_id != first.session_id
         assert not again.resumed
 
-    async def test_one_that_ends_between_the_two_steps_too(self, realm: Realm) -> None:
+    async def test_one_that_ends_between_the_two_steps_too(self, realm: Scene) -> None:
         host: SessionHost = realm.actors["sessions/0"]
 
         class Once:
@@ -165,11 +95,11 @@ class TestSessions:
             def __init__(self) -> None:
                 self.calls = 0
 
-            async def attach(self, session_id: str, user_id: str, gateway_id: str) -> Attached:
+            async def attach(self, wanted: Attach) -> Attached:
                 self.calls += 1
                 if self.calls == 1:
                     raise SessionGone("session_ended")
-                return await host.attach(session_id, user_id, gateway_id)
+                return await host.attach(wanted)
 
         first, _ = await realm.attach()
         realm.actors["sessions/0"] = once = Once()
@@ -177,13 +107,13 @@ class TestSessions:
         assert again.session_id != first.session_id
         assert once.calls == 2
 
-    async def test_someone_elses_is_403(self, realm: Realm) -> None:
+    async def test_someone_elses_is_403(self, realm: Scene) -> None:
         theirs, _ = await realm.attach("usr_b")
         refusal = await realm.refused("usr_a", theirs.session_id)
         assert (refusal.status, refusal.reason) == (403, "session_not_yours")
 
     async def test_too_many_of_one_user_is_429(self) -> None:
-        realm = Realm(per_user=2)
+        realm = Scene(per_user=2)
         await realm.start("sessions/0")
         first, _ = await realm.attach()
         await realm.attach()
@@ -194,7 +124,7 @@ class TestSessions:
         await realm.attach(session_id=first.session_id)  # resuming is no further session
 
     async def test_when_all_actors_are_full_another_one_is_started(self) -> None:
-        realm = Realm(sessions_per_actor=1)
+        realm = Scene(sessions_per_actor=1)
         await realm.start("sessions/0")
         actors = [(await realm.attach(f"usr_{n}"))[1] for n in range(3)]
         assert actors == ["sessions/0", "sessions/1", "sessions/2"]
@@ -211,19 +141,19 @@ class Away:
 
 class TestOutages:
     @pytest.mark.parametrize("error", [Unavailable("redis"), Fenced("an older incarnation")])
-    async def test_a_session_actor_that_is_away_is_503(self, realm: Realm, error: Exception) -> None:
+    async def test_a_session_actor_that_is_away_is_503(self, realm: Scene, error: Exception) -> None:
         realm.actors["sessions/0"] = Away(error)
         refusal = await realm.refused()
         assert (refusal.status, refusal.reason) == (503, "unavailable")
         assert refusal.retry_after_s > 0
 
     async def test_no_actor_and_no_supervisor_is_503(self) -> None:
-        realm = Realm()
+        realm = Scene()
         del realm.actors["supervisor"]
         assert (await realm.refused()).reason == "unavailable"
 
     async def test_a_supervisor_that_cannot_help_is_not_asked_for_ever(self) -> None:
-        realm = Realm()
+        realm = Scene()
 
         class Helpless:
             asked = 0
@@ -236,7 +166,7 @@ class TestOutages:
         assert helpless.asked == 3
 
     async def test_attempts_in_an_outage_do_not_use_the_users_sessions_up(self) -> None:
-        realm = Realm(per_user=2)
+        realm = Scene(per_user=2)
         host = await realm.start("sessions/0")
         for _ in range(5):
             realm.actors["sessions/0"] = Away(Unavailable("sessions/0"))
@@ -247,7 +177,7 @@ class TestOutages:
         assert len(await realm.store.of_user("usr_a")) == 2
         assert (await realm.refused()).status == 429
 
-    async def test_a_session_that_was_asked_for_by_name_is_not_given_to_the_next_socket(self, realm: Realm) -> None:
+    async def test_a_session_that_was_asked_for_by_name_is_not_given_to_the_next_socket(self, realm: Scene) -> None:
         host = realm.actors["sessions/0"]
         mine, _ = await realm.attach()
         realm.actors["sessions/0"] = Away(Unavailable("sessions/0"))

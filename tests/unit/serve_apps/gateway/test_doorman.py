@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from actors.session.host import Attached
+from actors.session.attaching import Attached
+from serve_apps.gateway.admission import Who
 from serve_apps.gateway.picows_app import MAX_EARLY_BYTES, Door, Doorman
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from tests.unit.serve_apps.gateway.fakes import KEY, Gateway, attached
@@ -50,17 +52,19 @@ class Admission:
         self.gate = asyncio.Event()
         self.gate.set()
         self.meanwhile: Callable[[], None] = lambda: None
+        self.refusal: Refusal | None = None
         self.asked = 0
 
-    def authenticate(self, upgrade: Upgrade) -> str:
+    def authenticate(self, upgrade: Upgrade) -> Who:
         assert upgrade.token == "good"
-        return "usr_1"
+        return Who("usr_1")
 
-    async def attach(self, _upgrade: Upgrade, _user_id: str) -> tuple[Attached, str] | Refusal:
+    async def attach(self, _upgrade: Upgrade, who: Who) -> tuple[Attached, str] | Refusal:
+        assert who == Who("usr_1")
         self.asked += 1
         await self.gate.wait()
         self.meanwhile()
-        return attached(attach_epoch=2), "sessions/0"
+        return self.refusal or (attached(attach_epoch=2), "sessions/0")
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ async def test_a_refusal_costs_no_session(gateway: Gateway, admission: Admission
 
 
 async def test_a_full_gateway_does_not_even_look_at_the_token(gateway: Gateway, admission: Admission) -> None:
-    gateway.hub.draining = True
+    gateway.hub.leaving.drain(gateway.clock(), 20.0)
     doorman, pipe = knock()
     await decided(doorman)
     assert answer(pipe) == (503, "draining")
@@ -133,7 +137,7 @@ async def test_a_client_that_is_gone_meanwhile(gateway: Gateway, admission: Admi
 
 
 async def test_a_gateway_that_begins_to_drain_meanwhile(gateway: Gateway, admission: Admission) -> None:
-    admission.meanwhile = lambda: setattr(gateway.hub, "draining", True)
+    admission.meanwhile = lambda: gateway.hub.leaving.drain(gateway.clock(), 20.0)
     doorman, pipe = knock()
     await decided(doorman)
     await background(gateway)
@@ -154,17 +158,14 @@ async def test_a_place_is_held_while_it_is_decided(gateway: Gateway, admission: 
     await background(gateway)
 
 
-async def test_the_older_socket_is_out_of_the_way_before_the_session_is_attached(
-    gateway: Gateway, admission: Admission
-) -> None:
-    _, wire = gateway.connect()
-    seen: list[Any] = []
-    admission.meanwhile = lambda: seen.extend(wire.closed)
+async def test_a_resume_that_is_refused_leaves_the_older_socket_alone(gateway: Gateway, admission: Admission) -> None:
+    older, wire = gateway.connect()
+    admission.refusal = Refusal(HTTPStatus.CONFLICT, "session_attached", "another device has this session")
     doorman, pipe = knock()
-    pipe.ended = "gone"
     await decided(doorman)
-    await background(gateway)
-    assert seen == [(4500, "replaced")]
+    assert answer(pipe) == (409, "session_attached")
+    assert wire.closed == []
+    assert gateway.hub.clients == {"ses_1": older}
 
 
 async def test_a_failure_of_ours_is_logged_and_leaves_no_one_waiting(gateway: Gateway, admission: Admission) -> None:

@@ -20,7 +20,8 @@ from rayrealm_client import view as client_view
 from realm_proto import internal_pb2
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway import json_framing, views
-from serve_apps.gateway.views import ROW, PendingView, View, split, varint
+from serve_apps.gateway.varint import varint
+from serve_apps.gateway.views import ROW, PendingView, View, split
 
 uint32 = st.integers(0, 0xFFFFFFFF)
 rows = st.binary(min_size=ROW, max_size=ROW)

@@ -41,8 +41,8 @@ class Link:
         self.link.flush()
         self.bus.deliver()
 
-    def client(self, number: int, zone: str = "zon_a", session: str = "ses_1") -> Client:
-        client, _ = a_client(world=a_world(number, zone), session_id=session)
+    def client(self, number: int, zone: str = "zon_a", session: str = "ses_1", epoch: int = 1) -> Client:
+        client, _ = a_client(world=a_world(number, zone), session_id=session, attach_epoch=epoch)
         self.link.show(client, zone, number)
         return client
 
@@ -50,8 +50,8 @@ class Link:
         return [(session, int.from_bytes(view.tick, "little")) for session, view in self.views]
 
 
-def out(tick: int, *viewers: int, epoch: int = 1, zone: str = "zon_a", reset: bool = False) -> bytes:
-    """A ZoneOutput in which every viewer sees entity 99 at x = tick."""
+def out(tick: int, *viewers: int, epoch: int = 1, zone: str = "zon_a", reset: bool = False, attach: int = 1) -> bytes:
+    """A ZoneOutput in which every viewer sees entity 99 at x = tick. `reset`: from nothing, for the attach `attach`."""
     made = internal_pb2.ZoneOutput(
         zone_id=zone,
         epoch=epoch,
@@ -65,7 +65,7 @@ def out(tick: int, *viewers: int, epoch: int = 1, zone: str = "zon_a", reset: bo
     if reset:
         made.states.append(pb.EntityState(number=99, entity_id=f"ent_{tick}").SerializeToString())
         for viewer in viewers:
-            made.events.add(viewer=viewer, reset=True, states=[0])
+            made.events.add(viewer=viewer, reset=True, states=[0], attach_epoch=attach)
     return made.SerializeToString()
 
 
@@ -161,6 +161,88 @@ class TestViewsIn:
         assert realm.views == []
         realm.link.receive(out(6, 2))
         assert realm.ticks() == [("ses_1", 6)]
+
+
+class TestNewerSocket:
+    """A session that is resumed at the gateway that has it: the zone sends to the newer attach before this one knows it."""
+
+    def test_its_views_are_not_written_to_the_older_one(self) -> None:
+        realm = Link()
+        older = realm.client(7)
+        realm.link.receive(out(1, 7))
+        realm.link.receive(out(2, 7, reset=True, attach=2))
+        realm.link.receive(out(3, 7))
+        assert realm.ticks() == [("ses_1", 1)]
+        assert older.number is None, "nor are its moves taken any more"
+        realm.client(7, session="ses_1 again", epoch=2)
+        ((_, first), (name, view)) = realm.views
+        assert (name, int.from_bytes(view.tick, "little")) == ("ses_1 again", 3)
+        assert view.reset is not None
+        realm.link.hide(older)
+        realm.link.receive(out(4, 7))
+        assert realm.ticks()[-1] == ("ses_1 again", 4)
+        assert first.reset is None
+
+    def test_an_older_one_that_is_shown_late_does_not_take_them(self) -> None:
+        """The answer to its world.enter comes after the session was attached anew."""
+        realm = Link()
+        realm.link.receive(out(1, 7, reset=True, attach=2))
+        older = realm.client(7)
+        realm.link.receive(out(2, 7))
+        assert realm.views == []
+        realm.link.hide(older)
+        realm.client(7, session="ses_1 again", epoch=2)
+        ((name, view),) = realm.views
+        assert (name, int.from_bytes(view.tick, "little")) == ("ses_1 again", 2)
+        assert view.reset is not None
+
+    def test_a_reset_of_its_own_attach_is_its_own(self) -> None:
+        """The zone was restarted, or a tick failed."""
+        realm = Link()
+        realm.client(7, epoch=3)
+        realm.link.receive(out(1, 7, reset=True, attach=3, epoch=2))
+        assert realm.ticks() == [("ses_1", 1)]
+
+    def test_views_that_began_for_an_older_attach_are_not_for_it(self) -> None:
+        realm = Link()
+        realm.link.receive(out(1, 7, reset=True, attach=1))
+        realm.client(7, epoch=2)
+        assert realm.views == []
+        realm.link.receive(out(2, 7, reset=True, attach=2))
+        assert realm.ticks() == [("ses_1", 2)]
+        assert realm.link._early == {}
+
+    def test_nobody_waits_behind_one_who_never_came(self) -> None:
+        """A socket went while its session was attached, for the fifth time. Later its number is another's, for the first."""
+        realm = Link()
+        realm.link.receive(out(1, 7, reset=True, attach=5))
+        client = realm.client(7, session="ses_2")
+        assert client.number == 7
+        assert realm.views == []
+        realm.link.receive(out(2, 7, reset=True, attach=1))
+        realm.link.receive(out(3, 7))
+        assert realm.ticks() == [("ses_2", 2), ("ses_2", 3)]
+        assert realm.link._early == {}
+
+
+class TestProbes:
+    async def test_each_zone_with_viewers_is_asked_once(self) -> None:
+        realm = Link()
+        await realm.listen("zon_a", "zon_b", "zon_c")
+        realm.client(1, "zon_b", "ses_1")
+        realm.client(2, "zon_a", "ses_2")
+        realm.client(3, "zon_a", "ses_3")
+        gone = realm.client(4, "zon_c", "ses_4")
+        realm.link.hide(gone)
+        assert realm.link.probe(9) == ["zon_a", "zon_b"]
+        realm.bus.deliver()
+        assert [(zone, batch.gateway_id, batch.probe, batch.rows) for zone, batch in realm.batches] == [
+            ("zon_a", "gtw_1", 9, b""),
+            ("zon_b", "gtw_1", 9, b""),
+        ]
+
+    async def test_without_viewers_nobody_is_asked(self) -> None:
+        assert Link().link.probe(1) == []
 
 
 class TestEarlyViews:
