@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.common import WSHandshakeError
 
 from rayrealm_client import codec
@@ -46,7 +46,8 @@ class _Wire(WSListener):
         if frame.msg_type == BINARY:
             self._hear(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
-            self._code = int(frame.get_close_code())
+            code = frame.get_payload_as_bytes()[:2]  # picows has names for those of the RFC only
+            self._code = int.from_bytes(code, "big") if code else NO_CLOSE_FRAME
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -58,8 +59,8 @@ class _Wire(WSListener):
 class Returning:
     """One client. `run` keeps it connected; set the hooks before.
 
-    `on_ready(ready, gateway)`, `on_notice(notification)` for numbered ones that are new, `on_view(seconds)`. `codes`: how its sockets
-    ended; `sessions`: all that it ever had; `holes`: how often it was told that something was missed.
+    `on_ready(ready, gateway)`, `on_notice(notification)` for numbered ones that are new, `on_view(seconds)`. `codes`: how its
+    sockets ended; `sessions`: all that it ever had; `holes`: how often it was told that something was missed.
     """
 
     def __init__(self, url: str, token: str, rng: Random) -> None:
@@ -123,7 +124,7 @@ class Returning:
     def close(self) -> None:
         """The socket; `run` opens another one unless it is cancelled."""
         if self._wire is not None and self._wire.transport is not None:
-            self._wire.transport.send_close(1000)
+            self._wire.transport.send_close(WSCloseCode.OK)
             self._wire.transport.disconnect()
 
     # --- one socket --------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ class Returning:
             self._recovery.renewed(told.recovery.token, told.recovery.expires_in, now)
             if self._leaving is None:
                 wait_s = self._rng.random() * told.within_s
-                self._leaving = asyncio.get_running_loop().call_later(wait_s, self._move_over)
+                self._leaving = asyncio.get_running_loop().call_later(wait_s, self.move_over)
 
     def _ready(self, ready: Ready, gateway: str, now: float) -> None:
         self._recovery.attached(ready.session_id, ready.recovery.token, ready.recovery.expires_in, now)
@@ -260,6 +261,7 @@ class Returning:
         if self.connected:
             self.send(codec.encode(codec.Notification("session.ack", {"seq": self.reliable.ack()}), "proto"))
 
-    def _move_over(self) -> None:
+    def move_over(self) -> None:
+        """Connect again, by recovery, as after `session.reconnect`."""
         self._moving_over = True
         self.close()

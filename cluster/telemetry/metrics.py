@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -23,9 +23,7 @@ from cluster.telemetry.collectors import (
 from cluster.telemetry.counts import (
     DEPENDENCY_ERRORS,
     BusCounts,
-    HistogramsByLabel,
     PlainHistogram,
-    Tally,
     ViewCounts,
     exponential,
 )
@@ -34,13 +32,6 @@ UNKNOWN = "unknown"
 TICK_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 1.0)
 STORE_S = exponential(0.001, 2, 12)
 CALL_S = exponential(0.001, 2, 13)
-CONNECTION_S = exponential(1, 2, 15)
-MESSAGE_S = exponential(0.001, 2, 10)
-PROCESSING_S = exponential(0.000_01, 4, 10)
-SIZE_BYTES = exponential(16, 4, 9)
-RATIO = tuple(step / 10 for step in range(1, 11))
-
-SLOW_CONSUMER, HEARTBEAT_TIMEOUT = "4001", "4002"  # close codes of PROTOCOL.md
 
 BUS = {
     "published": "Messages handed to the bus for sending",
@@ -52,17 +43,12 @@ BUS = {
     "unanswered": "Requests that came while too many were being answered",
     "connects": "Connections made to the bus, the first one included",
 }
-VIEWS = {
-    "sent": "Views written to clients",
-    "merged": "Views merged into a later one for a client that read slowly",
-    "dropped": "Views for a viewer that is not here",
-    "bytes": "Bytes of views written to clients",
-}
 
 Labels = tuple[tuple[str, str], ...]
 
 
-def _reader(counts: BusCounts | ViewCounts, name: str) -> Callable[[], float]:
+def reader(counts: BusCounts | ViewCounts, name: str) -> Callable[[], float]:
+    """Reads one of the counts at a scrape."""
     return lambda: float(getattr(counts, name))
 
 
@@ -90,7 +76,7 @@ def watch_bus(registry: CollectorRegistry, counts: BusCounts) -> None:
     """Add a bus to the process's metrics."""
     registry.register(
         CountsCollector(
-            CounterSource(f"rayrealm_bus_{name}_total", text, _reader(counts, name)) for name, text in BUS.items()
+            CounterSource(f"rayrealm_bus_{name}_total", text, reader(counts, name)) for name, text in BUS.items()
         )
     )
 
@@ -299,103 +285,3 @@ class WebMetrics(Metrics):
         known = route if route in self._routes else UNKNOWN
         self._requests.labels(known, str(status)).inc()
         self._seconds.labels(known).observe(seconds)
-
-
-class GatewayMetrics(Metrics):
-    """Sockets. `methods` are the JSON-RPC methods that exist, `close_codes` those of PROTOCOL.md.
-
-    The hot lane counts into `views`, `received`, `sent`, `latency_s`, `size_bytes` and `processing_s` directly.
-    """
-
-    def __init__(
-        self, methods: Iterable[str], close_codes: Iterable[int], registry: CollectorRegistry | None = None
-    ) -> None:
-        super().__init__(registry)
-        known = (*methods, UNKNOWN)
-        self.opened = 0
-        self.views = ViewCounts()
-        self.received = Tally(known, UNKNOWN)
-        self.sent = Tally()
-        self.latency_s = HistogramsByLabel(known, MESSAGE_S, UNKNOWN)
-        self.size_bytes = HistogramsByLabel(("in", "out"), SIZE_BYTES)
-        self.processing_s = PlainHistogram(PROCESSING_S)
-        self.compression = PlainHistogram(RATIO)
-        self._closes = Tally(str(code) for code in close_codes)
-        self._closed = 0
-        self._refused = Tally()
-        self._errors = Tally()
-        self._protocol_errors = Tally()
-        self._connection_s = PlainHistogram(CONNECTION_S)
-        self.add(
-            GaugeSource("websocket_active_connections", "Sockets open", lambda: self.opened - self._closed),
-            CounterSource("websocket_connections_total", "Sockets opened", lambda: self.opened),
-            HistogramSource("websocket_connection_duration_seconds", "Life of a socket", lambda: self._connection_s),
-            CounterSource(
-                "websocket_connection_errors_total",
-                "Sockets that ended without a close frame or by an error of ours",
-                lambda: self._errors,
-                "reason",
-            ),
-            CounterSource("websocket_messages_received_total", "Messages received", lambda: self.received, "method"),
-            CounterSource("websocket_messages_sent_total", "Messages sent", lambda: self.sent, "kind"),
-            HistogramSource(
-                "websocket_message_size_bytes", "Payload of a message", lambda: self.size_bytes, "direction"
-            ),
-            HistogramSource(
-                "websocket_message_latency_seconds",
-                "From a message's arrival to its answer",
-                lambda: self.latency_s,
-                "method",
-            ),
-            CounterSource(
-                "websocket_protocol_errors_total",
-                "Messages that broke the protocol",
-                lambda: self._protocol_errors,
-                "reason",
-            ),
-            HistogramSource("websocket_compression_ratio", "Compressed to original size", lambda: self.compression),
-            HistogramSource(
-                "websocket_processing_time_seconds",
-                "Work on one message without waiting",
-                lambda: self.processing_s,
-            ),
-            CounterSource(
-                "rayrealm_gateway_upgrades_refused_total", "Upgrades refused", lambda: self._refused, "reason"
-            ),
-            CounterSource("rayrealm_gateway_closes_total", "Sockets closed", lambda: self._closes, "code"),
-            CounterSource(
-                "rayrealm_gateway_heartbeat_timeouts_total",
-                "Clients that sent no pong in time",
-                lambda: self._closes.get(HEARTBEAT_TIMEOUT, 0),
-            ),
-            CounterSource(
-                "rayrealm_gateway_slow_consumers_total",
-                "Clients closed because they did not read",
-                lambda: self._closes.get(SLOW_CONSUMER, 0),
-            ),
-            *(
-                CounterSource(f"rayrealm_gateway_views_{name}_total", text, _reader(self.views, name))
-                for name, text in VIEWS.items()
-            ),
-        )
-
-    def watch_queues(self, depth: Callable[[], int]) -> None:
-        """`depth`: messages, or bytes, that wait for clients; called at a scrape."""
-        self.add(GaugeSource("websocket_queue_depth", "What waits for clients that read slowly", depth))
-
-    def closed(self, code: int, seconds: float) -> None:
-        """A socket is gone after `seconds`; `code` is the one its close frame had, either way."""
-        self._closed += 1
-        self._closes.add(str(code))
-        self._connection_s.observe(seconds)
-
-    def refused(self, reason: str) -> None:
-        """An upgrade was refused; `reason` as in PROTOCOL.md."""
-        self._refused.add(reason)
-
-    def failed(self, reason: str) -> None:
-        """A socket ended without a close frame, or by an error of ours."""
-        self._errors.add(reason)
-
-    def protocol_error(self, reason: str) -> None:
-        self._protocol_errors.add(reason)

@@ -23,6 +23,7 @@ from cluster.errors import StartRefused, Unavailable
 from cluster.realm import Realm
 from cluster.telemetry.metrics import WebMetrics
 from cluster.telemetry.scrape import collect
+from serve_apps.accounts.gateways import Gateways
 from serve_apps.accounts.http import ROUTES, build_http
 from serve_apps.accounts.passwords import Passwords
 from serve_apps.accounts.routes import HttpDeps
@@ -59,8 +60,15 @@ async def start(realm: Realm, open_with: OpenRuntime = open_runtime) -> FastAPI:
         rng=random.Random(),  # noqa: S311 - where newcomers stand
     )
 
+    gateways = Gateways()
+    await runtime.bus.subscribe(runtime.subjects.gateway_alive(), lambda data: gateways.heard(data, time.monotonic()))
+
     async def health() -> dict[str, bool]:
-        return {"redis": await _redis_answers(runtime), "nats": runtime.bus.connected}
+        return {
+            "redis": await _redis_answers(runtime),
+            "nats": await _nats_delivers(runtime),
+            "gateways": gateways.serving(time.monotonic()) > 0,
+        }
 
     async def scrape() -> bytes:
         return await collect(runtime.bus, runtime.subjects)
@@ -78,6 +86,15 @@ async def _redis_answers(runtime: Runtime) -> bool:
     try:
         async with guard(PING_DEADLINE_S):
             await runtime.redis.ping()
+    except Unavailable:
+        return False
+    return True
+
+
+async def _nats_delivers(runtime: Runtime) -> bool:
+    """A message goes to the server and comes back: a connection that is open says little."""
+    try:
+        await runtime.bus.flush(PING_DEADLINE_S)
     except Unavailable:
         return False
     return True

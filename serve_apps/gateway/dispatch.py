@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from cluster.telemetry.metrics import GatewayMetrics
+from cluster.telemetry.gateway_metrics import GatewayMetrics
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client, Work
 from serve_apps.gateway.connection import Close

@@ -20,7 +20,7 @@ from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime
 from cluster.realm import Realm
-from cluster.telemetry.metrics import GatewayMetrics
+from cluster.telemetry.gateway_metrics import GatewayMetrics
 from realm_proto import internal_pb2
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.connection import Close
@@ -75,6 +75,7 @@ class GatewayRunner:
         hub = Hub(gateway_id, realm, bus, subjects, calls, time.monotonic, time.time, metrics)
         services = Services(settings, hub, calls, characters, topics, bus, subjects, time.time)
         hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics))
+        metrics.watch_reliable(hub.reliable, lambda: len(hub.degraded))
         metrics.watch_queues(lambda: sum(c.outgoing.queued_bytes for c in hub.clients.values()))
         await bus.subscribe(subjects.gateway_output(gateway_id), hub.zones.receive)
         await bus.subscribe(subjects.gateway_control(gateway_id), hub.control)
@@ -141,7 +142,7 @@ class GatewayRunner:
         hub, deadline_s = self.hub, self._realm.settings.gateway.drain_s
         hub.leaving.drain(time.monotonic(), deadline_s)
         until = time.monotonic() + deadline_s + 1.0
-        while not hub.leaving.done and time.monotonic() < until:
+        while not hub.leaving.done and time.monotonic() < until:  # noqa: ASYNC110 - the pulse drives it
             await asyncio.sleep(DRAIN_LOOK_S)
 
     def stop(self) -> None:

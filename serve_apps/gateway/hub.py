@@ -18,7 +18,7 @@ from cluster.ports.bus import Bus
 from cluster.ports.calls import Calls
 from cluster.realm import Realm
 from cluster.subjects import Subjects
-from cluster.telemetry.metrics import GatewayMetrics
+from cluster.telemetry.gateway_metrics import GatewayMetrics
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client, Socket
 from serve_apps.gateway.connection import Close, Closing, Connection, Moved, Ping, Received
@@ -99,7 +99,7 @@ class Hub:
         connection = Connection(upgrade.framing, limits, now)
         outgoing = Outgoing(connection.framing, limits.slow_consumer_bytes, limits.slow_consumer_s)
         client = Client(attached, actor, connection, outgoing, socket, now)
-        self.metrics.opened += 1
+        self.metrics.attached(attached.resumed, attached.recovered)
         other = self.clients.get(client.session_id)
         if other is not None and other.attach_epoch > client.attach_epoch:  # two upgrades, and this one came second
             self.close(client, Close.REPLACED, "replaced")

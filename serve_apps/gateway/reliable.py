@@ -58,6 +58,7 @@ class ReliableLink:
         self.duplicates = 0
         self.missing = 0
         self.stale = 0
+        self.bad_acks = 0
         self._gateway_id = gateway_id
         self._bus = bus
         self._subjects = subjects
@@ -117,6 +118,7 @@ class ReliableLink:
     def acked(self, client: Client, seq: int) -> None:
         """The client has seen everything up to `seq`. Raises InvalidInput for a number that it was never sent."""
         if seq > client.delivered:
+            self.bad_acks += 1
             raise InvalidInput([("seq", "was not sent")])
         client.acked = max(client.acked, seq)
         self._news.setdefault(client, False)

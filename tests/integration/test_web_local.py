@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,7 @@ from cluster.security.keys import KeyRing
 from cluster.settings import AccountSettings, NatsSettings, RedisSettings, Settings
 from cluster.subjects import Subjects
 from cluster.telemetry.scrape import serve_metrics
+from realm_proto.internal_pb2 import GatewayAlive
 from serve_apps.accounts.limits import BodyLimit
 from serve_apps.accounts.web_app import play_folder, start
 from tests.servers import Valkey
@@ -122,9 +124,27 @@ async def test_a_restart_finds_the_accounts_and_the_logins_again(realm: Realm) -
         assert refreshed.status_code == 200
 
 
-async def test_health_metrics_and_the_page(http: httpx.AsyncClient) -> None:
+@pytest.fixture
+async def gateway(realm: Realm) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Says once that there is a gateway, and that all is well with it."""
+    bus = await NatsBus.connect(realm.settings.nats, "test")
+    subject = Subjects(realm.settings.namespace).gateway_alive()
+
+    async def beat() -> None:
+        bus.publish(subject, GatewayAlive(gateway_id="gtw_a").SerializeToString())
+        await bus.flush(STOP_DEADLINE_S)
+
+    yield beat
+    await bus.close()
+
+
+async def test_health_metrics_and_the_page(http: httpx.AsyncClient, gateway: Callable[[], Awaitable[None]]) -> None:
     health = await http.get("/v1/healthz")
-    assert (health.status_code, health.json()) == (200, {"status": "ok", "checks": {"redis": True, "nats": True}})
+    checks = {"redis": True, "nats": True, "gateways": False}
+    assert (health.status_code, health.json()) == (503, {"status": "unavailable", "checks": checks})
+    await gateway()
+    health = await http.get("/v1/healthz")
+    assert (health.status_code, health.json()) == (200, {"status": "ok", "checks": {**checks, "gateways": True}})
     metrics = await http.get("/metrics")
     assert 'rayrealm_http_requests_total{process="web",route="/v1/healthz",status="200"} 1.0' in metrics.text
     page = await http.get("/", follow_redirects=True)
@@ -132,19 +152,25 @@ async def test_health_metrics_and_the_page(http: httpx.AsyncClient) -> None:
     assert page.text == (play_folder() / "index.html").read_text()
 
 
-async def test_without_redis_it_says_so_and_then_goes_on(realm: Realm, tmp_path: Path) -> None:
+async def test_without_redis_it_says_so_and_then_goes_on(
+    realm: Realm, tmp_path: Path, gateway: Callable[[], Awaitable[None]]
+) -> None:
     with Valkey(tmp_path) as server:
         redis = RedisSettings(url=SecretStr(server.url), timeout_s=0.5)
         settings = realm.settings.model_copy(update={"redis": redis})
-        async with serving(Realm(settings, realm.keys, realm.realm.recovery_secret)) as http:
+        async with serving(replace(realm, settings=settings)) as http:
             server.kill()
             health = await http.get("/v1/healthz")
-            assert (health.status_code, health.json()["checks"]) == (503, {"redis": False, "nats": True})
+            assert (health.status_code, health.json()["checks"]) == (
+                503,
+                {"redis": False, "nats": True, "gateways": False},
+            )
             answer = await http.post("/v1/auth/register", json=CREDENTIALS)
             assert (answer.status_code, answer.json()["reason"]) == (503, "unavailable")
             assert int(answer.headers["retry-after"]) >= 1
             server.start()
             assert (await http.post("/v1/auth/register", json=CREDENTIALS)).status_code == 201
+            await gateway()
             assert (await http.get("/v1/healthz")).status_code == 200
 
 

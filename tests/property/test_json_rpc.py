@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from actors.session.attaching import Attached
 from cluster.errors import Conflict
 from cluster.settings import GatewaySettings
-from cluster.telemetry.metrics import GatewayMetrics
+from cluster.telemetry.gateway_metrics import GatewayMetrics
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.errors import NotFound
 from cluster.telemetry.counts import DEPENDENCY_ERRORS, BusCounts
+from cluster.telemetry.gateway_metrics import GatewayMetrics
 from cluster.telemetry.metrics import (
-    GatewayMetrics,
     PresenceMetrics,
     SessionMetrics,
     SupervisorMetrics,

@@ -16,7 +16,7 @@ from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.settings import GatewaySettings, SessionSettings, Settings
 from cluster.subjects import Subjects
-from cluster.telemetry.metrics import GatewayMetrics
+from cluster.telemetry.gateway_metrics import GatewayMetrics
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close, Connection
