@@ -72,9 +72,8 @@ class Following:
                 place = self._places.get(topic)
                 if place is None:
                     place = (await self._topics.newest([topic]))[topic]
-                    await self._log.unfollow(
-                        self._fence, [topic]
-                    )  # a place from before it was left, should that have failed
+                    # A place from before it was left may still be there, should that have failed.
+                    await self._log.unfollow(self._fence, [topic])
                     await self._log.follow(self._fence, {topic: place})
                 self._subscriptions[topic] = await self._listen(topic, self.receive)
                 self._places[topic] = place

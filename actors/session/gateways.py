@@ -23,9 +23,12 @@ class GatewayWatch:
         """It has a session from now on, so it counts as heard."""
         self._heard[gateway_id] = now
 
-    def look(self, now: float) -> None:
-        """Called at every sweep. Who was stopped or starved itself could hear nobody, and may blame nobody for it."""
-        if now - self._looked > self._silence_s / 2:
+    def look(self, now: float, *, deaf: bool = False) -> None:
+        """Called at every sweep. Who was stopped or starved itself could hear nobody, and may blame nobody for it.
+
+        Nor may who is `deaf`, because the bus does not even bring it its own messages.
+        """
+        if deaf or now - self._looked > self._silence_s / 2:
             self._heard = dict.fromkeys(self._heard, now)
         self._looked = now
 

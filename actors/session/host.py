@@ -312,13 +312,15 @@ class SessionHost:
         log.warning("outbox_outrun", session=record.session_id)
         self._close_socket(record.gateway_id, record.session_id, record.attach_epoch, SLOW_CONSUMER, "too far behind")
 
-    async def sweep(self) -> None:
+    async def sweep(self, *, deaf: bool = False) -> None:
         """Called about once a second: sockets of silent gateways are gone, grace periods end, lost sessions end.
+
+        `deaf`: the bus brings nothing at the moment, so that no gateway can be told from a silent one.
 
         Raises Fenced when a newer incarnation of this actor exists: the caller must stop.
         """
         now, gateways = self._clock(), self._gateways
-        gateways.look(now)
+        gateways.look(now, deaf=deaf)
         due = [s for s in self.sessions.values() if self._is_over(s, now) or gateways.silent(s.record.gateway_id, now)]
         for start in range(0, len(due), SWEPT_AT_ONCE):
             await asyncio.gather(*(self._settle(session, now) for session in due[start : start + SWEPT_AT_ONCE]))

@@ -33,6 +33,7 @@ from realm_proto import internal_pb2
 
 SWEEP_S = 1.0
 LOOK_S = 1.0
+ECHO_S = 0.5
 RESEND_S = 0.2
 CATCH_UP_S = 0.05
 FLUSH_PAUSE_S = 0.1  # after the log was away
@@ -159,7 +160,14 @@ class SessionsRunner:
         self._lane.expire()
         while self._unlisted:
             await self._sessions.detach(*self._unlisted.popitem())
-        await self._sessions.sweep()
+        await self._sessions.sweep(deaf=await self._deaf())
+
+    async def _deaf(self) -> bool:
+        try:
+            await self._runtime.bus.flush(ECHO_S)
+        except Unavailable:
+            return True
+        return False
 
     async def _resend(self) -> None:
         self._lane.resend()

@@ -55,3 +55,15 @@ def test_who_was_stopped_itself_heard_nobody() -> None:
     watch.look(106.0)
     watch.look(108.0)
     assert watch.silent("gtw_a", 108.2)
+
+
+def test_who_is_deaf_blames_nobody() -> None:
+    watch = GatewayWatch(4.0)
+    watch.known("gtw_a", 100.0)
+    for second in range(101, 110):
+        watch.look(float(second), deaf=second >= 103)
+    assert not watch.silent("gtw_a", 109.5)
+    watch.look(111.0)
+    assert not watch.silent("gtw_a", 113.0), "it has its whole time again"
+    watch.look(113.0)
+    assert watch.silent("gtw_a", 113.5)
