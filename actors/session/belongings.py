@@ -45,12 +45,12 @@ class Belongings:
             except Fenced:
                 raise
             except RealmError:
-                await self._leave(session_id, set(new.subscriptions) - set(old))
+                await self._leave(session_id, [topic for topic in new.subscriptions if topic not in old])
                 raise
-            await self._leave(session_id, set(remove) - set(new.subscriptions))
+            await self._leave(session_id, [topic for topic in remove if topic not in new.subscriptions])
             return new.subscriptions
 
-    async def _leave(self, session_id: str, topics: set[str]) -> None:
+    async def _leave(self, session_id: str, topics: list[str]) -> None:
         for topic in topics:
             await self._following.leave(topic, session_id)
 

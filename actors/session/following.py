@@ -50,7 +50,7 @@ class Following:
         self._members: dict[str, dict[str, None]] = {}  # topic -> session ids
         self._places: dict[str, str] = {}  # topic -> id of the newest message that was taken
         self._subscriptions: dict[str, Subscription] = {}
-        self._behind: set[str] = set()
+        self._behind: dict[str, None] = {}  # those that wait longest first
         self._changing = asyncio.Lock()
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Following:
         for topic, session_ids in members.items():
             for session_id in session_ids:
                 await self.join(topic, session_id)
-        self._behind = set(self._members)
+        self._behind = dict.fromkeys(self._members)
 
     async def join(self, topic: str, session_id: str) -> None:
         """The session hears the topic from now on: everything published after this returns. Raises Unavailable, Fenced."""
@@ -77,7 +77,7 @@ class Following:
                     await self._log.follow(self._fence, {topic: place})
                 self._subscriptions[topic] = await self._listen(topic, self.receive)
                 self._places[topic] = place
-                self._behind.add(topic)  # what came between the place and the subscription
+                self._behind[topic] = None  # what came between the place and the subscription
             self._members.setdefault(topic, {})[session_id] = None
 
     async def leave(self, topic: str, session_id: str) -> None:
@@ -88,7 +88,7 @@ class Following:
             if members or topic not in self._members:
                 return
             del self._members[topic]
-            self._behind.discard(topic)
+            self._behind.pop(topic, None)
             del self._places[topic]
             await self._subscriptions.pop(topic).unsubscribe()
             try:
@@ -105,7 +105,7 @@ class Following:
         if topic not in self._members or order(said.id) <= order(self._places[topic]):
             return
         if topic in self._behind or self._lane.full or said.previous != self._places[topic]:
-            self._behind.add(topic)
+            self._behind[topic] = None
             return
         self._take(TopicMessage(topic, said.id, said.previous, said.method, said.params_json))
 
@@ -116,16 +116,16 @@ class Following:
 
     async def catch_up(self) -> None:
         """Read what was missed. Raises Unavailable."""
-        self._behind &= self._members.keys()
         asked = {topic: self._places[topic] for topic in list(self._behind)[:TOPICS_AT_ONCE]}
         full = self._lane.full
         if full or not asked:
             return
-        self._behind -= asked.keys()  # what turns out to be missing meanwhile is asked for next time
+        for topic in asked:  # what turns out to be missing meanwhile is asked for next time
+            del self._behind[topic]
         try:
             found = await self._topics.after(asked, READ_AT_ONCE)
         except Unavailable:
-            self._behind |= asked.keys()
+            self._lag(asked)
             raise
         read: dict[str, int] = dict.fromkeys(asked, 0)
         for message in found:
@@ -133,11 +133,11 @@ class Following:
             if message.topic not in self._members or order(message.id) <= order(self._places[message.topic]):
                 continue
             if self._lane.full:
-                self._behind.add(message.topic)
+                self._behind[message.topic] = None
             else:
                 self._take(message)
         # A topic that gave all that was asked for may have more.
-        self._behind |= {topic for topic, count in read.items() if count == READ_AT_ONCE}
+        self._lag(topic for topic, count in read.items() if count == READ_AT_ONCE)
 
     async def look(self) -> None:
         """Called every second or so: the bus may have lost a topic's last message, which no later one would betray.
@@ -146,9 +146,10 @@ class Following:
         """
         topics = list(self._members)
         newest = await self._topics.newest(topics) if topics else {}
-        self._behind |= {
-            t for t, place in newest.items() if t in self._members and order(place) > order(self._places[t])
-        }
+        self._lag(t for t, place in newest.items() if t in self._members and order(place) > order(self._places[t]))
+
+    def _lag(self, topics: Iterable[str]) -> None:
+        self._behind |= dict.fromkeys(topic for topic in topics if topic in self._members)
 
     def _take(self, message: TopicMessage) -> None:
         topic, place = message.topic, self._places[message.topic]

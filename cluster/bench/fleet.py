@@ -7,15 +7,15 @@ import json
 import os
 import random
 import secrets
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 
 from pydantic import SecretStr
 
-from cluster.bench.entrants import each, persist, sign_in
+from cluster.bench.entrants import each, enlist
 from cluster.bench.realm_under_test import Member, RunningRealm, members
 from cluster.bench.returning import Returning
 from cluster.errors import Ours
@@ -30,10 +30,13 @@ WHOLE_S = 60.0
 LOOK_S = 0.5
 POLL_S = 0.05
 CONNECTING_AT_ONCE = 32
+DRAIN_S = 1.0
+GATEWAYS = 2
+MOVES_OVER = 20  # attempts to get a socket of the other gateway
 
 
 class Fleet:
-    """Use it as `async with`: clients run until the end. `ended`: those that gave up, with the reason."""
+    """Use it as `async with`: its clients run until the end. The realm must have two gateways."""
 
     def __init__(self, realm: RunningRealm, seed: int) -> None:
         self.realm = realm
@@ -52,21 +55,22 @@ class Fleet:
             client.close()
 
     async def enlist(self, count: int) -> list[Returning]:
-        """Clients with an account each, not connected yet. Raises RealmError of the client."""
-        tokens = dict[int, str]()
+        """Clients with an account and a character each, not connected yet. Raises RealmError of the client."""
+        made = dict[int, Returning]()
         users, password = f"fleet-{secrets.token_hex(4)}", SecretStr(secrets.token_urlsafe(16))
         async with pool(self.realm.url, REQUEST_S) as http:
 
             async def one(number: int) -> None:
                 accounts = Accounts(self.realm.url, REQUEST_S, http)
-                async with asyncio.timeout(ACCOUNT_S):
-                    await persist(partial(sign_in, accounts, f"{users}-{number}", password), self.rng)
-                    tokens[number] = await accounts.access_token()
+                name = f"{users}-{number}"
+                entrant = await enlist(accounts, name, password, number, self.rng, ACCOUNT_S)
+                made[number] = Returning(self.realm.url, await accounts.access_token(), self.rng)
+                made[number].character_id = entrant.character_id
 
             await each(range(count), one)
-        made = [Returning(self.realm.url, tokens[number], self.rng) for number in range(count)]
-        self.clients += made
-        return made
+        clients = [made[number] for number in range(count)]
+        self.clients += clients
+        return clients
 
     def start(self, client: Returning) -> None:
         self._running.append(asyncio.create_task(client.run()))
@@ -81,6 +85,29 @@ class Fleet:
             await then(client)
 
         await each(range(len(clients)), one, CONNECTING_AT_ONCE)
+
+    async def gather(self, clients: Sequence[Returning], then: Callable[[Returning], Awaitable[None]]) -> Member:
+        """All of them on one gateway, which is returned; the other one is new and empty. Raises Ours."""
+        other, crowded = await self.gateways()
+        await self.drain(other.name, DRAIN_S)  # so that everyone goes to the one that is left
+        await self.connect(clients, then)
+        os.kill(other.pid, signal.SIGKILL)  # what takes its place takes sockets again
+        await self.replaced(other.name, GATEWAYS)
+        astray = sum(client.gateway != crowded.name for client in clients)
+        if astray:
+            raise Ours(f"{astray} clients are not on {crowded.name}")
+        return crowded
+
+    async def elsewhere(self, client: Returning, gateway: Member) -> None:
+        """A socket of another gateway than this one for the client. Raises Ours."""
+        self.start(client)
+        for _ in range(MOVES_OVER):
+            await until(lambda: client.connected, CONNECT_S, "a client is connected", client)
+            if client.gateway != gateway.name:
+                return
+            client.move_over()
+            await until(lambda: not client.connected, CONNECT_S, "its socket is closed", client)
+        raise Ours(f"no socket of another gateway than {gateway.name}")
 
     # --- the realm's gateways ----------------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class Returning:
     """
 
     def __init__(self, url: str, token: str, rng: Random) -> None:
+        self.character_id = ""
         self.on_ready: Callable[[Ready, str], None] | None = None
         self.on_notice: Callable[[codec.Notification], None] | None = None
         self.on_view: Callable[[float], None] | None = None

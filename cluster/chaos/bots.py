@@ -50,7 +50,9 @@ class ChaosBot:
         stats: BotStats,
         http: httpx.AsyncClient,
         zones: Sequence[str],
+        calm: float = 1.0,
     ) -> None:
+        """`calm`: its pauses, as a multiple of the usual ones."""
         self.name = stats.username
         self.stats = stats
         self._number = number
@@ -59,8 +61,11 @@ class ChaosBot:
         self._rng = Random(f"{seed}:{number}")  # noqa: S311 - what it does is no secret
         self.client = RecordingClient(url, self.name, history, timeout_s=TIMEOUT_S, rng=self._rng, http=http)
         channels = (ALL, f"group{number % GROUPS}")
-        self._chat = ChatLane(self.client, history, self._dice("chat", seed), CHAT_PAUSE_S, channels)
-        self._attributes = AttributeLane(self.client, history, self._dice("attribute", seed), ATTRIBUTE_PAUSE_S)
+        chat, attributes, self._state_pause_s = (
+            (low * calm, high * calm) for low, high in (CHAT_PAUSE_S, ATTRIBUTE_PAUSE_S, STATE_PAUSE_S)
+        )
+        self._chat = ChatLane(self.client, history, self._dice("chat", seed), chat, channels)
+        self._attributes = AttributeLane(self.client, history, self._dice("attribute", seed), attributes)
         self._state: StateLane | None = None
         self._seed = seed
         self._walker: Walker | None = None
@@ -79,10 +84,14 @@ class ChaosBot:
     # --- its life ----------------------------------------------------------------------------------------------
 
     async def come(self) -> None:
-        """An account, a session, a character in the world, channels, somebody to watch; then it walks. Raises RealmError."""
+        """An account with a character; then as `arrive`."""
         password = SecretStr(secrets.token_urlsafe(12))
         accounts = self.client.accounts
         entrant = await enlist(accounts, self.name, password, self._number, self._rng, ACCOUNT_S)
+        await self.arrive(entrant.character_id)
+
+    async def arrive(self, character_id: str) -> None:
+        """A session, channels, its character in the world; then it walks. The client is logged in. Raises RealmError."""
         self.stats.logins += 1
         self.client.on_world(self._placed)
         self.client.on_view(self._saw)
@@ -90,7 +99,7 @@ class ChaosBot:
         self.client.on_ready(self._connected)
         dice = self._dice("state", self._seed)
         self._state = StateLane(
-            self.client, self._history, dice, STATE_PAUSE_S, entrant.character_id, self._zones, CROSSING
+            self.client, self._history, dice, self._state_pause_s, character_id, self._zones, CROSSING
         )
         async with asyncio.timeout(COME_S):
             await self.client.connect(COME_S)
@@ -238,6 +247,10 @@ class Cast:
         async with asyncio.TaskGroup() as group:
             for bot in self.bots:
                 group.create_task(one(bot))
+        await self.watch()
+
+    async def watch(self) -> None:
+        """Each the next one. Raises RealmError."""
         for bot, other in zip(self.bots, self.bots[1:] + self.bots[:1], strict=True):
             ready = other.client.session_ready
             if ready is not None:

@@ -4,7 +4,7 @@ Every event has `k`, its kind, and `t`, seconds on one clock. Of a player (`bot`
 
 | k | more | means |
 |---|---|---|
-| invoked | op, bot, do, ... | a request is about to be sent; `op` is unique. `do` with what it has: state (stay, version, n), chat (channel, text), join (channel), attribute (name, n), leave (stay), enter (stay, zone) |
+| invoked | op, bot, do, ... | a request is about to be sent; `op` is unique. `do` with what it has: state (stay, version, n), chat (channel, text), join (channel), attribute (name, n), status (status), leave (stay), enter (stay, zone) |
 | acknowledged | op, ... | its result: state (version), chat (message_id) |
 | failed | op, why | it was refused and has done nothing |
 | unknown | op, why | no answer: it may have been done, or may yet be |

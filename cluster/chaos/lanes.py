@@ -21,6 +21,8 @@ REQUEST_S = 6.0
 AGAIN_S = 0.1
 CHAT_TRIES = 8
 ATTRIBUTES = 4
+STATUS_EVERY = 3
+STATUSES = ("away", "busy", "online")
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -269,7 +271,7 @@ class ChatLane(Lane):
 
 
 class AttributeLane(Lane):
-    """Sets a few attributes of the session, over and over."""
+    """Sets a few attributes of the session, over and over, and now and then its status, which those who watch it are told of."""
 
     def __init__(self, client: RecordingClient, history: History, rng: Random, pause_s: tuple[float, float]) -> None:
         super().__init__(client, history, rng, pause_s)
@@ -277,6 +279,8 @@ class AttributeLane(Lane):
 
     async def step(self) -> None:
         self._n += 1
+        if self._n % STATUS_EVERY == 0:
+            await self._status(STATUSES[self._n // STATUS_EVERY % len(STATUSES)])
         name, n = f"a{self._n % ATTRIBUTES}", self._n
 
         async def call() -> Any:
@@ -284,6 +288,12 @@ class AttributeLane(Lane):
             return await self.client.request("session.attribute.set", params, REQUEST_S)
 
         await self.attempt(call, "attribute", name=name, n=n)
+
+    async def _status(self, status: str) -> None:
+        async def call() -> Any:
+            return await self.client.request("presence.update", {"status": status}, REQUEST_S)
+
+        await self.attempt(call, "status", status=status)
 
     async def read(self) -> bool:
         """All of them, into the history. False if the realm does not say."""

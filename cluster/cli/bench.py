@@ -46,3 +46,23 @@ def kills(clients: Clients = 50, gateways: Gateways = None, url: Url = None, as_
     from cluster.bench.cli import bench_kills
 
     raise typer.Exit(bench_kills(clients, url, as_json, gateways))
+
+
+@app.command()
+def storm(clients: Clients = 1_000, as_json: AsJson = False) -> None:
+    """kill -9 of a gateway that holds all sockets: when 50, 99 and 100 % of them are back, and what they missed."""
+    from cluster.bench.cli import bench_storm
+
+    raise typer.Exit(bench_storm(clients, as_json))
+
+
+@app.command()
+def drain(
+    clients: Clients = 500,
+    deadline: Annotated[float, typer.Option(min=1.0, max=60.0, help="Seconds the gateway may take.")] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """A gateway with many walking players is drained: how long each of them saw nothing, and what it missed."""
+    from cluster.bench.cli import bench_drain
+
+    raise typer.Exit(bench_drain(clients, deadline, as_json))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ from tests.real_realm import RealRealm
 pytestmark = pytest.mark.realm
 
 BOTS = 40
-SEED = 61
+SEEDS = itertools.count(61)  # other bots in each test: those of the last are in the world for a while
 WALK_DEADLINE_S = 60.0
 SETTLE_DEADLINE_S = 60.0
 LONGEST_GAP_S = 1.5
@@ -82,8 +83,8 @@ class Scene:
 
 @asynccontextmanager
 async def scene(realm: RealRealm) -> AsyncIterator[Scene]:
-    crew = Crew()
-    running = asyncio.create_task(run_bots(realm.url, BOTS, None, SEED, password=PASSWORD, crew=crew))
+    crew, password = Crew(), SecretStr(secrets.token_urlsafe(16))
+    running = asyncio.create_task(run_bots(realm.url, BOTS, None, next(SEEDS), password=password, crew=crew))
     try:
         made = Scene(realm, crew)
         async with asyncio.timeout(WALK_DEADLINE_S):
@@ -94,9 +95,6 @@ async def scene(realm: RealRealm) -> AsyncIterator[Scene]:
     finally:
         running.cancel()
         await asyncio.wait({running})
-
-
-PASSWORD = SecretStr(secrets.token_urlsafe(16))  # the same bots in each test
 
 
 async def test_more_gateways_and_another_application_cut_nobody(realm: RealRealm) -> None:

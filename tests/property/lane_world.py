@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from actors.session.attaching import Attach, Attached
@@ -120,16 +121,15 @@ class Subscribed:
 class Told:
     """The outbox log, and what it was told so far: the truth that clients are held against."""
 
-    def __init__(self, world: World, inner: MemoryOutboxLog) -> None:
-        self._world = world
+    def __init__(self, inner: MemoryOutboxLog) -> None:
         self._inner = inner
-        self.entries: defaultdict[str, dict[int, tuple[str, bytes, float]]] = defaultdict(dict)
+        self.entries: defaultdict[str, dict[int, tuple[str, bytes, float]]] = defaultdict(dict)  # method, params, when
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def append(self, fence: Fence, data: bytes, *rest: Any) -> None:
-        await self._inner.append(fence, data, *rest)
+    async def append(self, fence: Fence, data: bytes, seqs: Any, cursors: Any, now: float, keep_s: float) -> None:
+        await self._inner.append(fence, data, seqs, cursors, now, keep_s)
         batch = internal_pb2.ReliableBatch.FromString(data)
         for target in batch.targets:
             known = self.entries[target.session_id]
@@ -138,7 +138,8 @@ class Told:
                 old = known.get(seq)
                 assert seq == len(known) + 1 or old is not None, "numbers begin at 1 and never skip"
                 assert old is None or old[:2] == (body.method, body.params_json), "a number means one thing for ever"
-                known.setdefault(seq, (body.method, body.params_json, self._world.now))
+                at = now - WALL if old is None else min(old[2], now - WALL)
+                known[seq] = (body.method, body.params_json, at)
 
 
 class Actor:
@@ -151,21 +152,19 @@ class Actor:
         self._subscriptions: list[Subscribed] = []
         self._unlisted: dict[str, int] = {}
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.ensure_future(self._guarded(work))
+    def spawn(self, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
+        task = self.world.spawn(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _guarded(self, work: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            return await work
+            return await work()
         except Fenced:
             self.world.counts["fenced"] += 1
             self.kill()
             raise Unavailable("sessions") from None
-        except Unavailable:
-            raise
 
     def kill(self) -> None:
         """Wherever it stands. A zombie is one that nobody killed when the next one began."""
@@ -267,7 +266,7 @@ class Actor:
         self.lane.expire()
         self.lane.resend()
         for step in (self._sweep, self.following.look, self.following.catch_up):
-            self.spawn(self._step(step))
+            self.spawn(partial(self._step, step))
 
     async def _sweep(self) -> None:
         while self._unlisted:
@@ -307,12 +306,14 @@ class World:
         self.epochs = MemoryEpochStore()
         records = MemorySessionStore(self.epochs)
         self.records = records
-        self.told = Told(self, MemoryOutboxLog(self.epochs, records))
+        self.told = Told(MemoryOutboxLog(self.epochs, records))
         self.topic_log = MemoryTopicLog()
         self.store: Any = Rough(self, records)
         self.outbox_log: Any = Rough(self, self.told, frozenset({"append"}))
         self.topics: Any = Rough(self, self.topic_log)
         self.published: defaultdict[str, list[TopicMessage]] = defaultdict(list)
+        # (session, topic) -> (joined?, "asked" or "done", how many messages the topic had)
+        self.windows: defaultdict[tuple[str, str], list[tuple[bool, str, int]]] = defaultdict(list)
         self._background: set[asyncio.Task[Any]] = set()
         self.zombies: list[Actor] = []
 
@@ -332,10 +333,11 @@ class World:
         for _ in range(self.rng.randint(0, most) if self.rough else 0):
             await asyncio.sleep(0)
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
@@ -344,15 +346,20 @@ class World:
             self.errors.append(error)
 
     async def settle(self) -> None:
-        """Until nothing runs that was begun."""
-        for _ in range(200):
+        """Until whatever was begun is done, except for what never ends."""
+        for _ in range(60):
             await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
 
     # --- the actor ----------------------------------------------------------------------------------------------
 
     def start_actor(self) -> None:
         self.actor = Actor(self)
-        self.spawn(self.actor.spawn_start())
+        self.actor.spawn(self.actor.start)
 
     def replace_actor(self) -> None:
         """It died, or the realm only thinks so."""
@@ -369,7 +376,7 @@ class World:
         if not actor.ready:
             raise Unavailable("sessions")
         await self.turns(3)
-        task = actor.spawn(getattr(getattr(actor, part), method)(*args))
+        task = actor.spawn(partial(getattr(getattr(actor, part), method), *args))
         await asyncio.wait([task])
         if task.cancelled():
             raise Unavailable("sessions")

@@ -1,0 +1,73 @@
+"""The chaos run's players, recorder and checker against a realm in this process: no Ray, so that a drill takes seconds.
+
+What is done to its actors is done as in tests/integration/backstage.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cluster.bench.crew import Crew
+from cluster.chaos.bots import TIMEOUT_S, Cast, ChaosBot
+from cluster.chaos.checker import Verdict, check
+from cluster.chaos.history import History, read
+from cluster.chaos.inside import Inside
+from rayrealm_client.accounts import pool
+from rayrealm_client.models import Tokens
+from tests.integration.backstage import MEADOW, Backstage
+from tests.local_realm import LocalRealm
+
+BOTS = 3
+SEED = 4
+CALM = 0.3
+COME_S = 20.0
+REST_S = 20.0
+READ_S = 10.0
+HEAR_S = 3.0
+
+Act = Callable[[Backstage], Awaitable[None]]
+
+
+@asynccontextmanager
+async def players(realm: LocalRealm, history: History) -> AsyncIterator[Cast]:
+    """Bots that are in the world and write."""
+    crew, url = Crew(), realm.url.removesuffix("/ws").replace("ws://", "http://")
+    async with pool(url, TIMEOUT_S) as http:
+        bots = [
+            ChaosBot(url, number, SEED, history, crew.add(f"bot-{number}"), http, [MEADOW], CALM)
+            for number in range(BOTS)
+        ]
+        try:
+            for bot in bots:
+                user = f"usr_{bot.name}"
+                bot.client.tokens = Tokens(user, realm.token(user), "", time.monotonic() + 600.0)
+                async with asyncio.timeout(COME_S):
+                    await bot.arrive(await realm.character(user, at=(100.0, 100.0)))
+            cast = Cast(bots, crew)
+            await cast.watch()
+            cast.write()
+            yield cast
+        finally:
+            await asyncio.gather(*(bot.go() for bot in bots), return_exceptions=True)
+
+
+async def drill(realm: LocalRealm, folder: Path, act: Act) -> Verdict:
+    """They write, something is done to the realm, they write on, and rest."""
+    history = History(folder / "history.jsonl")
+    nats, redis = realm.settings.nats, realm.settings.redis.url.get_secret_value()
+    told = redis, nats.url.get_secret_value(), nats.token.get_secret_value(), realm.settings.namespace
+    async with Inside(*told, os.getpid(), history), players(realm, history) as cast:
+        await asyncio.sleep(1.5)
+        await act(Backstage(realm))
+        await asyncio.sleep(2.5)
+        cast.check()
+        await asyncio.gather(*(bot.rest(REST_S) for bot in cast.bots))
+        await asyncio.sleep(HEAR_S)
+        assert all(await asyncio.gather(*(bot.read_back(READ_S) for bot in cast.bots)))
+    history.close()
+    return check(read(history.path))
