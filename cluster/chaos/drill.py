@@ -24,6 +24,7 @@ from cluster.chaos.history import History, read
 from cluster.chaos.inside import Inside
 from cluster.chaos.measure import Recovery, by_kind, measure, over_the_bar
 from cluster.chaos.schedule import KINDS, Fault
+from cluster.chaos.verdict import first_of_each
 from cluster.errors import Ours, StartRefused
 from cluster.running import RunningRealm
 
@@ -35,8 +36,8 @@ REST_S = 30.0
 HEAR_S = 20.0
 HEAR_PAUSE_S = 0.5
 READ_S = 20.0
-SHOWN = 50
-"""Violations in the result; the counts are of all."""
+SHOWN = 8
+"""Violations of each name in the result; the counts are of all."""
 
 Say = Callable[[str], None]
 
@@ -151,8 +152,9 @@ def _record(order: Order, ground: Ground, path: Path, say: Say) -> dict[str, Any
     say(f"judging {history.events} events")
     verdict = check(read(path))
     recovery_ms = by_kind([(told["kind"], recovery) for told, recovery in measured])
+    shown = first_of_each(verdict.violations, SHOWN)
     missed = [told["number"] for told, recovery in measured if recovery.missed]
-    for violation in verdict.violations[:SHOWN]:
+    for violation in shown:
         say(f"VIOLATION {violation.name}: {violation.who}: {violation.what}")
     for number in missed:
         say(f"MISSED RECOVERY after fault {number}")
@@ -166,7 +168,7 @@ def _record(order: Order, ground: Ground, path: Path, say: Say) -> dict[str, Any
         "recovery_ms": recovery_ms,
         "missed_recoveries": len(missed) + len(whole),
         "over_the_bar": over_the_bar(recovery_ms),
-        "violations": [violation.as_dict() for violation in verdict.violations[:SHOWN]],
+        "violations": [violation.as_dict() for violation in shown],
         "good": verdict.good and not missed and not whole,
         "history": str(path) if order.history else None,
     }

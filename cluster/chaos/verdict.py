@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,3 +37,14 @@ class Violation:
 def counts(violations: Sequence[Violation]) -> dict[str, int]:
     """By name, all names."""
     return {name: sum(v.count for v in violations if v.name == name) for name in NAMES}
+
+
+def first_of_each(violations: Sequence[Violation], most: int) -> list[Violation]:
+    """At most so many of each name, in their order: one cause often has a thousand effects."""
+    seen: Counter[str] = Counter()
+    shown = []
+    for violation in violations:
+        seen[violation.name] += 1
+        if seen[violation.name] <= most:
+            shown.append(violation)
+    return shown

@@ -26,9 +26,10 @@ BOTS = 3
 SEED = 4
 CALM = 0.3
 COME_S = 20.0
+BEFORE_S, AFTER_S = 1.2, 1.8
 REST_S = 20.0
 READ_S = 10.0
-HEAR_S = 3.0
+HEAR_S = 2.0
 
 Act = Callable[[Backstage], Awaitable[None]]
 
@@ -62,9 +63,9 @@ async def drill(realm: LocalRealm, folder: Path, act: Act) -> Verdict:
     nats, redis = realm.settings.nats, realm.settings.redis.url.get_secret_value()
     told = redis, nats.url.get_secret_value(), nats.token.get_secret_value(), realm.settings.namespace
     async with Inside(*told, os.getpid(), history), players(realm, history) as cast:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(BEFORE_S)
         await act(Backstage(realm))
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(AFTER_S)
         cast.check()
         await asyncio.gather(*(bot.rest(REST_S) for bot in cast.bots))
         await asyncio.sleep(HEAR_S)

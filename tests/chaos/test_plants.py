@@ -47,11 +47,18 @@ def plant(name: str, plants: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Non
     """In this process, and only for this test."""
     for module_name, change in plants.PLANTS[name].items():
         module = importlib.import_module(module_name)
-        for owner in [value for value in vars(module).values() if isinstance(value, type)]:
+        for owner in owners(module):
             for attribute, value in list(vars(owner).items()):
-                if callable(value) and owner.__module__ == module_name:
+                if callable(value):
                     monkeypatch.setattr(owner, attribute, value)  # so that it is put back
         change(module)
+
+
+def owners(module: ModuleType) -> list[type]:
+    """The module's own classes, and those that Ray has made of them."""
+    values = list(vars(module).values())
+    made = [value.__ray_metadata__.modified_class for value in values if hasattr(value, "__ray_metadata__")]
+    return [owner for owner in (*values, *made) if isinstance(owner, type) and owner.__module__ == module.__name__]
 
 
 async def kill_the_zone(stage: Backstage) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.chaos.checker import check
 from cluster.chaos.history import History, read
-from cluster.chaos.verdict import NAMES, Violation, counts
+from cluster.chaos.verdict import NAMES, Violation, counts, first_of_each
 
 
 def test_written_and_read(tmp_path: Path) -> None:
@@ -50,3 +50,10 @@ def test_the_verdict_names_all_names() -> None:
         "what": "x",
         "count": 1,
     }
+
+
+def test_some_of_each_are_shown() -> None:
+    many = [Violation(name, float(t), "ann", "x") for t in range(5) for name in ("gaps", "duplicates")]
+    assert [(v.name, v.t) for v in first_of_each(many, 2)] == [
+        ("gaps", 0.0), ("duplicates", 0.0), ("gaps", 1.0), ("duplicates", 1.0),
+    ]  # fmt: skip

@@ -1,0 +1,68 @@
+"""A second incarnation of a zone in a process of its own: it is believed, and ends when a newer one is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+import actors.zone.zone_actor
+import cluster.adapters.runtime
+from cluster.chaos.takeover import impostor
+from cluster.errors import Ours
+from tests.integration.backstage import MEADOW, ZONE, Backstage
+from tests.local_realm import local_realm
+
+
+@pytest.fixture
+async def stage(
+    valkey_url: str, nats_url: str, nats_token: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Backstage]:
+    for name, value in {
+        "RAYREALM_REALM": namespace,
+        "RAYREALM_REDIS__URL": valkey_url,
+        "RAYREALM_NATS__URL": nats_url,
+        "RAYREALM_NATS__TOKEN": nats_token,
+    }.items():
+        monkeypatch.setenv(name, value)
+    async with local_realm(valkey_url, nats_url, nats_token, namespace) as realm:
+        yield Backstage(realm)
+
+
+async def test_it_takes_over_and_is_replaced(stage: Backstage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[str] = []
+
+    def stop(what: str) -> None:
+        stopped.append(what)
+        for loop in old._loops:
+            loop.cancel()
+        raise asyncio.CancelledError(what)
+
+    old = stage.runner(ZONE)
+    for module in (cluster.adapters.runtime, actors.zone.zone_actor):
+        monkeypatch.setattr(module, "stop_fenced", stop)
+    ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
+    await ann.until(lambda: ann.sees(bob))
+    async with impostor(MEADOW, {}) as other:
+        assert await other.take_over() == 2
+        await ann.until(lambda: ann.epochs[-1:] == [2])
+        await bob.move(106, 100)
+        await ann.until(lambda: ann.sees(bob, 106))  # it judges moves, and is believed
+        await stage.until(lambda: stopped == ["checkpoint"])
+        await stage.start(ZONE)
+        assert await other.fenced(10.0)
+        await ann.until(lambda: ann.epochs == [1, 2, 3])
+    for player in (ann, bob):
+        await player.leave()
+
+
+async def test_one_that_is_not_replaced_ends_when_it_is_told(stage: Backstage) -> None:
+    async with impostor("zon_forest", {}) as other:
+        assert not await other.fenced(0.1)
+
+
+async def test_a_zone_that_there_is_not(stage: Backstage) -> None:
+    async with impostor("zon_nowhere", {}) as other:
+        with pytest.raises(Ours, match="the impostor ended"):
+            await other.take_over()
