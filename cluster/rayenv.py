@@ -67,7 +67,7 @@ def serve_flags(settings: Settings, open_files: int, replica_callback: str) -> d
     }
 
 
-def node_flags(scripts: Path) -> dict[str, str]:
+def node_flags(scripts: Path, given: Mapping[str, str]) -> dict[str, str]:
     """What nodes of a Ray that others start need on top; `scripts` is the folder of `rayrealm`, the same on each node.
 
     Not for a realm's own Ray on one machine: that must not lose its only node because it was busy for some seconds.
@@ -79,6 +79,8 @@ def node_flags(scripts: Path) -> dict[str, str]:
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "1000",
         "RAY_health_check_failure_threshold": "3",
+        # Without: `ray start --head` wants tokens if this user's home folder has one, and nobody else knows of it.
+        **joined_flags(given),
     }
 
 

@@ -280,9 +280,18 @@ class SessionHost:
     def roster(self, gateway_id: str, held: dict[str, int]) -> list[tuple[str, int]]:
         """The sessions (with their attach epochs) that a gateway has sockets for. Returns those it should have and twice had not.
 
-        The answer to an attach may have been lost, and then nobody else would ever find the session without its socket.
+        The answer to an attach may have been lost, and then nobody else would ever find the session without its socket. The order
+        to close a socket may have been lost, too: those that it should not have are closed.
         """
         now, gone = self._clock(), []
+        for session_id, attach_epoch in held.items():
+            known = self.sessions.get(session_id)
+            if known is None:
+                self._close_socket(gateway_id, session_id, attach_epoch, SESSION_LOST, "session_lost")
+            elif attach_epoch < known.record.attach_epoch:
+                self._close_socket(gateway_id, session_id, attach_epoch, REPLACED, "replaced")
+            elif not known.record.gateway_id:
+                self._close_socket(gateway_id, session_id, attach_epoch, RESTART, "detached")
         for session_id, session in self.sessions.items():
             record = session.record
             if record.gateway_id != gateway_id or now - session.attached_at < ATTACH_GRACE_S:

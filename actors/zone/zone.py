@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +11,17 @@ import orjson
 
 from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
 from actors.zone.interest import MASK, NOTHING, SHIFT, look
-from actors.zone.movement import OK, REASONS, STALE_SEQUENCE, Rules, judge, newest
+from actors.zone.intake import Intake
+from actors.zone.movement import Rules
 from actors.zone.oversize import parts
-from actors.zone.rows import MOVE_IN, PLACE
+from actors.zone.rows import PLACE
 from actors.zone.views import Columns, Tick, encode_correction, outputs
 from cluster.errors import Conflict, InvalidInput, InvalidState, NotFound
 from cluster.settings import WorldSettings, ZoneSpec
-from realm_proto import realtime_pb2
+from realm_proto import internal_pb2, realtime_pb2
 
 MAX_PROPERTIES_BYTES = 4096
 MAX_OUTAGE_S = 30.0
-INPUT_ROWS_PER_ENTITY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,13 @@ class Zone:
         self.ticks = 0
         self.table = EntityTable(world.zone_capacity)
         self.rules = Rules.of(spec.bounds, world.movement)
-        self.refused: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
-        self.applied = 0
+        self.intake = Intake(self.table, self.rules)
+        self.resyncs = 0
         self._columns = Columns(self.table.position, self.table.yaw, self.table.sequence, self.table.gateway)
         self._edges = NOTHING
         self._gateways: dict[str, int] = {}
         self._gateway_names: list[str] = []
-        self._input: list[tuple[int, np.ndarray]] = []
-        self._input_rows = 0
+        self._outputs: dict[str, int] = {}
         self._state_bytes: dict[int, bytes] = {}
         self._fresh: dict[int, int] = {}  # entity number -> the attach that its views begin for
         self._restated: set[int] = set()
@@ -190,54 +187,23 @@ class Zone:
     # --- moves in ----------------------------------------------------------------------------------------------
 
     def take_input(self, gateway_id: str, rows: bytes) -> None:
-        """MOVE_IN rows from a gateway. What is not a whole number of rows, or is too much for a tick, is dropped and counted."""
-        if len(rows) % MOVE_IN.itemsize:
-            self.dropped["torn"] += 1
-            return
-        moves = np.frombuffer(rows, MOVE_IN)
-        if self._input_rows + len(moves) > INPUT_ROWS_PER_ENTITY * self.table.capacity:
-            self.dropped["overflow"] += len(moves)
-            return
+        """MOVE_IN rows from a gateway."""
+        self.intake.take(self._gateways.get(gateway_id), rows)
+
+    def resync(self, gateway_id: str) -> None:
+        """The gateway has lost an output: the next view of each of its viewers starts from nothing, and its outputs count from 1."""
         index = self._gateways.get(gateway_id)
         if index is None:
-            self.dropped["unknown_gateway"] += len(moves)
             return
-        self._input.append((index, moves))
-        self._input_rows += len(moves)
+        self.resyncs += 1
+        self._outputs.pop(gateway_id, None)
+        for number in np.flatnonzero(self.table.gateway == index).tolist():
+            self._fresh[number] = self.table.by_number[number].attach_epoch
+            self._unsettled = True
 
-    def _apply_input(self, now: float, moved: np.ndarray, acked: np.ndarray) -> dict[int, bytes]:
-        """Judge what came in since the last tick, oldest first. Returns the corrections."""
-        batches, self._input, self._input_rows = self._input, [], 0
-        moves = np.concatenate([rows for _, rows in batches])
-        sender = np.repeat([index for index, _ in batches], [len(rows) for _, rows in batches])
-        table = self.table
-        known = moves["number"] < table.capacity
-        moves, sender = moves[known], sender[known]
-        # A gateway speaks only for the entities attached to it; alive is implied by having a gateway.
-        held = table.gateway[moves["number"]] == sender
-        self.dropped["not_attached"] += int(len(known) - np.count_nonzero(held))
-        mine = moves[held]
-        moves = newest(mine, INPUT_ROWS_PER_ENTITY)
-        self.dropped["too_many"] += len(mine) - len(moves)
-        refused: dict[int, str] = {}
-        while len(moves):
-            _, first = np.unique(moves["number"], return_index=True)
-            now_judged = moves[first]
-            verdict = judge(table, self.rules, now_judged, now)
-            good = now_judged["number"][verdict == OK]
-            moved[good] = True
-            acked[now_judged["number"][verdict != STALE_SEQUENCE]] = True
-            self.applied += len(good)
-            for number, why in zip(
-                now_judged["number"][verdict != OK].tolist(), verdict[verdict != OK].tolist(), strict=True
-            ):
-                self.refused[REASONS[why]] += 1
-                refused[number] = REASONS[why]
-            later = np.ones(len(moves), bool)
-            later[first] = False
-            moves = moves[later]
-        # Only now: a later move of the same tick may have been good.
-        return {number: encode_correction(self._columns, number, reason) for number, reason in refused.items()}
+    def outputs_to(self, gateway_id: str) -> int:
+        """How many outputs the gateway was sent since its views began from nothing."""
+        return self._outputs.get(gateway_id, 0)
 
     # --- the tick ----------------------------------------------------------------------------------------------
 
@@ -247,7 +213,9 @@ class Zone:
         table = self.table
         moved = np.zeros(table.capacity, bool)
         acked = np.zeros(table.capacity, bool)
-        corrections = self._apply_input(now, moved, acked) if self._input else {}
+        refused = self.intake.apply(now, moved, acked) if self.intake else {}
+        # Only now: a later move of the same tick may have been good.
+        corrections = {number: encode_correction(self._columns, number, why) for number, why in refused.items()}
         if not (self._unsettled or self._restated or corrections or moved.any() or acked.any()):
             return []
         fresh, self._fresh = self._fresh, {}
@@ -273,12 +241,19 @@ class Zone:
         messages: list[tuple[str, bytes]] = []
         for index, out in made.items():
             out.zone_id, out.epoch, out.tick = self.spec.id, self.epoch, self.ticks & 0xFFFFFFFF
-            messages += ((self._gateway_names[index], data) for data in parts(out))
+            gateway_id = self._gateway_names[index]
+            messages += ((gateway_id, self._numbered(gateway_id, data)) for data in parts(out))
         return messages
+
+    def _numbered(self, gateway_id: str, data: bytes) -> bytes:
+        """With the output's number, by which the gateway knows that it has them all. Fields of a message may come piecemeal."""
+        self._outputs[gateway_id] = number = self._outputs.get(gateway_id, 0) + 1
+        return data + internal_pb2.ZoneOutput(number=number).SerializeToString()
 
     def start_over(self) -> None:
         """Every viewer's next view starts from nothing: a tick failed, and nobody knows what was sent of it."""
         self._edges = NOTHING
+        self._outputs.clear()
         viewers = np.flatnonzero(self.table.gateway != NO_GATEWAY).tolist()
         self._fresh = {number: self.table.by_number[number].attach_epoch for number in viewers}
         self._unsettled = True

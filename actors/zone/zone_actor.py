@@ -99,13 +99,19 @@ class ZoneRunner:
             if len(self._probes) < MAX_PROBES:
                 self._probes[batch.gateway_id] = batch.probe
             return
+        if batch.resync:
+            self._zone.resync(batch.gateway_id)
+            return
         self._zone.take_input(batch.gateway_id, batch.rows)
 
     def _answer_probes(self) -> None:
         """After a tick: who asks is told that moves come in here, ticks pass, and what goes out arrives."""
         probes, self._probes = self._probes, {}
         for gateway_id, number in probes.items():
-            probe = internal_pb2.GatewayProbe(number=number, part=f"zone:{self._spec.id}")
+            zone = self._zone
+            probe = internal_pb2.GatewayProbe(
+                number=number, part=f"zone:{zone.spec.id}", epoch=zone.epoch, outputs=zone.outputs_to(gateway_id)
+            )
             message = internal_pb2.GatewayControl(probe=probe).SerializeToString()
             self._runtime.bus.publish(self._runtime.subjects.gateway_control(gateway_id), message)
 

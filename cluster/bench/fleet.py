@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from pydantic import SecretStr
 
@@ -101,12 +102,11 @@ class Fleet:
     async def elsewhere(self, client: Returning, gateway: Member) -> None:
         """A socket of another gateway than this one for the client. Raises Ours."""
         self.start(client)
-        for _ in range(MOVES_OVER):
-            await until(lambda: client.connected, CONNECT_S, "a client is connected", client)
+        for attempt in range(1, MOVES_OVER):
+            await until(partial(_connected, client, attempt), CONNECT_S, "a client is connected", client)
             if client.gateway != gateway.name:
                 return
             client.move_over()
-            await until(lambda: not client.connected, CONNECT_S, "its socket is closed", client)
         raise Ours(f"no socket of another gateway than {gateway.name}")
 
     # --- the realm's gateways ----------------------------------------------------------------------------------
@@ -135,6 +135,10 @@ class Fleet:
             raise Ours(f"rayrealm drain: {done.stderr[-2000:].strip()}")
         told: dict[str, Json] = json.loads(done.stdout)["gateways"][0]
         return told
+
+
+def _connected(client: Returning, times: int) -> bool:
+    return client.connects >= times
 
 
 def _command(argv: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

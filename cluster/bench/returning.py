@@ -70,6 +70,7 @@ class Returning:
         self.on_view: Callable[[float], None] | None = None
         self.reliable = Reliable()
         self.connected = False
+        self.connects = 0
         self.gateway = ""
         self.codes: list[int] = []
         self.sessions: list[str] = []
@@ -236,6 +237,7 @@ class Returning:
             self.holes += 1
         self._policy.opened(now)
         self.gateway, self.connected = gateway, True
+        self.connects += 1
         if self._first is not None and not self._first.done():
             self._first.set_result(None)
         if self.on_ready is not None:

@@ -16,8 +16,9 @@ from cluster.bench.crew import BotStats, Crew
 from cluster.bench.entrants import enlist
 from cluster.bench.walker import Walker
 from cluster.chaos.history import History
-from cluster.chaos.lanes import AttributeLane, ChatLane, Lane, StateLane
+from cluster.chaos.lanes import REQUEST_S, AttributeLane, ChatLane, Lane, StateLane
 from cluster.chaos.recording import RecordingClient
+from cluster.chaos.sight import Sight, differences, sight
 from cluster.errors import Ours
 from rayrealm_client.accounts import pool
 from rayrealm_client.errors import NotConnected, RealmError
@@ -36,6 +37,7 @@ ALL = "all"
 GROUPS = 2
 PROBE_S = 1.0
 PROBE_PAUSE_S = 0.05
+LOOK_PAUSE_S = 0.4
 
 
 class ChaosBot:
@@ -153,6 +155,21 @@ class ChaosBot:
             if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
                 return task.exception()
         return None
+
+    async def look(self, deadline_s: float) -> None:
+        """Whether it sees what is there, into the history: what is wrong still at the deadline."""
+        until = time.monotonic() + deadline_s
+        before: Sight | None = None
+        wrong = ["nobody says what is there"]
+        while wrong and time.monotonic() < until:
+            with contextlib.suppress(RealmError):  # on its way to another zone, or out of reach
+                snapshot = await self.client.request("state.sync.request", timeout_s=REQUEST_S)
+                now = sight(self.client.entities, snapshot)
+                wrong = differences(before, now) if before is not None else wrong
+                before = now
+            if wrong:
+                await asyncio.sleep(LOOK_PAUSE_S)
+        self._history.add("sight", bot=self.name, wrong=wrong)
 
     async def served(self, since: float) -> float:
         """Seconds from `since` until it is served: a new move is judged, and a change of its state and an attribute are durable.

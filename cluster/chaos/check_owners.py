@@ -1,4 +1,4 @@
-"""One believed owner for each zone at a time (DESIGN, "Fencing"; row 1.9): at the clients, and on the bus."""
+"""One believed owner for each zone at a time (DESIGN, "Fencing"; row 1.9): at the clients, and on the bus. And whole views."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class _Shown:
 
     zone: str = ""
     epoch: int = 0
-    tick: int = 0
+    beginning: bool = False
+    """It enters a zone: the next view must begin with `reset`."""
 
 
 class ViewCheck:
@@ -37,11 +38,24 @@ class ViewCheck:
         self._late: set[tuple[str, str, int]] = set()
 
     def feed(self, event: Event) -> None:
-        if event["k"] != "view":
-            return
+        match event["k"]:
+            case "invoked" if event["do"] == "enter":
+                self._shown.setdefault(event["bot"], _Shown()).beginning = True
+            case "view":
+                self._view(event)
+            case "sight":
+                for wrong in event["wrong"]:
+                    self.violations.append(Violation("wrong_views", event["t"], event["bot"], wrong))
+
+    def _view(self, event: Event) -> None:
         bot, t, tick = event["bot"], event["t"], event["tick"]
         shown = self._shown.setdefault(bot, _Shown())
+        if shown.beginning and not event.get("zone"):
+            shown.beginning = False
+            shown.zone, shown.epoch = "", 0
+            self.violations.append(Violation("wrong_views", t, bot, "the views of a zone that it entered do not begin"))
         if event.get("zone"):
+            shown.beginning = False
             shown.zone, shown.epoch = event["zone"], event["epoch"]
             before = self._epochs.get((bot, shown.zone), 0)
             if shown.epoch < before:

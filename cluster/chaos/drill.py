@@ -36,6 +36,8 @@ REST_S = 30.0
 HEAR_S = 20.0
 HEAR_PAUSE_S = 0.5
 READ_S = 20.0
+SIGHT_S = 5.0
+"""So long after a fault a player may see what is not there, or not see what is."""
 SHOWN = 8
 """Violations of each name in the result; the counts are of all."""
 
@@ -218,6 +220,7 @@ async def _act(
         measured.append((told, recovery))
         figures = recovery.as_dict()
         say(f"  {struck.victim}: {figures['hit']} bots, p50 {figures['p50']} ms, max {figures['max']} ms")
+        await asyncio.gather(*(bot.look(SIGHT_S) for bot in players.bots))
         if not await hands.whole(before, fault.kind):
             not_whole.append(fault.kind)
             say(f"  NOT WHOLE AGAIN: {fault.kind}")

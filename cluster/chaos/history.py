@@ -13,6 +13,7 @@ Every event has `k`, its kind, and `t`, seconds on one clock. Of a player (`bot`
 | ready | bot, session, stream, seq, resumed, recovered, zone | a socket is open; `zone` is where its character is, or null |
 | notice | bot, seq, method, id, channel, text | a numbered notification as it came off the socket |
 | view | bot, tick, zone, epoch | a view; zone and epoch with `reset` only |
+| sight | bot, wrong | its view of the zone beside the zone's own, in words where they differ for good |
 | lost | bot, code, reason | its socket closed |
 
 A stay is one time in one zone; `n` grows with every attempt of a bot. Of the realm:

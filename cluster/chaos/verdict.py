@@ -13,6 +13,7 @@ NAMES = (
     "gaps",  # a reliable notification did not come
     "duplicates",  # it came twice
     "double_owners",  # two incarnations were believed, or one did not stop
+    "wrong_views",  # a player does not see who is there, or sees who is not
     "misordered",  # members of a channel heard its messages in different orders
     "lost_sessions",  # a session was not the one it had been
     "phantoms",  # what nobody asked for is there

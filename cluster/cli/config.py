@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def check() -> None:
 def ray_env() -> None:
     """Print the variables that `ray start` needs on every node before `up --ray-address` can join."""
     flags = serve_flags(realm_settings.load(), open_files(), Parts().replica_callback)
-    flags |= node_flags(Path(sys.executable).parent)
+    flags |= node_flags(Path(sys.executable).parent, os.environ)
     for name, value in flags.items():
         print(f"export {name}={value}")
 

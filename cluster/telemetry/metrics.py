@@ -81,6 +81,17 @@ def watch_bus(registry: CollectorRegistry, counts: BusCounts) -> None:
     )
 
 
+class WatchedIntake(Protocol):
+    """What becomes of moves: totals since the zone started."""
+
+    @property
+    def applied(self) -> int: ...
+    @property
+    def refused(self) -> Mapping[str, int]: ...
+    @property
+    def dropped(self) -> Mapping[str, int]: ...
+
+
 class WatchedZone(Protocol):
     """What a zone says about itself: totals since it started."""
 
@@ -89,11 +100,9 @@ class WatchedZone(Protocol):
     @property
     def ticks(self) -> int: ...
     @property
-    def applied(self) -> int: ...
+    def resyncs(self) -> int: ...
     @property
-    def refused(self) -> Mapping[str, int]: ...
-    @property
-    def dropped(self) -> Mapping[str, int]: ...
+    def intake(self) -> WatchedIntake: ...
     @property
     def table(self) -> Sized: ...
 
@@ -143,13 +152,18 @@ class ZoneMetrics(Metrics):
             GaugeSource("rayrealm_zone_epoch", "The zone's incarnation", lambda: zone.epoch, fixed=fixed),
             CounterSource("rayrealm_zone_ticks_total", "Ticks", lambda: zone.ticks, fixed=fixed),
             CounterSource(
-                "rayrealm_zone_moves_applied_total", "Moves that became true", lambda: zone.applied, fixed=fixed
+                "rayrealm_zone_moves_applied_total", "Moves that became true", lambda: zone.intake.applied, fixed=fixed
             ),
-            CounterSource("rayrealm_zone_moves_refused_total", "Moves refused", lambda: zone.refused, "reason", fixed),
+            CounterSource(
+                "rayrealm_zone_resyncs_total", "Gateways that had lost an output", lambda: zone.resyncs, fixed=fixed
+            ),
+            CounterSource(
+                "rayrealm_zone_moves_refused_total", "Moves refused", lambda: zone.intake.refused, "reason", fixed
+            ),
             CounterSource(
                 "rayrealm_zone_inputs_dropped_total",
                 "Moves that were never judged",
-                lambda: zone.dropped,
+                lambda: zone.intake.dropped,
                 "reason",
                 fixed,
             ),

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arealm_proto/internal.proto\x12\x11rayrealm.internal\"<\n\tZoneInput\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x0c\x12\r\n\x05probe\x18\x03 \x01(\x04\"\xcf\x01\n\nZoneOutput\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0c\n\x04tick\x18\x03 \x01(\r\x12\r\n\x05moves\x18\x04 \x01(\x0c\x12\x0f\n\x07viewers\x18\x05 \x01(\x0c\x12\x0c\n\x04\x61\x63ks\x18\x06 \x01(\x0c\x12\x10\n\x08move_end\x18\x07 \x01(\x0c\x12\x12\n\nmove_index\x18\x08 \x01(\x0c\x12\x0e\n\x06states\x18\t \x03(\x0c\x12/\n\x06\x65vents\x18\n \x03(\x0b\x32\x1f.rayrealm.internal.ViewerEvents\"w\n\x0cViewerEvents\x12\x0e\n\x06viewer\x18\x01 \x01(\r\x12\x0e\n\x06states\x18\x02 \x03(\r\x12\x0e\n\x06leaves\x18\x03 \x03(\r\x12\r\n\x05reset\x18\x04 \x01(\x08\x12\x12\n\ncorrection\x18\x05 \x01(\x0c\x12\x14\n\x0c\x61ttach_epoch\x18\x06 \x01(\x04\"I\n\rGatewayNotice\x12\x13\n\x0bsession_ids\x18\x01 \x03(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x13\n\x0bparams_json\x18\x03 \x01(\x0c\"V\n\x0cGatewayClose\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61ttach_epoch\x18\x02 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\"\n\x0cGatewayDrain\x12\x12\n\ndeadline_s\x18\x01 \x01(\x01\",\n\x0cGatewayProbe\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04part\x18\x02 \x01(\t\"\xe2\x01\n\x0eGatewayControl\x12\x32\n\x06notice\x18\x01 \x01(\x0b\x32 .rayrealm.internal.GatewayNoticeH\x00\x12\x30\n\x05\x63lose\x18\x02 \x01(\x0b\x32\x1f.rayrealm.internal.GatewayCloseH\x00\x12\x30\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x1f.rayrealm.internal.GatewayDrainH\x00\x12\x30\n\x05probe\x18\x04 \x01(\x0b\x32\x1f.rayrealm.internal.GatewayProbeH\x00\x42\x06\n\x04what\"i\n\x0cGatewayAlive\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x0f\n\x07sockets\x18\x02 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\r\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\x12\x10\n\x08\x64\x65graded\x18\x05 \x03(\t\"`\n\x0cTopicMessage\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x13\n\x0bparams_json\x18\x03 \x01(\x0c\x12\n\n\x02id\x18\x04 \x01(\t\x12\x10\n\x08previous\x18\x05 \x01(\t\"3\n\x0cReliableBody\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x13\n\x0bparams_json\x18\x02 \x01(\x0c\"]\n\x0eReliableTarget\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61ttach_epoch\x18\x02 \x01(\x04\x12\x11\n\tfirst_seq\x18\x03 \x01(\x04\x12\x0e\n\x06\x62odies\x18\x04 \x03(\r\"\x92\x01\n\rReliableBatch\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12/\n\x06\x62odies\x18\x03 \x03(\x0b\x32\x1f.rayrealm.internal.ReliableBody\x12\x32\n\x07targets\x18\x04 \x03(\x0b\x32!.rayrealm.internal.ReliableTarget\"{\n\rSessionReport\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61ttach_epoch\x18\x02 \x01(\x04\x12\x11\n\tdelivered\x18\x03 \x01(\x04\x12\r\n\x05\x61\x63ked\x18\x04 \x01(\x04\x12\x0f\n\x07missing\x18\x05 \x01(\x08\x12\r\n\x05heard\x18\x06 \x01(\x08\"W\n\x0eSessionReports\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x31\n\x07reports\x18\x02 \x03(\x0b\x32 .rayrealm.internal.SessionReport\"O\n\rSessionRoster\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x13\n\x0bsession_ids\x18\x02 \x03(\t\x12\x15\n\rattach_epochs\x18\x03 \x03(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arealm_proto/internal.proto\x12\x11rayrealm.internal\"L\n\tZoneInput\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x0c\x12\r\n\x05probe\x18\x03 \x01(\x04\x12\x0e\n\x06resync\x18\x04 \x01(\x08\"\xdf\x01\n\nZoneOutput\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0c\n\x04tick\x18\x03 \x01(\r\x12\r\n\x05moves\x18\x04 \x01(\x0c\x12\x0f\n\x07viewers\x18\x05 \x01(\x0c\x12\x0c\n\x04\x61\x63ks\x18\x06 \x01(\x0c\x12\x10\n\x08move_end\x18\x07 \x01(\x0c\x12\x12\n\nmove_index\x18\x08 \x01(\x0c\x12\x0e\n\x06states\x18\t \x03(\x0c\x12/\n\x06\x65vents\x18\n \x03(\x0b\x32\x1f.rayrealm.internal.ViewerEvents\x12\x0e\n\x06number\x18\x0b \x01(\x04\"w\n\x0cViewerEvents\x12\x0e\n\x06viewer\x18\x01 \x01(\r\x12\x0e\n\x06states\x18\x02 \x03(\r\x12\x0e\n\x06leaves\x18\x03 \x03(\r\x12\r\n\x05reset\x18\x04 \x01(\x08\x12\x12\n\ncorrection\x18\x05 \x01(\x0c\x12\x14\n\x0c\x61ttach_epoch\x18\x06 \x01(\x04\"I\n\rGatewayNotice\x12\x13\n\x0bsession_ids\x18\x01 \x03(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x13\n\x0bparams_json\x18\x03 \x01(\x0c\"V\n\x0cGatewayClose\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61ttach_epoch\x18\x02 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\"\n\x0cGatewayDrain\x12\x12\n\ndeadline_s\x18\x01 \x01(\x01\"L\n\x0cGatewayProbe\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04part\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x0f\n\x07outputs\x18\x04 \x01(\x04\"\xe2\x01\n\x0eGatewayControl\x12\x32\n\x06notice\x18\x01 \x01(\x0b\x32 .rayrealm.internal.GatewayNoticeH\x00\x12\x30\n\x05\x63lose\x18\x02 \x01(\x0b\x32\x1f.rayrealm.internal.GatewayCloseH\x00\x12\x30\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x1f.rayrealm.internal.GatewayDrainH\x00\x12\x30\n\x05probe\x18\x04 \x01(\x0b\x32\x1f.rayrealm.internal.GatewayProbeH\x00\x42\x06\n\x04what\"i\n\x0cGatewayAlive\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x0f\n\x07sockets\x18\x02 \x01(\r\x12\x10\n\x08\x63\x61pacity\x18\x03 \x01(\r\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\x12\x10\n\x08\x64\x65graded\x18\x05 \x03(\t\"`\n\x0cTopicMessage\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x13\n\x0bparams_json\x18\x03 \x01(\x0c\x12\n\n\x02id\x18\x04 \x01(\t\x12\x10\n\x08previous\x18\x05 \x01(\t\"3\n\x0cReliableBody\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x13\n\x0bparams_json\x18\x02 \x01(\x0c\"]\n\x0eReliableTarget\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61ttach_epoch\x18\x02 \x01(\x04\x12\x11\n\tfirst_seq\x18\x03 \x01(\x04\x12\x0e\n\x06\x62odies\x18\x04 \x03(\r\"\x92\x01\n\rReliableBatch\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12/\n\x06\x62odies\x18\x03 \x03(\x0b\x32\x1f.rayrealm.internal.ReliableBody\x12\x32\n\x07targets\x18\x04 \x03(\x0b\x32!.rayrealm.internal.ReliableTarget\"{\n\rSessionReport\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61ttach_epoch\x18\x02 \x01(\x04\x12\x11\n\tdelivered\x18\x03 \x01(\x04\x12\r\n\x05\x61\x63ked\x18\x04 \x01(\x04\x12\x0f\n\x07missing\x18\x05 \x01(\x08\x12\r\n\x05heard\x18\x06 \x01(\x08\"W\n\x0eSessionReports\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x31\n\x07reports\x18\x02 \x03(\x0b\x32 .rayrealm.internal.SessionReport\"O\n\rSessionRoster\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x13\n\x0bsession_ids\x18\x02 \x03(\t\x12\x15\n\rattach_epochs\x18\x03 \x03(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,35 +32,35 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'realm_proto.internal_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ZONEINPUT']._serialized_start=49
-  _globals['_ZONEINPUT']._serialized_end=109
-  _globals['_ZONEOUTPUT']._serialized_start=112
-  _globals['_ZONEOUTPUT']._serialized_end=319
-  _globals['_VIEWEREVENTS']._serialized_start=321
-  _globals['_VIEWEREVENTS']._serialized_end=440
-  _globals['_GATEWAYNOTICE']._serialized_start=442
-  _globals['_GATEWAYNOTICE']._serialized_end=515
-  _globals['_GATEWAYCLOSE']._serialized_start=517
-  _globals['_GATEWAYCLOSE']._serialized_end=603
-  _globals['_GATEWAYDRAIN']._serialized_start=605
-  _globals['_GATEWAYDRAIN']._serialized_end=639
-  _globals['_GATEWAYPROBE']._serialized_start=641
-  _globals['_GATEWAYPROBE']._serialized_end=685
-  _globals['_GATEWAYCONTROL']._serialized_start=688
-  _globals['_GATEWAYCONTROL']._serialized_end=914
-  _globals['_GATEWAYALIVE']._serialized_start=916
-  _globals['_GATEWAYALIVE']._serialized_end=1021
-  _globals['_TOPICMESSAGE']._serialized_start=1023
-  _globals['_TOPICMESSAGE']._serialized_end=1119
-  _globals['_RELIABLEBODY']._serialized_start=1121
-  _globals['_RELIABLEBODY']._serialized_end=1172
-  _globals['_RELIABLETARGET']._serialized_start=1174
-  _globals['_RELIABLETARGET']._serialized_end=1267
-  _globals['_RELIABLEBATCH']._serialized_start=1270
-  _globals['_RELIABLEBATCH']._serialized_end=1416
-  _globals['_SESSIONREPORT']._serialized_start=1418
-  _globals['_SESSIONREPORT']._serialized_end=1541
-  _globals['_SESSIONREPORTS']._serialized_start=1543
-  _globals['_SESSIONREPORTS']._serialized_end=1630
-  _globals['_SESSIONROSTER']._serialized_start=1632
-  _globals['_SESSIONROSTER']._serialized_end=1711
+  _globals['_ZONEINPUT']._serialized_end=125
+  _globals['_ZONEOUTPUT']._serialized_start=128
+  _globals['_ZONEOUTPUT']._serialized_end=351
+  _globals['_VIEWEREVENTS']._serialized_start=353
+  _globals['_VIEWEREVENTS']._serialized_end=472
+  _globals['_GATEWAYNOTICE']._serialized_start=474
+  _globals['_GATEWAYNOTICE']._serialized_end=547
+  _globals['_GATEWAYCLOSE']._serialized_start=549
+  _globals['_GATEWAYCLOSE']._serialized_end=635
+  _globals['_GATEWAYDRAIN']._serialized_start=637
+  _globals['_GATEWAYDRAIN']._serialized_end=671
+  _globals['_GATEWAYPROBE']._serialized_start=673
+  _globals['_GATEWAYPROBE']._serialized_end=749
+  _globals['_GATEWAYCONTROL']._serialized_start=752
+  _globals['_GATEWAYCONTROL']._serialized_end=978
+  _globals['_GATEWAYALIVE']._serialized_start=980
+  _globals['_GATEWAYALIVE']._serialized_end=1085
+  _globals['_TOPICMESSAGE']._serialized_start=1087
+  _globals['_TOPICMESSAGE']._serialized_end=1183
+  _globals['_RELIABLEBODY']._serialized_start=1185
+  _globals['_RELIABLEBODY']._serialized_end=1236
+  _globals['_RELIABLETARGET']._serialized_start=1238
+  _globals['_RELIABLETARGET']._serialized_end=1331
+  _globals['_RELIABLEBATCH']._serialized_start=1334
+  _globals['_RELIABLEBATCH']._serialized_end=1480
+  _globals['_SESSIONREPORT']._serialized_start=1482
+  _globals['_SESSIONREPORT']._serialized_end=1605
+  _globals['_SESSIONREPORTS']._serialized_start=1607
+  _globals['_SESSIONREPORTS']._serialized_end=1694
+  _globals['_SESSIONROSTER']._serialized_start=1696
+  _globals['_SESSIONROSTER']._serialized_end=1775
 # @@protoc_insertion_point(module_scope)

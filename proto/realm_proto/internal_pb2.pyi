@@ -7,17 +7,19 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ZoneInput(_message.Message):
-    __slots__ = ("gateway_id", "rows", "probe")
+    __slots__ = ("gateway_id", "rows", "probe", "resync")
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
+    RESYNC_FIELD_NUMBER: _ClassVar[int]
     gateway_id: str
     rows: bytes
     probe: int
-    def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ..., probe: _Optional[int] = ...) -> None: ...
+    resync: bool
+    def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ..., probe: _Optional[int] = ..., resync: _Optional[bool] = ...) -> None: ...
 
 class ZoneOutput(_message.Message):
-    __slots__ = ("zone_id", "epoch", "tick", "moves", "viewers", "acks", "move_end", "move_index", "states", "events")
+    __slots__ = ("zone_id", "epoch", "tick", "moves", "viewers", "acks", "move_end", "move_index", "states", "events", "number")
     ZONE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +30,7 @@ class ZoneOutput(_message.Message):
     MOVE_INDEX_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
     zone_id: str
     epoch: int
     tick: int
@@ -38,7 +41,8 @@ class ZoneOutput(_message.Message):
     move_index: bytes
     states: _containers.RepeatedScalarFieldContainer[bytes]
     events: _containers.RepeatedCompositeFieldContainer[ViewerEvents]
-    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., moves: _Optional[bytes] = ..., viewers: _Optional[bytes] = ..., acks: _Optional[bytes] = ..., move_end: _Optional[bytes] = ..., move_index: _Optional[bytes] = ..., states: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[_Union[ViewerEvents, _Mapping]]] = ...) -> None: ...
+    number: int
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., moves: _Optional[bytes] = ..., viewers: _Optional[bytes] = ..., acks: _Optional[bytes] = ..., move_end: _Optional[bytes] = ..., move_index: _Optional[bytes] = ..., states: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[_Union[ViewerEvents, _Mapping]]] = ..., number: _Optional[int] = ...) -> None: ...
 
 class ViewerEvents(_message.Message):
     __slots__ = ("viewer", "states", "leaves", "reset", "correction", "attach_epoch")
@@ -85,12 +89,16 @@ class GatewayDrain(_message.Message):
     def __init__(self, deadline_s: _Optional[float] = ...) -> None: ...
 
 class GatewayProbe(_message.Message):
-    __slots__ = ("number", "part")
+    __slots__ = ("number", "part", "epoch", "outputs")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     number: int
     part: str
-    def __init__(self, number: _Optional[int] = ..., part: _Optional[str] = ...) -> None: ...
+    epoch: int
+    outputs: int
+    def __init__(self, number: _Optional[int] = ..., part: _Optional[str] = ..., epoch: _Optional[int] = ..., outputs: _Optional[int] = ...) -> None: ...
 
 class GatewayControl(_message.Message):
     __slots__ = ("notice", "close", "drain", "probe")

@@ -39,6 +39,7 @@ BACKGROUND_LIMIT = 10_000
 DETACH_DEADLINE_S = 5.0
 DETACH_ATTEMPTS = 12
 DETACH_PAUSE_S = 5.0
+ZONE = "zone:"  # before the id of a zone, among the parts of a realm
 RENEW_AT = 0.5  # of a recovery token's life
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ class Hub:
         self.gateway_id = gateway_id
         self.settings = realm.settings
         self.clients: dict[str, Client] = {}
-        self.zones = ZoneLink(gateway_id, bus, subjects, self._write_view)
+        self.zones = ZoneLink(gateway_id, bus, subjects, self._write_view, clock)
         self.reliable = ReliableLink(gateway_id, bus, subjects, self.clients, self._write_reliable, clock)
         self.greeting = Greeting(gateway_id, realm, wall_clock)
         self.leaving = Leaving(
@@ -249,7 +250,10 @@ class Hub:
         elif message.HasField("drain"):
             self.leaving.drain(self._clock(), message.drain.deadline_s)
         elif message.HasField("probe"):
-            self.health.answered(message.probe.part, message.probe.number, self._clock())
+            probe = message.probe
+            self.health.answered(probe.part, probe.number, self._clock())
+            if probe.part.startswith(ZONE):
+                self.zones.sent(probe.part.removeprefix(ZONE), probe.epoch, probe.outputs)
 
     def look(self) -> None:
         """Called about once a second: clients are told when a part of the realm does not answer, and when it does again."""

@@ -12,24 +12,34 @@ from serve_apps.gateway.views import PendingView, View, split
 
 MAX_BATCH_BYTES = 512 * 1024
 EARLY_LIMIT = 4_096
+ASK_AGAIN_S = 0.5
 
 
 class ZoneLink:
     """`write_view(client, view)` is where a view goes. Counters are plain ints, read when metrics are scraped."""
 
     def __init__(
-        self, gateway_id: str, bus: Bus, subjects: Subjects, write_view: Callable[[Client, View], None]
+        self,
+        gateway_id: str,
+        bus: Bus,
+        subjects: Subjects,
+        write_view: Callable[[Client, View], None],
+        clock: Callable[[], float],
     ) -> None:
         self.moves_in = 0
         self.outputs_in = 0
         self.stale_outputs = 0
+        self.lost_outputs = 0
         self._gateway_id = gateway_id
         self._bus = bus
         self._subjects = subjects
         self._write_view = write_view
         self._pending: dict[str, bytearray] = {}
         self._viewers: dict[tuple[str, int], Client] = {}
+        self._clock = clock
         self._epochs: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}  # zone -> the newest output's
+        self._lost: dict[str, float] = {}  # zones of which an output was lost -> when they were asked to start over
         # A zone may send the first view before the answer to world.enter, or to the attach, is here: such views wait, merged,
         # with the attach that they are for.
         self._early: dict[tuple[str, int], tuple[int, PendingView]] = {}
@@ -46,6 +56,8 @@ class ZoneLink:
 
     def flush(self) -> None:
         """One ZoneInput per zone with moves; called every `input_flush_s`."""
+        if self._lost:
+            self._ask_to_start_over()
         if not self._pending:
             return
         pending, self._pending = self._pending, {}
@@ -80,7 +92,7 @@ class ZoneLink:
         if out.epoch < self._epochs.get(zone_id, 0):
             self.stale_outputs += 1
             return
-        self._epochs[zone_id] = out.epoch
+        self._count(zone_id, out.epoch, out.number)
         self.outputs_in += 1
         viewers, early, write = self._viewers, self._early, self._write_view
         for number, view in split(out):
@@ -101,6 +113,40 @@ class ZoneLink:
                 write(client, view)
             else:
                 self._keep_early(key, view)
+
+    def _count(self, zone_id: str, epoch: int, number: int) -> None:
+        """Newest wins for moves, but a reset, a state or a leave that was lost would be missing for good."""
+        if epoch > self._epochs.get(zone_id, 0):
+            self._epochs[zone_id] = epoch
+            self._numbers[zone_id] = 0
+        if number == 1:
+            self._lost.pop(zone_id, None)
+        elif number != self._numbers[zone_id] + 1:
+            self._miss(zone_id)
+        self._numbers[zone_id] = number
+
+    def sent(self, zone_id: str, epoch: int, outputs: int) -> None:
+        """What a zone says it has sent: the last output of all may be lost, which no later one would betray."""
+        known = self._epochs.get(zone_id, 0)
+        if epoch < known or (epoch > known and not outputs):
+            return
+        if epoch > known or outputs != self._numbers.get(zone_id, 0):
+            self._miss(zone_id)
+
+    def _miss(self, zone_id: str) -> None:
+        if zone_id not in self._lost:
+            self.lost_outputs += 1
+            self._lost[zone_id] = float("-inf")
+
+    def _ask_to_start_over(self) -> None:
+        now, watched = self._clock(), {zone_id for zone_id, _ in self._viewers}
+        for zone_id, asked_at in list(self._lost.items()):
+            if zone_id not in watched:
+                del self._lost[zone_id]
+            elif now - asked_at >= ASK_AGAIN_S:
+                self._lost[zone_id] = now
+                batch = internal_pb2.ZoneInput(gateway_id=self._gateway_id, resync=True)
+                self._bus.publish(self._subjects.zone_input(zone_id), batch.SerializeToString())
 
     def _keep_early(self, key: tuple[str, int], view: View) -> None:
         if view.reset is not None:

@@ -69,6 +69,7 @@ async def drill(realm: LocalRealm, folder: Path, act: Act) -> Verdict:
         cast.check()
         await asyncio.gather(*(bot.rest(REST_S) for bot in cast.bots))
         await asyncio.sleep(HEAR_S)
+        await asyncio.gather(*(bot.look(READ_S) for bot in cast.bots))
         assert all(await asyncio.gather(*(bot.read_back(READ_S) for bot in cast.bots)))
     history.close()
     return check(read(history.path))

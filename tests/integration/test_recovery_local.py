@@ -1,9 +1,11 @@
-"""A client that lost its socket gets its session back, and each reliable notification that it missed, once (rows 1.7 and 2.5). No Ray."""
+"""A client that lost its socket gets its session back, and each reliable notification it missed, once (rows 1.7, 2.5). No Ray."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -67,7 +69,7 @@ async def refused(realm: LocalRealm, token: str, last: str = "") -> tuple[int, s
     with pytest.raises(InvalidStatus) as answer:
         await recover(realm, token, last)
     response = answer.value.response
-    body: dict[str, Any] = __import__("json").loads(response.body)
+    body: dict[str, Any] = json.loads(response.body)
     return response.status_code, body["reason"]
 
 
@@ -89,6 +91,20 @@ async def say(player: Player, *texts: str) -> None:
     for text in texts:
         answer = await player.ask("chat.message", channel=channel(player), text=text)
         assert answer["message_id"]
+
+
+@contextlib.asynccontextmanager
+async def dropped(stage: Backstage, subject: str) -> AsyncIterator[list[Any]]:
+    """What comes to the gateway on the subject that ends so is lost, and listed."""
+    bus = stage.realm.gateway._runtime.bus
+    (subscription,) = (s for s in bus._subscriptions if s._subject.endswith(subject))
+    assert bus._connection is not None
+    assert subscription._inner is not None
+    sinks, number = bus._connection._sinks, subscription._inner._id
+    lost: list[Any] = []
+    real, sinks[number] = sinks[number], lambda *message: lost.append(message)
+    yield lost
+    sinks[number] = real
 
 
 @pytest.mark.parametrize("framing", ["proto", "json"])
@@ -241,27 +257,32 @@ async def test_a_repeated_message_is_sent_once(stage: Backstage) -> None:
 async def test_messages_that_the_bus_loses_come_all_the_same(stage: Backstage) -> None:
     """Between the session's actor and the gateway, and between the publisher and the actor."""
     ann, bob = await talkers(stage.realm)
-    link = stage.realm.gateway.hub.reliable
-    real, lost = link.receive, []
     following = stage.runner(SESSIONS)._following
     await say(bob, "one")
     await ann.until(lambda: ann.texts() == ["one"])
-    for subscription in list(stage.realm.gateway._runtime.bus._subscriptions):
-        if subscription._subject.endswith(".reliable"):
-            sink = subscription._sink
-            subscription._inner  # noqa: B018 - live
-            stage.realm.gateway._runtime.bus._connection._sinks[subscription._inner._id] = lambda *a: lost.append(a)
-            break
-    await say(bob, "two")
-    await stage.until(lambda: len(lost) >= 1)
-    stage.realm.gateway._runtime.bus._connection._sinks[subscription._inner._id] = sink
+    async with dropped(stage, ".reliable") as lost:
+        await say(bob, "two")
+        await stage.until(lambda: len(lost) >= 1)
     await ann.until(lambda: ann.texts() == ["one", "two"])
     topic = next(iter(following._subscriptions))
     await following._subscriptions[topic].unsubscribe()
     await say(bob, "three")
     await ann.until(lambda: ann.texts() == ["one", "two", "three"])
     assert [seq for seq, *_ in ann.reliable] == [1, 2, 3]
-    assert real is not None
+    for player in (ann, bob):
+        await player.leave()
+
+
+async def test_a_view_that_the_bus_loses_is_made_good(stage: Backstage) -> None:
+    """A state in it would be missing for good."""
+    ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
+    number = bob.world["number"]
+    await ann.until(lambda: number in ann.entities)
+    async with dropped(stage, ".output") as lost:
+        entity = (await bob.ask("state.sync.request"))["entities"][0]
+        await bob.ask("state.sync.delta", entity_id=entity["entity_id"], version=1, properties={"hat": "red"})
+        await stage.until(lambda: len(lost) >= 1)
+    await ann.until(lambda: ann.entities[number].properties == {"hat": "red"})
     for player in (ann, bob):
         await player.leave()
 
@@ -275,7 +296,7 @@ async def test_a_session_whose_attach_was_never_answered_is_found(stage: Backsta
         await stage.realm.gateway._roster()
         await asyncio.sleep(0)
     async with asyncio.timeout(10.0):
-        while host.sessions[ann.session_id].record.gateway_id:  # noqa: ASYNC110 - announced to nobody
+        while host.sessions[ann.session_id].record.gateway_id:
             await stage.realm.gateway._roster()
             await asyncio.sleep(0.1)
     hub.clients[ann.session_id] = client

@@ -86,7 +86,7 @@ class Cluster:
             "RAYREALM_NATS__TOKEN": self.nats_token,
             "XDG_STATE_HOME": str(self.folder / "state"),
         }
-        self.environment |= self._ray_environment() | {"RAY_AUTH_MODE": "disabled"}
+        self.environment |= self._ray_environment()
         self.start_ray(self.head)
         for worker in self.workers:
             self.start_ray(worker)
@@ -156,4 +156,6 @@ def cluster(workers: int) -> Iterator[Cluster]:
 
 def _keep(folder: Path, keep: Path) -> None:
     shutil.rmtree(keep, ignore_errors=True)
-    shutil.copytree(folder, keep, ignore=lambda _, names: [n for n in names if n in ("sockets", "jetstream")], symlinks=True)
+    shutil.copytree(
+        folder, keep, ignore=lambda _, names: [n for n in names if n in ("sockets", "jetstream")], symlinks=True
+    )

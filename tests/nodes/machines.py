@@ -1,7 +1,7 @@
 """Machines on one machine: network namespaces on a bridge, each with an address and a host name of its own. Needs root and `ip`.
 
-What can be done to one: killed, frozen, cut off from all others in both directions or in one. Frames that are lost are lost silently,
-as on a real network: they go to a hardware address that nobody has.
+What can be done to one: killed, frozen, cut off from all others in both directions or in one. Frames that are lost are lost
+silently, as on a real network: they go to a hardware address that nobody has.
 """
 
 from __future__ import annotations

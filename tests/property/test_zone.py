@@ -120,4 +120,4 @@ def test_a_crowd(seed: int) -> None:
         if step % 97 == 96:
             twin.restart(0.5)
     assert len(twin.bodies) > 30
-    assert twin.zone.refused["too_fast"] > 0
+    assert twin.zone.intake.refused["too_fast"] > 0

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from actors.zone import records
-from actors.zone.zone import INPUT_ROWS_PER_ENTITY, Zone
+from actors.zone.intake import ROWS_PER_ENTITY
+from actors.zone.zone import Zone
 from cluster.errors import Conflict, InvalidState, RateLimited
 from tests.unit.actors.zone_model import SPEC, ModelClient, arrival, make_world, move, views_of
 
@@ -181,7 +182,7 @@ class Twin:
         moved, refused = set[str](), set[str]()
         for m in mine:
             left[m.name] -= 1
-            if left[m.name] >= INPUT_ROWS_PER_ENTITY:
+            if left[m.name] >= ROWS_PER_ENTITY:
                 continue
             verdict = self.bodies[m.name].judge(m.sequence, m.place, m.yaw, self.now)
             (moved if verdict == "ok" else refused).add(m.name)

@@ -45,7 +45,7 @@ def test_a_leaving_gateway_is_noticed_soon(settings: Settings) -> None:
 
 
 def test_a_vanished_node_is_missed_within_ten_seconds() -> None:
-    flags = rayenv.node_flags(Path("/opt/realm/bin"))
+    flags = rayenv.node_flags(Path("/opt/realm/bin"), {})
     each_ms = int(flags["RAY_health_check_period_ms"]) + int(flags["RAY_health_check_timeout_ms"])
     assert int(flags["RAY_health_check_failure_threshold"]) * each_ms < 10_000 - 2_000
 
@@ -56,7 +56,7 @@ def test_a_machine_that_stalls_keeps_its_only_node(settings: Settings, facts: Ra
 
 
 def test_nodes_have_our_haproxy() -> None:
-    flags = rayenv.node_flags(Path("/opt/realm/bin"))
+    flags = rayenv.node_flags(Path("/opt/realm/bin"), {})
     assert flags["RAY_SERVE_HAPROXY_BINARY_PATH"] == "/opt/realm/bin/rayrealm-haproxy"
 
 

@@ -37,7 +37,7 @@ def test_each_node_starts_with_every_flag(config: Any, role: str) -> None:
     start = config[f"{role}_start_ray_commands"][-1]
     given = dict(word.split("=", 1) for word in start.split() if word.startswith("RAY_"))
     scripts = Path("/home/rayrealm/rayrealm/.venv/bin")
-    wanted = serve_flags(Settings(), OPEN_FILES, Parts().replica_callback) | node_flags(scripts)
+    wanted = serve_flags(Settings(), OPEN_FILES, Parts().replica_callback) | node_flags(scripts, {})
     del wanted["RAY_SERVE_HAPROXY_MAXCONN"]  # the operator's choice, within the limit that the next test checks
     assert {name: given.get(name) for name in wanted} == wanted
 

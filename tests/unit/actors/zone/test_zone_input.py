@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from actors.zone import zone as zone_module
-from actors.zone.zone import INPUT_ROWS_PER_ENTITY, Zone
+from actors.zone import intake as intake_module
+from actors.zone.intake import ROWS_PER_ENTITY
+from actors.zone.zone import Zone
 from tests.unit.actors.zone_model import View, arrival, make_zone, move, views_of
 
 
@@ -36,7 +37,7 @@ def test_a_move_is_acknowledged_to_one_and_shown_to_the_other(zone: Zone) -> Non
         "gtw_a": {0: View(2, 1, [])},
         "gtw_b": {1: View(2, 0, [(0, 1, 51.0, 0.0, 50.0, 32768)])},
     }
-    assert zone.applied == 1
+    assert zone.intake.applied == 1
     assert tick(zone, 0.2) == {}
 
 
@@ -65,7 +66,7 @@ class TestRefusals:
         assert correction is not None
         assert (correction.sequence, correction.reason, correction.yaw) == (1, reason, 0.0)
         assert (correction.position.x, correction.position.y, correction.position.z) == (50.0, 0.0, 50.0)
-        assert dict(zone.refused) == {reason: 1}
+        assert dict(zone.intake.refused) == {reason: 1}
 
     def test_a_stale_move_gets_a_correction_with_the_newest_judged(self, zone: Zone) -> None:
         zone.take_input("gtw_a", move(0, 5, 51, 50))
@@ -94,7 +95,7 @@ class TestSeveralInOneTick:
         views = tick(zone, 0.1)
         assert views["gtw_a"][0].ack == 3
         assert views["gtw_b"][1].moves == [(0, 3, 50.0, 0.0, 51.0, 0)]
-        assert zone.applied == 4
+        assert zone.intake.applied == 4
 
     def test_together_they_may_not_go_further_than_the_budget(self, zone: Zone) -> None:
         steps = b"".join(move(0, n, 50 + 3 * n, 50) for n in range(1, 6))
@@ -117,23 +118,23 @@ class TestSeveralInOneTick:
         zone.take_input("gtw_a", move(0, 2, 52, 50) + move(0, 1, 51, 50))
         tick(zone, 0.1)
         assert at(zone, "ann")[0] == 52.0
-        assert dict(zone.refused) == {"stale_sequence": 1}
+        assert dict(zone.intake.refused) == {"stale_sequence": 1}
 
     def test_a_flood_is_cut_to_the_newest(self, zone: Zone) -> None:
-        flood = 5 * INPUT_ROWS_PER_ENTITY
+        flood = 5 * ROWS_PER_ENTITY
         zone.take_input("gtw_a", b"".join(move(0, n, 50 + n / 100, 50) for n in range(1, flood + 1)))
         view = tick(zone, 0.1)["gtw_a"][0]
         assert view.ack == flood
         assert at(zone, "ann")[0] == pytest.approx(50 + flood / 100)
-        assert zone.applied == INPUT_ROWS_PER_ENTITY
-        assert zone.dropped["too_many"] == flood - INPUT_ROWS_PER_ENTITY
+        assert zone.intake.applied == ROWS_PER_ENTITY
+        assert zone.intake.dropped["too_many"] == flood - ROWS_PER_ENTITY
 
 
 class TestDropped:
     """Nothing of these reaches the rules; each is counted by its reason."""
 
     def dropped(self, zone: Zone) -> dict[str, int]:
-        return {reason: count for reason, count in zone.dropped.items() if count}
+        return {reason: count for reason, count in zone.intake.dropped.items() if count}
 
     @pytest.mark.parametrize("rows", [b"\x00", bytes(23), bytes(25), move(0, 1, 51, 50)[:-1]])
     def test_torn_rows(self, zone: Zone, rows: bytes) -> None:
@@ -183,11 +184,11 @@ class TestDropped:
         assert self.dropped(zone) == {"not_attached": 2}
 
     def test_more_than_a_tick_can_take(self, zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(zone_module, "INPUT_ROWS_PER_ENTITY", 1)  # sixteen rows in all
+        monkeypatch.setattr(intake_module, "ROWS_PER_ENTITY", 1)  # sixteen rows in all
         zone.take_input("gtw_a", move(0, 1, 51, 50) * 10)
         zone.take_input("gtw_b", move(1, 1, 53, 50) * 7)
         zone.take_input("gtw_b", move(1, 1, 53, 50) * 6)
         assert self.dropped(zone) == {"overflow": 7}
         tick(zone, 0.1)
         zone.take_input("gtw_b", move(1, 2, 54, 50) * 16)
-        assert zone.dropped["overflow"] == 7, "the next tick has room again"
+        assert zone.intake.dropped["overflow"] == 7, "the next tick has room again"

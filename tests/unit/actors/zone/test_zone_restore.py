@@ -69,7 +69,7 @@ def test_moves_go_on_above_the_last_sequence(zone: Zone) -> None:
     back = again(stored(zone), zone.places())
     back.take_input("gtw_a", move(0, 7, 53.5, 51.25) + move(0, 8, 54, 51.25))
     back.tick(0.1)
-    assert dict(back.refused) == {"stale_sequence": 1}
+    assert dict(back.intake.refused) == {"stale_sequence": 1}
     assert back.standing(back.of_session("ses_ann")).x == 54.0
 
 
@@ -135,7 +135,7 @@ class TestOutageBudget:
         back = again(stored(zone), zone.places(), age_s, now=1000.0)
         back.take_input("gtw_a", move(0, 1, reach + 0.5, 50) + move(0, 2, reach, 50) + move(0, 3, reach + 0.5, 50))
         back.tick(1000.0)
-        assert dict(back.refused) == {"too_fast": 2}
+        assert dict(back.intake.refused) == {"too_fast": 2}
         assert back.standing(back.of_session("ses_ann")).x == reach
 
     def test_but_not_without_end(self) -> None:

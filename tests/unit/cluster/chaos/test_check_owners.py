@@ -53,6 +53,28 @@ class TestAtTheClients:
         assert story.found() == {"double_owners": 1}
 
 
+class TestWholeViews:
+    def test_an_entry_begins_with_a_reset(self, story: Story) -> None:
+        story.done("ann", "leave", stay=1)
+        story.done("ann", "enter", stay=2, zone="zon_b")
+        story.view("ann", 1, "zon_b", 1)
+        story.view("ann", 2)
+        assert story.found() == {}
+
+    def test_one_that_does_not(self, story: Story) -> None:
+        story.done("ann", "leave", stay=1)
+        story.done("ann", "enter", stay=2, zone="zon_b")
+        story.view("ann", 1)
+        story.view("ann", 2)
+        assert story.found() == {"wrong_views": 1}
+
+    def test_what_is_not_seen_as_it_is(self, story: Story) -> None:
+        story.add("sight", bot="ann", wrong=[])
+        assert story.found() == {}
+        story.add("sight", bot="ann", wrong=["does not see ent_1", "still sees ent_2"])
+        assert story.found() == {"wrong_views": 2}
+
+
 class TestOnTheBus:
     def test_one_that_was_replaced_may_speak_for_a_moment(self, story: Story) -> None:
         story.output(2, 1)

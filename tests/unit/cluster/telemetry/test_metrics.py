@@ -27,12 +27,18 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 
 
 @dataclass
-class FakeZone:
-    epoch: int = 7
-    ticks: int = 100
+class FakeIntake:
     applied: int = 50
     refused: Counter[str] = field(default_factory=lambda: Counter(too_fast=3))
     dropped: Counter[str] = field(default_factory=lambda: Counter(torn=1))
+
+
+@dataclass
+class FakeZone:
+    epoch: int = 7
+    ticks: int = 100
+    resyncs: int = 2
+    intake: FakeIntake = field(default_factory=lambda: FakeIntake())
     table: list[int] = field(default_factory=lambda: [1, 2])
 
 
@@ -40,9 +46,9 @@ class TestZone:
     def test_what_the_zone_counts_is_read_at_the_scrape(self) -> None:
         metrics, zone = ZoneMetrics("zon_meadow"), FakeZone()
         metrics.watch(zone)
-        zone.applied += 1
+        zone.intake.applied += 1
         zone.table.append(3)
-        zone.refused["stale_sequence"] += 2
+        zone.intake.refused["stale_sequence"] += 2
         registry = metrics.registry
         assert value(registry, "game_zone_population", **ZONE) == 3
         assert value(registry, "rayrealm_zone_epoch", **ZONE) == 7

@@ -21,10 +21,11 @@ class Link:
     """A ZoneLink whose views and batches are kept."""
 
     def __init__(self) -> None:
+        self.now = 1_000.0
         self.views: list[tuple[str, View]] = []
         self.batches: list[tuple[str, internal_pb2.ZoneInput]] = []
         self.bus = MemoryBus()
-        self.link = ZoneLink("gtw_1", self.bus, SUBJECTS, self._write)
+        self.link = ZoneLink("gtw_1", self.bus, SUBJECTS, self._write, lambda: self.now)
 
     def _write(self, client: Client, view: View) -> None:
         self.views.append((client.session_id, view))
@@ -50,12 +51,21 @@ class Link:
         return [(session, int.from_bytes(view.tick, "little")) for session, view in self.views]
 
 
-def out(tick: int, *viewers: int, epoch: int = 1, zone: str = "zon_a", reset: bool = False, attach: int = 1) -> bytes:
+def out(
+    tick: int,
+    *viewers: int,
+    epoch: int = 1,
+    zone: str = "zon_a",
+    reset: bool = False,
+    attach: int = 1,
+    number: int = 1,
+) -> bytes:
     """A ZoneOutput in which every viewer sees entity 99 at x = tick. `reset`: from nothing, for the attach `attach`."""
     made = internal_pb2.ZoneOutput(
         zone_id=zone,
         epoch=epoch,
         tick=tick,
+        number=number,
         moves=struct.pack("<HHfffH", 99, tick, tick, 0, 0, 0),
         viewers=np.array(viewers, "<u2").tobytes(),
         acks=bytes(4 * len(viewers)),
@@ -293,3 +303,66 @@ class TestEarlyViews:
         realm.client(0)  # the oldest had to go
         realm.client(EARLY_LIMIT + 9, session="ses_2")
         assert realm.ticks() == [("ses_2", 1)]
+
+
+class TestLostOutputs:
+    """Newest wins for moves; a reset, a state or a leave that the bus lost would be missing for good."""
+
+    async def realm(self) -> Link:
+        realm = Link()
+        await realm.listen("zon_a")
+        realm.client(7)
+        realm.link.receive(out(1, 7, reset=True, number=1))
+        return realm
+
+    def asked(self, realm: Link) -> int:
+        realm.flush()
+        found = [batch for _, batch in realm.batches if batch.resync]
+        realm.batches.clear()
+        return len(found)
+
+    async def test_as_long_as_all_come_nothing_is_asked(self) -> None:
+        realm = await self.realm()
+        for number in (2, 3, 4):
+            realm.link.receive(out(number, 7, number=number))
+        realm.link.sent("zon_a", 1, 4)
+        assert self.asked(realm) == 0
+        assert realm.link.lost_outputs == 0
+
+    async def test_a_hole_makes_the_zone_start_over_and_until_it_does_it_is_asked_again(self) -> None:
+        realm = await self.realm()
+        realm.link.receive(out(3, 7, number=3))
+        assert self.asked(realm) == 1
+        assert self.asked(realm) == 0, "not at once again"
+        realm.link.receive(out(4, 7, number=4))
+        realm.now += 1.0
+        assert self.asked(realm) == 1
+        realm.link.receive(out(5, 7, reset=True, number=1))
+        realm.now += 1.0
+        assert self.asked(realm) == 0
+        assert realm.link.lost_outputs == 1
+        assert [session for session, _ in realm.ticks()] == ["ses_1"] * 4, "moves are shown meanwhile"
+
+    async def test_the_last_one_is_missed_when_the_zone_says_how_many_there_were(self) -> None:
+        realm = await self.realm()
+        realm.link.sent("zon_a", 1, 2)
+        assert self.asked(realm) == 1
+
+    async def test_the_first_one_of_a_new_incarnation(self) -> None:
+        realm = await self.realm()
+        realm.link.sent("zon_a", 2, 0)  # it has nobody here yet
+        assert self.asked(realm) == 0
+        realm.link.receive(out(9, 7, epoch=2, number=2))
+        assert self.asked(realm) == 1
+
+    async def test_an_older_incarnation_has_nothing_to_say(self) -> None:
+        realm = await self.realm()
+        realm.link.receive(out(1, 7, epoch=2, reset=True, number=1))
+        realm.link.sent("zon_a", 1, 99)
+        assert self.asked(realm) == 0
+
+    async def test_for_nobody_nothing_is_asked(self) -> None:
+        realm = await self.realm()
+        realm.link.receive(out(3, 7, number=3))
+        realm.link.hide(next(iter(realm.link._viewers.values())))
+        assert self.asked(realm) == 0

@@ -1,0 +1,30 @@
+"""One short seed on a whole realm. A longer run is one command: `rayrealm chaos --seed 1 --seconds 120 --json`."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.chaos.drill import Order, run_own
+from cluster.chaos.schedule import plan
+from cluster.chaos.verdict import NAMES
+
+pytestmark = pytest.mark.realm
+
+SEED, SECONDS, BOTS = 7, 33.0, 8
+KINDS = ("gateway", "sessions", "zone", "nats_restart", "redis_restart")
+
+
+def test_nothing_is_lost() -> None:
+    faults = plan(SEED, SECONDS, KINDS)
+    assert {fault.kind for fault in faults} == set(KINDS)
+    said: list[str] = []
+    result = run_own(Order(SEED, SECONDS, faults, BOTS, 2, None, {}), said.append)
+    assert result["good"], (result["violations"], result["missed_recoveries"], said)
+    assert {name: result[name] for name in NAMES} == dict.fromkeys(NAMES, 0)
+    assert result["sessions"] == BOTS
+    assert set(result["recovery_ms"]) == set(KINDS)
+    # It has looked at something.
+    assert all(result["operations"][what]["acknowledged"] > BOTS for what in ("state", "chat", "attribute"))
+    assert result["notices"] > 10 * BOTS
+    assert result["views"] > 100 * BOTS
+    assert result["outputs"] > 100
