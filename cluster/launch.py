@@ -25,11 +25,11 @@ from pydantic import SecretStr
 from cluster import guard, machine, preflight, rayenv, running, session_folder
 from cluster.background import Background
 from cluster.children import deaf_to_the_terminal, end, own_signal_handlers, runs
+from cluster.contacts import first_contact, last_words
 from cluster.datafolder import DataFolder
 from cluster.embedded import LOOPBACK, EmbeddedServer, answers, free_port, nats, valkey
 from cluster.errors import Ours, StartRefused
 from cluster.fate import tied
-from cluster.first_contact import first_contact
 from cluster.haproxy import wrapper
 from cluster.parts import Parts, load
 from cluster.realm import Realm
@@ -365,6 +365,7 @@ class Launch:
         """A Ray of our own loses all of Serve; one that we joined keeps it, without our applications."""
         from ray import serve
 
+        asyncio.run(last_words(self.settings))
         if self._serve_started and self.settings.ray.address:
             for name in self._parts.applications:
                 serve.delete(name)

@@ -21,6 +21,10 @@ class Subjects:
         """GatewayControl, to one gateway."""
         return f"{self.namespace}.gateway.{gateway_id}.control"
 
+    def gateways_control(self) -> str:
+        """GatewayControl, to all gateways."""
+        return f"{self.namespace}.gateways.control"
+
     def gateway_reliable(self, gateway_id: str) -> str:
         """ReliableBatch, from session actors to one gateway."""
         return f"{self.namespace}.gateway.{gateway_id}.reliable"

@@ -90,6 +90,7 @@ class ReliableLane:
         self._batch: _Batch | None = None
         self._work = asyncio.Event()
         self._resend: dict[str, tuple[float, int]] = {}  # session -> when, and how often already
+        self._unknown: set[str] = set()  # sessions of which nobody here knows what their sockets have
 
     # --- in ----------------------------------------------------------------------------------------------------
 
@@ -202,18 +203,20 @@ class ReliableLane:
         """A new socket gets what it missed with the answer to the attach, up to `delivered`."""
         session.outbox.delivered = delivered
         self._resend.pop(session.record.session_id, None)
+        self._unknown.discard(session.record.session_id)
 
     def reported(self, session: Session, delivered: int, acked: int, missing: bool) -> None:
         """From the gateway that holds the present attach. Where something is missing, its word counts, else the furthest."""
         outbox, session_id, now = session.outbox, session.record.session_id, self._clock()
         before, delivered = outbox.delivered, min(delivered, outbox.logged)
-        outbox.delivered = delivered if missing else max(before, delivered)
+        outbox.delivered = delivered if missing or session_id in self._unknown else max(before, delivered)
+        self._unknown.discard(session_id)
         if acked:
             try:
                 outbox.ack(acked)
             except RealmError:
                 log.warning("acknowledged_too_much", session=session_id, seq=acked, sent=outbox.logged)
-        if outbox.delivered >= outbox.logged:
+        if not self._lacks(session):
             self._resend.pop(session_id, None)
             return
         if missing:
@@ -226,14 +229,27 @@ class ReliableLane:
     def resend(self) -> None:
         """Called several times a second: what no gateway has confirmed in time goes again, with backoff (row 2.5)."""
         now = self._clock()
+        asked: dict[str, Parcels] = {}
         for session_id, (due, attempts) in list(self._resend.items()):
-            session = self._sessions.get(session_id)
-            if session is None or not session.record.gateway_id or session.outbox.delivered >= session.outbox.logged:
+            session, unknown = self._sessions.get(session_id), session_id in self._unknown
+            if session is None or not (session.record.gateway_id and (unknown or self._lacks(session))):
                 del self._resend[session_id]
+                self._unknown.discard(session_id)
             elif now >= due:
-                self._again(session)
+                if unknown:  # numbers without bodies: the gateway says whether it lacks some
+                    parcels = asked.setdefault(session.record.gateway_id, Parcels(self._fence, []))
+                    parcels.add(session.record, session.outbox.logged + 1, [])
+                else:
+                    self._again(session)
                 pause = min(RESEND_MOST_S, RESEND_FIRST_S * 2.0 ** min(attempts + 1, 10))
                 self._resend[session_id] = (now + self._rng.uniform(0.5, 1.0) * pause, attempts + 1)
+        for gateway_id, parcels in asked.items():
+            for data in parcels.messages():
+                self._send(gateway_id, data)
+
+    @staticmethod
+    def _lacks(session: Session) -> bool:
+        return session.outbox.delivered < session.outbox.logged
 
     def _expect(self, session_id: str, now: float) -> None:
         self._resend.setdefault(session_id, (now + RESEND_FIRST_S, 0))
@@ -271,15 +287,15 @@ class ReliableLane:
     async def restore(self) -> None:
         """After a restart: what the sessions of the table had been sent, from the log.
 
-        Nobody knows what of it their sockets got: each is sent the newest soon, and a gateway that lacks more says so.
+        Nobody knows what of it their sockets got: their gateways are asked soon.
         """
         wall, now = self._wall_clock(), self._clock()
         for logged in await self._log.load(self._fence.actor, wall - self.limits.age_s):
             self._take_back(logged, now - max(0.0, wall - logged.at))
         for session_id, session in self._sessions.items():
-            outbox = session.outbox
-            outbox.delivered = outbox.logged - 1 if len(outbox) else outbox.logged
+            session.outbox.delivered = session.outbox.logged
             if session.record.gateway_id:
+                self._unknown.add(session_id)
                 self._resend[session_id] = (now + self._rng.uniform(0.0, RESEND_FIRST_S), 0)
 
     def _take_back(self, logged: Logged, at: float) -> None:

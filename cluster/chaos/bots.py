@@ -75,6 +75,7 @@ class ChaosBot:
         self._writing: list[asyncio.Task[None]] = []
         self._probes = 0
         self._viewed = asyncio.Event()
+        self._zone = ""
 
     def _dice(self, lane: str, seed: int) -> Random:
         return Random(f"{seed}:{self._number}:{lane}")  # noqa: S311 - see above
@@ -242,6 +243,9 @@ class ChaosBot:
             self._walker.place(correction.position.x, correction.position.z)
 
     def _saw(self, view: View, changes: Changes) -> None:
+        if view.reset is not None and view.reset.zone != self._zone:
+            self._zone = view.reset.zone
+            self.stats.last_view = None  # between zones it was by its own will: no gap
         self.stats.saw(view.ack)
         self._viewed.set()
 

@@ -79,6 +79,7 @@ class GatewayRunner:
         metrics.watch_queues(lambda: sum(c.outgoing.queued_bytes for c in hub.clients.values()))
         await bus.subscribe(subjects.gateway_output(gateway_id), hub.zones.receive)
         await bus.subscribe(subjects.gateway_control(gateway_id), hub.control)
+        await bus.subscribe(subjects.gateways_control(), hub.control)
         await bus.subscribe(subjects.gateway_reliable(gateway_id), hub.reliable.receive)
         await bus.subscribe(subjects.gateway_alive(), hub.heard_gateway)
         self.hub = hub

@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "http.client": (*SHELLS, *CLIENTS, *COMMANDS),
     "http.server": (),
     "urllib.request": (),
-    "cluster.adapters": (*SHELLS, *COMMANDS, *CHAOS_INSIDE, "cluster/bench/*", "cluster/first_contact.py"),
+    "cluster.adapters": (*SHELLS, *COMMANDS, *CHAOS_INSIDE, "cluster/bench/*", "cluster/contacts.py"),
 }
 MAY_CONNECT = (*SHELLS, *CLIENTS, *CHAOS_SOCKETS)
 CONNECTING = frozenset(

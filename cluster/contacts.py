@@ -1,17 +1,20 @@
-"""Before anything depends on them: do Redis and NATS answer, and forget which processes an earlier run had."""
+"""The launcher's first and last words with the servers: do they answer, and everybody goes home."""
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import urlsplit
 
 from cluster.adapters.nats_bus import NatsBus
 from cluster.adapters.redis.connection import connect, guard
 from cluster.errors import StartRefused, Unavailable
 from cluster.settings import Settings
+from cluster.subjects import Subjects
+from realm_proto import internal_pb2
 
 
 async def first_contact(settings: Settings) -> None:
-    """Raises StartRefused, without the passwords."""
+    """Before anything depends on them. Forgets which processes an earlier run had. Raises StartRefused, without the passwords."""
     client = connect(settings.redis, "launcher")
     try:
         async with guard(settings.redis.timeout_s * 2):
@@ -25,6 +28,18 @@ async def first_contact(settings: Settings) -> None:
     except Unavailable as error:
         raise StartRefused(_silent("NATS", settings.nats.url.get_secret_value(), "--nats", error)) from error
     await bus.close()
+
+
+async def last_words(settings: Settings) -> None:
+    """All gateways close their sockets at once: there will be no other gateway that draining could send clients to.
+
+    Best effort, for a second or so: a NATS that is away changes nothing.
+    """
+    with contextlib.suppress(Unavailable):
+        bus = await NatsBus.connect(settings.nats, "launcher")
+        drain = internal_pb2.GatewayControl(drain=internal_pb2.GatewayDrain(deadline_s=0.0))
+        bus.publish(Subjects(settings.namespace).gateways_control(), drain.SerializeToString())
+        await bus.close()
 
 
 def _silent(what: str, url: str, option: str, error: Unavailable) -> str:
