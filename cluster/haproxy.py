@@ -9,6 +9,7 @@ setting for any of this:
   is tried elsewhere and becomes 503 if nobody has room. 425 is what nobody else says, so nothing that was done is done twice;
 - a gateway that was killed before it answered costs the client a reconnect: GETs, and nothing else, are tried elsewhere;
 - without a gateway, upgrades go to Serve's Python proxy, which answers 403 after a while: clients take that for final;
+- a gateway whose machine has vanished keeps its players for as long as their own patience lasts;
 - HAProxy outlives the actor that started it, and holds the port.
 
 For a realm of one machine, also these:
@@ -54,6 +55,14 @@ NOBODY = json.dumps(
         "reason": "unavailable",
     }
 )
+# A gateway whose machine has vanished says nothing any more: what it does not confirm for so long ends the connection, and with it the
+# player's, who connects elsewhere. By the kernels alone: a gateway that is merely busy confirms.
+VANISHED = "tcp-ut 5s"
+KEEPALIVE = """    option srvtcpka
+    srvtcpka-idle 5s
+    srvtcpka-intvl 2s
+    srvtcpka-cnt 3
+"""
 ALONE = (
     f"    http-request return status 503 content-type application/problem+json hdr Retry-After {RETRY_AFTER_S}"
     f" string '{NOBODY}' if {{ nbsrv eq 0 }}\n"
@@ -81,18 +90,19 @@ def corrected(config: str, host: str) -> str:
         widened = rf"\g<1>{host}:\2\n{ADDRESS}"
         config = _replaced(config, r"^(frontend http_frontend\n\s*bind )127\.0\.0\.1:(\d+)\n", widened, times=1)
     for gateways in re.findall(rf"^\s*acl is_(\S+) path {GATEWAYS}$", config, re.MULTILINE):
-        config = _without_fallback(config, gateways)
+        config = _for_sockets(config, gateways)
     return config
 
 
-def _without_fallback(config: str, backend: str) -> str:
-    """The backend says itself that nobody is there."""
+def _for_sockets(config: str, backend: str) -> str:
+    """The backend says itself that nobody is there, and hangs up on gateways that have vanished."""
     start = rf"^(backend {re.escape(backend)}\n)"
     found = re.search(rf"{start}(?:\s.*\n|\n)*", config, re.MULTILINE)
     if found is None:
         raise UnknownConfigError(f"there is no backend {backend}")
     kept = re.sub(r"^\s*server .* backup\n", "", found[0], flags=re.MULTILINE)
-    return config.replace(found[0], re.sub(start, lambda head: head[1] + ALONE, kept))
+    kept = re.sub(r"^(\s*server .*)\n", rf"\1 {VANISHED}\n", kept, flags=re.MULTILINE)
+    return config.replace(found[0], re.sub(start, lambda head: head[1] + ALONE + KEEPALIVE, kept))
 
 
 def _replaced(config: str, pattern: str, by: str, times: int) -> str:

@@ -19,6 +19,7 @@ from actors.session.attaching import Attach, Attached, judge
 from actors.session.following import Following
 from actors.session.gateways import GatewayWatch
 from actors.session.lane import ReliableLane, missed
+from actors.session.roster import unlisted
 from actors.session.session import Session
 from actors.session.states import SessionState, check
 from actors.session.table import SessionTable
@@ -33,8 +34,6 @@ log = structlog.get_logger(__name__)
 
 UNDO_DEADLINE_S = 1.0
 SWEPT_AT_ONCE = 32
-ATTACH_GRACE_S = 5.0  # for the answer to an attach to become a socket
-UNLISTED_LIMIT = 2
 RESTART, SESSION_LOST, SLOW_CONSUMER, REPLACED = 1012, 4000, 4001, 4500  # close codes of PROTOCOL.md
 
 CloseSocket = Callable[[str, str, int, int, str], None]
@@ -278,31 +277,8 @@ class SessionHost:
             self._close_socket(gateway_id, session_id, attach_epoch, RESTART, "gateway_silent")
 
     def roster(self, gateway_id: str, held: dict[str, int]) -> list[tuple[str, int]]:
-        """The sessions (with their attach epochs) that a gateway has sockets for. Returns those it should have and twice had not.
-
-        The answer to an attach may have been lost, and then nobody else would ever find the session without its socket. The order
-        to close a socket may have been lost, too: those that it should not have are closed.
-        """
-        now, gone = self._clock(), []
-        for session_id, attach_epoch in held.items():
-            known = self.sessions.get(session_id)
-            if known is None:
-                self._close_socket(gateway_id, session_id, attach_epoch, SESSION_LOST, "session_lost")
-            elif attach_epoch < known.record.attach_epoch:
-                self._close_socket(gateway_id, session_id, attach_epoch, REPLACED, "replaced")
-            elif not known.record.gateway_id:
-                self._close_socket(gateway_id, session_id, attach_epoch, RESTART, "detached")
-        for session_id, session in self.sessions.items():
-            record = session.record
-            if record.gateway_id != gateway_id or now - session.attached_at < ATTACH_GRACE_S:
-                continue
-            if held.get(session_id) == record.attach_epoch:
-                session.unlisted = 0
-                continue
-            session.unlisted += 1
-            if session.unlisted >= UNLISTED_LIMIT:
-                gone.append((session_id, record.attach_epoch))
-        return gone
+        """A gateway has sockets for these (session -> attach epoch). Returns those it should have as well, and twice had not."""
+        return unlisted(self.sessions.values(), gateway_id, held, self._clock())
 
     def reported(
         self, session_id: str, attach_epoch: int, delivered: int, acked: int, *, missing: bool, heard: bool

@@ -14,6 +14,7 @@ from typing import Any
 
 import ray
 import structlog
+from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
 from actors.presence.presence_actor import PresenceActor
 from actors.session.sessions_actor import SessionsActor
@@ -32,6 +33,7 @@ CHECK_DEADLINE_S = 5.0
 READY_DEADLINE_S = 60.0
 GROW_AT_ONCE = 16  # each is a process; who finds no place asks again
 LIST_DEADLINE_S = 1.0
+NODE, HEAD = "ray.io/node-id", "node:__internal_head__"  # Ray's own label of a node, and resource of its head
 LIST_AGE_S = 1.0  # however many clients ask, zones are asked once in that time
 
 log = structlog.get_logger(__name__)
@@ -52,12 +54,19 @@ def options(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
+def away_from_the_head() -> NodeLabelSchedulingStrategy | None:
+    """On another node than Ray's head, if there is one: when the head is busy, every node and every actor has to wait for it."""
+    heads = [node["NodeID"] for node in ray.nodes() if node["Alive"] and HEAD in node["Resources"]]  # type: ignore[no-untyped-call]
+    return NodeLabelSchedulingStrategy(hard={}, soft={NODE: NotIn(*heads)}) if heads else None
+
+
 Make = Callable[[Any, str, Realm, str], None]
 
 
 def make_actor(actor_class: Any, name: str, realm: Realm, argument: str) -> None:
     """Start a named actor unless it is there already."""
-    actor_class.options(**options(realm.settings.namespace, name)).remote(realm, argument)
+    made = options(realm.settings.namespace, name)
+    actor_class.options(**made, scheduling_strategy=away_from_the_head()).remote(realm, argument)
 
 
 class SupervisorRunner:
@@ -185,6 +194,9 @@ WorldSupervisor = ray.remote(SupervisorRunner)
 def start(realm: Realm) -> None:
     """Start the world and wait until it answers. Called by cluster/launch.py, by import string."""
     namespace = realm.settings.namespace
-    supervisor = WorldSupervisor.options(**options(namespace, SUPERVISOR)).remote(realm.without_private_keys())
+    made = options(namespace, SUPERVISOR)
+    supervisor = WorldSupervisor.options(**made, scheduling_strategy=away_from_the_head()).remote(
+        realm.without_private_keys()
+    )
     ready: Any = supervisor.ready
     ray.get(ready.remote(), timeout=READY_DEADLINE_S + 10)

@@ -10,8 +10,8 @@ import numpy as np
 import orjson
 
 from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
-from actors.zone.interest import MASK, NOTHING, SHIFT, look
 from actors.zone.intake import Intake
+from actors.zone.interest import MASK, NOTHING, SHIFT, look
 from actors.zone.movement import Rules
 from actors.zone.oversize import parts
 from actors.zone.rows import PLACE
@@ -191,7 +191,7 @@ class Zone:
         self.intake.take(self._gateways.get(gateway_id), rows)
 
     def resync(self, gateway_id: str) -> None:
-        """The gateway has lost an output: the next view of each of its viewers starts from nothing, and its outputs count from 1."""
+        """The gateway has lost an output: the next view of each of its viewers starts from nothing; its outputs count from 1."""
         index = self._gateways.get(gateway_id)
         if index is None:
             return

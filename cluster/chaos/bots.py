@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from random import Random
 
 import httpx
@@ -131,14 +132,38 @@ class ChaosBot:
         if waiting:
             raise Ours(f"{self.name} still waits for an answer after {deadline_s:g} s")
 
-    async def read_back(self, deadline_s: float) -> bool:
-        """Its state and attributes as the realm has them now, into the history. False if the realm did not say in time."""
+    async def read_back(self, deadline_s: float, other: ChaosBot) -> bool:
+        """What the realm has of it now, into the history, and the status of another one. False if it was not told in time."""
         until = time.monotonic() + deadline_s
-        reads = [self._attributes.read, *([self._state.read] if self._state is not None else [])]
+        reads: list[Callable[[], Awaitable[bool]]] = [self._attributes.read, self._read_session]
+        reads += [partial(self._read_status, other), *([self._state.read] if self._state is not None else [])]
         for read in reads:
             while not await read():
                 if time.monotonic() > until:
                     return False
+        return True
+
+    async def _read_session(self) -> bool:
+        try:
+            told = await self.client.request("system.info", timeout_s=REQUEST_S)
+        except RealmError:
+            await asyncio.sleep(LOOK_PAUSE_S)
+            return False
+        world, prefix = told["world"], "chat:"
+        channels = [topic.removeprefix(prefix) for topic in told["topics"] if topic.startswith(prefix)]
+        self._history.add("session", bot=self.name, zone=world and world["zone"], channels=channels)
+        return True
+
+    async def _read_status(self, other: ChaosBot) -> bool:
+        ready = other.client.session_ready
+        if ready is None:
+            return False
+        try:
+            (presence,) = await self.client.presence_subscribe([ready.user_id])
+        except RealmError:
+            await asyncio.sleep(LOOK_PAUSE_S)
+            return False
+        self._history.add("status", bot=other.name, value=presence.status)
         return True
 
     async def go(self) -> None:
@@ -270,9 +295,19 @@ class Cast:
                 group.create_task(one(bot))
         await self.watch()
 
+    @property
+    def pairs(self) -> Iterator[tuple[ChaosBot, ChaosBot]]:
+        """Each with the next one."""
+        return zip(self.bots, self.bots[1:] + self.bots[:1], strict=True)
+
+    async def read_back(self, deadline_s: float) -> int:
+        """How many could not read back what they wrote."""
+        done = await asyncio.gather(*(bot.read_back(deadline_s, other) for bot, other in self.pairs))
+        return done.count(False)
+
     async def watch(self) -> None:
         """Each the next one. Raises RealmError."""
-        for bot, other in zip(self.bots, self.bots[1:] + self.bots[:1], strict=True):
+        for bot, other in self.pairs:
             ready = other.client.session_ready
             if ready is not None:
                 await bot.watch(ready.user_id)

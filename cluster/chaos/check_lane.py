@@ -80,25 +80,40 @@ class LaneCheck:
 
 
 class WorldCheck:
-    """Who is in the world stays there, in its zone, until it leaves."""
+    """Who is in the world stays there, in its zone, until it leaves; who has joined a channel is a member."""
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
         self._ops: dict[int, Event] = {}
+        self._channels: dict[str, set[str]] = {}
         self._zones: dict[str, str | None] = {}
         """bot -> the zone where it must be; None while it comes or goes."""
 
     def feed(self, event: Event) -> None:
         match event["k"]:
-            case "invoked" if event["do"] in ("leave", "enter"):
+            case "invoked" if event["do"] in ("leave", "enter", "join"):
                 self._ops[event["op"]] = event
-                self._zones[event["bot"]] = None
+                if event["do"] != "join":
+                    self._zones[event["bot"]] = None
             case "acknowledged" if event["op"] in self._ops:
                 asked = self._ops.pop(event["op"])
-                self._zones[asked["bot"]] = asked["zone"] if asked["do"] == "enter" else None
+                if asked["do"] == "join":
+                    self._channels.setdefault(asked["bot"], set()).add(asked["channel"])
+                else:
+                    self._zones[asked["bot"]] = asked["zone"] if asked["do"] == "enter" else None
             case "ready" if event["resumed"]:
-                wanted = self._zones.get(event["bot"])
-                if wanted is not None and event["zone"] != wanted:
-                    what = f"its character is in {event['zone']}, it had entered {wanted}"
-                    self.violations.append(Violation("lost_acks", event["t"], event["bot"], what))
-                    self._zones[event["bot"]] = event["zone"]
+                self._stands(event)
+            case "session":
+                self._stands(event)
+                missing = self._channels.get(event["bot"], set()) - set(event["channels"])
+                if missing:
+                    self._lost(event, f"it had joined {', '.join(sorted(missing))}", len(missing))
+
+    def _stands(self, event: Event) -> None:
+        wanted = self._zones.get(event["bot"])
+        if wanted is not None and event["zone"] != wanted:
+            self._lost(event, f"its character is in {event['zone']}, it had entered {wanted}")
+            self._zones[event["bot"]] = event["zone"]
+
+    def _lost(self, event: Event, what: str, count: int = 1) -> None:
+        self.violations.append(Violation("lost_acks", event["t"], event["bot"], what, count))

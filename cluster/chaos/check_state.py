@@ -1,4 +1,4 @@
-"""Acknowledged changes of state and attributes are there ever after (row 3.4).
+"""Acknowledged changes of state, attributes and status are there ever after (row 3.4).
 
 Each bot changes its own entity only, one change at a time, each based on the version it knows. So the version that is read
 must be the one that was acknowledged last, or later by changes whose outcome is not known; and hold the value that made it.
@@ -101,46 +101,47 @@ def _allowed(stay: _Stay, version: int) -> set[int | None]:
     return {*stay.tried.get(version, ())}
 
 
-class AttributeCheck:
-    """An attribute is a register: the last acknowledged value, or one whose outcome is not known, however old its request is."""
+class RegisterCheck:
+    """Attributes and the status are registers: the last acknowledged value, or one whose outcome is not known, however old."""
+
+    STATUS = "its status"
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
-        self._ops: dict[int, Event] = {}
-        self._acked: dict[tuple[str, str], int] = {}
-        self._maybe: dict[tuple[str, str], set[int]] = {}
+        self._ops: dict[int, tuple[tuple[str, str], Any]] = {}
+        self._acked: dict[tuple[str, str], Any] = {}
+        self._maybe: dict[tuple[str, str], list[Any]] = {}
         self._unread: set[tuple[str, str]] = set()
 
     def feed(self, event: Event) -> None:
         match event["k"]:
             case "invoked" if event["do"] == "attribute":
-                self._ops[event["op"]] = event
-                self._maybe.setdefault(_register(event), set()).add(event["n"])
-            case "acknowledged" if event["op"] in self._ops:
-                asked = self._ops.pop(event["op"])
-                self._acked[_register(asked)] = asked["n"]
-                self._maybe[_register(asked)].discard(asked["n"])
-                self._unread.add(_register(asked))
-            case "failed" if event["op"] in self._ops:
-                asked = self._ops.pop(event["op"])
-                self._maybe[_register(asked)].discard(asked["n"])
+                self._invoked(event["op"], (event["bot"], f"attribute {event['name']}"), event["n"])
+            case "invoked" if event["do"] == "status":
+                self._invoked(event["op"], (event["bot"], self.STATUS), event["status"])
+            case "acknowledged" | "failed" if event["op"] in self._ops:
+                register, value = self._ops.pop(event["op"])
+                self._maybe[register].remove(value)
+                if event["k"] == "acknowledged":
+                    self._acked[register] = value
+                    self._unread.add(register)
             case "attributes":
-                self._read(event["bot"], event["values"], event["t"])
+                for bot, name in self._acked:
+                    if bot == event["bot"] and name != self.STATUS:
+                        self._read((bot, name), event["values"].get(name.partition(" ")[2]), event["t"])
+            case "status" if (event["bot"], self.STATUS) in self._acked:
+                self._read((event["bot"], self.STATUS), event["value"], event["t"])
 
     def finish(self) -> None:
         for bot, name in sorted(self._unread):
-            self.violations.append(Violation("unread", 0.0, bot, f"attribute {name} was never read again"))
+            self.violations.append(Violation("unread", 0.0, bot, f"{name} was never read again"))
 
-    def _read(self, bot: str, values: dict[str, Any], t: float) -> None:
-        for register, n in self._acked.items():
-            if register[0] != bot:
-                continue
-            self._unread.discard(register)
-            there = values.get(register[1])
-            if there != n and there not in self._maybe[register]:
-                what = f"attribute {register[1]} is {there}, {n} was acknowledged"
-                self.violations.append(Violation("lost_acks", t, bot, what))
+    def _invoked(self, op: int, register: tuple[str, str], value: Any) -> None:
+        self._ops[op] = register, value
+        self._maybe.setdefault(register, []).append(value)
 
-
-def _register(event: Event) -> tuple[str, str]:
-    return event["bot"], event["name"]
+    def _read(self, register: tuple[str, str], there: Any, t: float) -> None:
+        self._unread.discard(register)
+        if there != self._acked[register] and there not in self._maybe[register]:
+            what = f"{register[1]} is {there}, {self._acked[register]} was acknowledged"
+            self.violations.append(Violation("lost_acks", t, register[0], what))

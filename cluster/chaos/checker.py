@@ -9,7 +9,7 @@ from typing import Any
 from cluster.chaos.check_chat import ChatCheck
 from cluster.chaos.check_lane import LaneCheck, WorldCheck
 from cluster.chaos.check_owners import OutputCheck, ViewCheck
-from cluster.chaos.check_state import AttributeCheck, StateCheck
+from cluster.chaos.check_state import RegisterCheck, StateCheck
 from cluster.chaos.history import Event
 from cluster.chaos.verdict import Violation, counts
 
@@ -47,9 +47,9 @@ class Verdict:
 
 def check(history: Iterable[Event]) -> Verdict:
     """All checks over the events in their order."""
-    state, attributes, lane, world = StateCheck(), AttributeCheck(), LaneCheck(), WorldCheck()
+    state, registers, lane, world = StateCheck(), RegisterCheck(), LaneCheck(), WorldCheck()
     chat, views, outputs = ChatCheck(), ViewCheck(), OutputCheck()
-    checks = (state, attributes, lane, world, chat, views, outputs)
+    checks = (state, registers, lane, world, chat, views, outputs)
     done: dict[int, str] = {}
     operations: dict[str, dict[str, int]] = {}
     seen = dict.fromkeys(("notice", "view", "output"), 0)
@@ -65,7 +65,7 @@ def check(history: Iterable[Event]) -> Verdict:
         for one in checks:
             one.feed(event)
     state.finish()
-    attributes.finish()
+    registers.finish()
     chat.finish(lane.holes)
     violations = [violation for one in checks for violation in one.violations]
     return Verdict(

@@ -244,9 +244,8 @@ async def _end(players: Cast, history: History, say: Say) -> None:
             say(f"{len(missing)} acknowledged messages do not arrive")
             break
         await asyncio.sleep(HEAR_PAUSE_S)
-    read_back = await asyncio.gather(*(bot.read_back(READ_S) for bot in players.bots))
-    if not all(read_back):
-        say(f"{read_back.count(False)} bots cannot read back what they wrote")
+    if silent := await players.read_back(READ_S):
+        say(f"{silent} bots cannot read back what they wrote")
 
 
 def _unheard(path: Path, size: int) -> list[tuple[str, str]]:

@@ -10,6 +10,8 @@ Every event has `k`, its kind, and `t`, seconds on one clock. Of a player (`bot`
 | unknown | op, why | no answer: it may have been done, or may yet be |
 | state | bot, stay, version, n | its own entity, as a snapshot or a conflict shows it; asked for after all that was acknowledged before |
 | attributes | bot, values | the same of its attributes |
+| status | bot, value | the same of its status, as another one sees it |
+| session | bot, zone, channels | the same of where it is and what it hears |
 | ready | bot, session, stream, seq, resumed, recovered, zone | a socket is open; `zone` is where its character is, or null |
 | notice | bot, seq, method, id, channel, text | a numbered notification as it came off the socket |
 | view | bot, tick, zone, epoch | a view; zone and epoch with `reset` only |

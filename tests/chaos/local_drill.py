@@ -70,6 +70,6 @@ async def drill(realm: LocalRealm, folder: Path, act: Act) -> Verdict:
         await asyncio.gather(*(bot.rest(REST_S) for bot in cast.bots))
         await asyncio.sleep(HEAR_S)
         await asyncio.gather(*(bot.look(READ_S) for bot in cast.bots))
-        assert all(await asyncio.gather(*(bot.read_back(READ_S) for bot in cast.bots)))
+        assert await cast.read_back(READ_S) == 0
     history.close()
     return check(read(history.path))

@@ -47,6 +47,7 @@ log = logging.getLogger("rayrealm_client")
 READY_METHOD = "session.ready"
 PENDING_LIMIT = 32
 CLOSE_S = 1.0
+PING_EVERY_S, PONG_WITHIN_S = 4.0, 8.0  # a gateway that is frozen or cut off does not hang up
 SETTLE_S = 1.0  # how long a link that is to be closed waits for answers
 RECOVERY_PREFIX = "rayrealm.recovery."
 
@@ -107,6 +108,8 @@ class Link:
                 proxy=None if is_loopback(base_url) else True,
                 open_timeout=timeout_s,
                 close_timeout=CLOSE_S,
+                ping_interval=PING_EVERY_S,
+                ping_timeout=PONG_WITHIN_S,
                 max_size=MAX_INFLATED_BYTES,
             )
         except InvalidStatus as error:

@@ -68,6 +68,16 @@ class TestTheWorld:
         story.ready("ann", zone=None)
         assert story.found() == {"lost_acks": 1}
 
+    def test_the_same_at_the_end(self, story: Story) -> None:
+        story.add("session", bot="ann", zone="zon_a", channels=["all", "few"])
+        assert story.found() == {}
+        story.add("session", bot="ann", zone=None, channels=["all"])
+        assert story.found() == {"lost_acks": 1}
+
+    def test_a_channel_that_it_is_no_member_of_any_more(self, story: Story) -> None:
+        story.add("session", bot="ann", zone="zon_a", channels=[])
+        assert story.found() == {"lost_acks": 1}
+
     def test_or_elsewhere(self, story: Story) -> None:
         story.ready("ann", zone="zon_b")
         assert story.found() == {"lost_acks": 1}

@@ -92,6 +92,26 @@ def test_a_new_stay_begins_anew(story: Story) -> None:
     assert story.found() == {"phantoms": 1}
 
 
+class TestStatus:
+    def test_the_last_acknowledged_one_counts(self, story: Story) -> None:
+        story.done("ann", "status", status="away")
+        story.add("status", bot="ann", value="away")
+        assert story.found() == {}
+        story.add("status", bot="ann", value="online")
+        assert story.found() == {"lost_acks": 1}
+
+    def test_an_unknown_one_may_have_come(self, story: Story) -> None:
+        story.done("ann", "status", status="away")
+        op = story.invoke("ann", "status", status="busy")
+        story.add("unknown", op=op, why="no answer")
+        story.add("status", bot="ann", value="busy")
+        assert story.found() == {}
+
+    def test_it_must_be_read_again(self, story: Story) -> None:
+        story.done("ann", "status", status="away")
+        assert story.found() == {"unread": 1}
+
+
 class TestAttributes:
     def test_the_last_acknowledged_one_counts(self, story: Story) -> None:
         story.done("ann", "attribute", name="a", n=8)
