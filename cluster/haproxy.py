@@ -55,8 +55,8 @@ NOBODY = json.dumps(
         "reason": "unavailable",
     }
 )
-# A gateway whose machine has vanished says nothing any more: what it does not confirm for so long ends the connection, and with it the
-# player's, who connects elsewhere. By the kernels alone: a gateway that is merely busy confirms.
+# A gateway whose machine has vanished says nothing any more: what it does not confirm for so long ends the connection, and with
+# it the player's, who connects elsewhere. By the kernels alone: a gateway that is merely busy confirms.
 VANISHED = "tcp-ut 5s"
 KEEPALIVE = """    option srvtcpka
     srvtcpka-idle 5s

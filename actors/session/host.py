@@ -19,7 +19,7 @@ from actors.session.attaching import Attach, Attached, judge
 from actors.session.following import Following
 from actors.session.gateways import GatewayWatch
 from actors.session.lane import ReliableLane, missed
-from actors.session.roster import unlisted
+from actors.session.roster import stray, unlisted
 from actors.session.session import Session
 from actors.session.states import SessionState, check
 from actors.session.table import SessionTable
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 UNDO_DEADLINE_S = 1.0
 SWEPT_AT_ONCE = 32
 RESTART, SESSION_LOST, SLOW_CONSUMER, REPLACED = 1012, 4000, 4001, 4500  # close codes of PROTOCOL.md
+STRAY = {"session_lost": SESSION_LOST, "replaced": REPLACED, "detached": RESTART}
 
 CloseSocket = Callable[[str, str, int, int, str], None]
 
@@ -277,7 +278,12 @@ class SessionHost:
             self._close_socket(gateway_id, session_id, attach_epoch, RESTART, "gateway_silent")
 
     def roster(self, gateway_id: str, held: dict[str, int]) -> list[tuple[str, int]]:
-        """A gateway has sockets for these (session -> attach epoch). Returns those it should have as well, and twice had not."""
+        """A gateway has sockets for these (session -> attach epoch). Returns those it should have as well, and twice had not.
+
+        Those that it should not have are closed.
+        """
+        for session_id, attach_epoch, why in stray(self.sessions, held):
+            self._close_socket(gateway_id, session_id, attach_epoch, STRAY[why], why)
         return unlisted(self.sessions.values(), gateway_id, held, self._clock())
 
     def reported(

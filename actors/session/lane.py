@@ -294,7 +294,7 @@ class ReliableLane:
             self._take_back(logged, now - max(0.0, wall - logged.at))
         for session_id, session in self._sessions.items():
             session.outbox.delivered = session.outbox.logged
-            if session.record.gateway_id:
+            if session.record.gateway_id and session.outbox.logged:
                 self._unknown.add(session_id)
                 self._resend[session_id] = (now + self._rng.uniform(0.0, RESEND_FIRST_S), 0)
 

@@ -57,7 +57,7 @@ def options(namespace: str, name: str) -> dict[str, Any]:
 def away_from_the_head() -> NodeLabelSchedulingStrategy | None:
     """On another node than Ray's head, if there is one: when the head is busy, every node and every actor has to wait for it."""
     heads = [node["NodeID"] for node in ray.nodes() if node["Alive"] and HEAD in node["Resources"]]  # type: ignore[no-untyped-call]
-    return NodeLabelSchedulingStrategy(hard={}, soft={NODE: NotIn(*heads)}) if heads else None
+    return NodeLabelSchedulingStrategy(hard={}, soft={NODE: NotIn(*heads)}) if heads else None  # type: ignore[no-untyped-call]
 
 
 Make = Callable[[Any, str, Realm, str], None]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from cluster.chaos.history import Event
 from cluster.chaos.verdict import Violation
 
-BELIEF_S = 1.0
+BELIEF_S = 2.0
 """So long after anyone has seen a newer owner, nobody is shown the older one any more."""
-SURVIVAL_S = 3.0
+SURVIVAL_S = 5.0
 """So long may an owner that was replaced without its knowledge go on to speak: until its next write is refused."""
 PAUSE_S = 1.0
 """An owner that was silent for so long has stopped speaking."""

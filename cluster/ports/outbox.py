@@ -31,7 +31,10 @@ class OutboxLog(Protocol):
         """
 
     async def follow(self, fence: Fence, cursors: Mapping[str, str]) -> None:
-        """Topics that are read from now on, each from the id given; one that has a place already keeps it. Raises Fenced, Unavailable."""
+        """Topics that are read from now on, each from the id given; one that has a place already keeps it.
+
+        Raises Fenced, Unavailable.
+        """
 
     async def unfollow(self, fence: Fence, topics: list[str]) -> None:
         """Forget the places of topics that nobody listens to any more. Raises Fenced, Unavailable."""

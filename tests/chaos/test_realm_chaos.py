@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.chaos.drill import Order, run_own
+from cluster.chaos.drill import Order, run_at, run_own
 from cluster.chaos.schedule import plan
 from cluster.chaos.verdict import NAMES
+from tests.real_realm import RealRealm
 
 pytestmark = pytest.mark.realm
 
@@ -28,3 +29,13 @@ def test_nothing_is_lost() -> None:
     assert result["notices"] > 10 * BOTS
     assert result["views"] > 100 * BOTS
     assert result["outputs"] > 100
+
+
+def test_a_realm_that_runs_already(realm: RealRealm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own servers are its launcher's business: chaos kills them, and waits until they are back."""
+    for name, value in realm.environment.items():
+        monkeypatch.setenv(name, value)
+    faults = plan(SEED, 16.0, ("supervisor", "redis_restart"))
+    assert {fault.kind for fault in faults} == {"supervisor", "redis_restart"}
+    result = run_at(Order(SEED, 16.0, faults, 4, 2, None, {}), realm.url, lambda line: None)
+    assert result["good"], (result["violations"], result["missed_recoveries"])

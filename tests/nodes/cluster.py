@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from tests.nodes.machines import Machine, machines
@@ -122,6 +124,18 @@ class Cluster:
             if self.launcher.poll() is not None or time.monotonic() > until:
                 raise TimeoutError(f"the realm did not start:\n{said[-4000:]}")
             time.sleep(0.2)
+
+    def missed_at(self, machine: Machine, since: float) -> float:
+        """When Ray's head gave it up, in Unix seconds; 0 if it has not since then. It says so in its log alone."""
+        pattern = re.compile(
+            rf"^\[(.{{23}}) W .*address: {re.escape(machine.address)} .*has been marked dead", re.MULTILINE
+        )
+        for log in (self.folder / self.head.name).glob("session_2*/logs/gcs_server.out"):
+            for said in pattern.findall(log.read_text(errors="replace")):
+                at = datetime.strptime(said, "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
+                if at > since:
+                    return at
+        return 0.0
 
     def command(self, *arguments: str) -> str:
         """`rayrealm ARGUMENTS` on the head; what it printed."""

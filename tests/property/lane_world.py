@@ -92,6 +92,10 @@ class Bus:
         self._handlers[subject].append(handler)
         return Subscribed(self._handlers[subject], handler)
 
+    def lose(self) -> None:
+        """All that is on its way."""
+        self._queue.clear()
+
     def deliver(self, count: int) -> None:
         world, queue = self._world, self._queue
         for _ in range(min(count, len(queue))):
@@ -400,8 +404,6 @@ class World:
         assert made.message is not None
         self.published[topic].append(made.message)
         m = made.message
-        said = internal_pb2.TopicMessage(
-            topic=topic, method=m.method, params_json=params, id=m.id, previous=m.previous
-        )
+        said = internal_pb2.TopicMessage(topic=topic, method=m.method, params_json=params, id=m.id, previous=m.previous)
         await self.turns(2)
         self.bus.publish(SUBJECTS.topic(topic), said.SerializeToString())

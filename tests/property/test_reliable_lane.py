@@ -178,6 +178,8 @@ class Walk:
     async def heal(self) -> None:
         """Nothing fails any more: everything comes right by itself, and soon."""
         world = self.world
+        if world.rng.random() < 0.7:
+            world.bus.lose()  # so that what was said last is lost, and nothing later betrays it
         world.rough = world.outage = False
         await self.revive()
         calm = 0
@@ -202,7 +204,9 @@ class Walk:
 
     def calm(self) -> bool:
         following = self.world.actor.following
-        read = all(place == self.world.published[t][-1].id for t, place in following._places.items() if self.world.published[t])
+        read = all(
+            place == self.world.published[t][-1].id for t, place in following._places.items() if self.world.published[t]
+        )
         return read and not self.world.actor.lane._pending and all(self.whole(player) for player in self.players)
 
     def whole(self, player: Player) -> bool:
@@ -211,7 +215,12 @@ class Walk:
 
     def state(self) -> dict[str, Any]:
         return {
-            player.session_id: (player.last, len(self.world.told.entries[player.session_id]), player.busy, player.socket)
+            player.session_id: (
+                player.last,
+                len(self.world.told.entries[player.session_id]),
+                player.busy,
+                player.socket,
+            )
             for player in self.players
         }
 
@@ -283,4 +292,3 @@ async def test_a_walk(seed: int) -> None:
             walk.check()
         finally:
             await walk.world.end()
-    print(dict(walk.world.counts), {p.session_id: (len(p.got), p.missed) for p in walk.players})

@@ -47,7 +47,7 @@ class TestAtTheClients:
 
     def test_but_no_longer(self, story: Story) -> None:
         story.view("ann", 1, "zon_a", 2)
-        story.t += 2.0
+        story.t += 3.0
         story.view("ben", 7)
         story.view("ben", 8)
         assert story.found() == {"double_owners": 1}
@@ -86,7 +86,7 @@ class TestOnTheBus:
 
     def test_but_not_for_ever(self, story: Story) -> None:
         story.output(2, 1)
-        for tick in range(7, 47):
+        for tick in range(7, 67):
             story.output(1, tick)
         assert story.found() == {"double_owners": 1}
 
