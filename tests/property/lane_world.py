@@ -152,14 +152,14 @@ class Actor:
     def __init__(self, world: World) -> None:
         self.world = world
         self.ready = self.over = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}  # in order, so that a seed is always the same walk
         self._subscriptions: list[Subscribed] = []
         self._unlisted: dict[str, int] = {}
 
     def spawn(self, work: Callable[[], Awaitable[Any]]) -> asyncio.Task[Any]:
         task = self.world.spawn(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return task
 
     async def _guarded(self, work: Callable[[], Awaitable[Any]]) -> Any:
