@@ -14,7 +14,6 @@ from typing import Any
 
 import ray
 import structlog
-from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
 
 from actors.presence.presence_actor import PresenceActor
 from actors.session.sessions_actor import SessionsActor
@@ -54,10 +53,15 @@ def options(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
-def away_from_the_head() -> NodeLabelSchedulingStrategy | None:
-    """On another node than Ray's head, if there is one: when the head is busy, every node and every actor has to wait for it."""
+def away_from_the_head() -> dict[str, Any]:
+    """Options for another node than Ray's head, if there is one: when the head is busy, every node and actor has to wait for it.
+
+    Not NodeLabelSchedulingStrategy: Ray 2.60 does not look at it for actors that ask for no resources.
+    """
     heads = [node["NodeID"] for node in ray.nodes() if node["Alive"] and HEAD in node["Resources"]]  # type: ignore[no-untyped-call]
-    return NodeLabelSchedulingStrategy(hard={}, soft={NODE: NotIn(*heads)}) if heads else None  # type: ignore[no-untyped-call]
+    if not heads:
+        return {}
+    return {"label_selector": {NODE: f"!{heads[0]}"}, "fallback_strategy": [{"label_selector": {}}]}
 
 
 Make = Callable[[Any, str, Realm, str], None]
@@ -66,7 +70,7 @@ Make = Callable[[Any, str, Realm, str], None]
 def make_actor(actor_class: Any, name: str, realm: Realm, argument: str) -> None:
     """Start a named actor unless it is there already."""
     made = options(realm.settings.namespace, name)
-    actor_class.options(**made, scheduling_strategy=away_from_the_head()).remote(realm, argument)
+    actor_class.options(**made, **away_from_the_head()).remote(realm, argument)
 
 
 class SupervisorRunner:
@@ -195,8 +199,6 @@ def start(realm: Realm) -> None:
     """Start the world and wait until it answers. Called by cluster/launch.py, by import string."""
     namespace = realm.settings.namespace
     made = options(namespace, SUPERVISOR)
-    supervisor = WorldSupervisor.options(**made, scheduling_strategy=away_from_the_head()).remote(
-        realm.without_private_keys()
-    )
+    supervisor = WorldSupervisor.options(**made, **away_from_the_head()).remote(realm.without_private_keys())
     ready: Any = supervisor.ready
     ray.get(ready.remote(), timeout=READY_DEADLINE_S + 10)

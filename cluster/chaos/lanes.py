@@ -19,6 +19,8 @@ from rayrealm_client.errors import Conflict, InternalError, RealmError, RpcError
 REQUEST_S = 6.0
 """More than a gateway waits for the rest of the realm, so that it is the one who says that there was no answer."""
 AGAIN_S = 0.1
+REFUSED_AGAIN_S = 1.0
+"""The realm closes sockets with more than 120 errors in a minute."""
 CHAT_TRIES = 8
 ATTRIBUTES = 4
 STATUS_EVERY = 3
@@ -204,7 +206,7 @@ class StateLane(Lane):
             outcome = await self.attempt(self.client.leave, "leave", stay=self.stay)
             if outcome.kind == "acknowledged" or await self._where() is None:
                 break
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(REFUSED_AGAIN_S)
         await self.come_in(zone)
         self.crossings += 1
 
@@ -213,7 +215,7 @@ class StateLane(Lane):
         while not await self.enter(zone):
             if await self._where():  # an entry whose answer was lost: the client knows nothing of that world
                 await self.attempt(self.client.leave, "leave", stay=self.stay)
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(REFUSED_AGAIN_S)
         await self.read()
 
     async def _where(self) -> str | None:

@@ -111,7 +111,7 @@ class Dispatcher:
         finally:
             self._metrics.received.add(item.method)
             self._metrics.latency_s.observe(item.method, self._clock() - began)
-        if client.connection.error(self._clock()):
+        if fault.code is not Code.UNAVAILABLE and client.connection.error(self._clock()):  # not for an outage
             self._services.close(client, Close.TOO_MANY_ERRORS, "too many errors")
             return None
         if item.id is NO_ID:

@@ -9,8 +9,10 @@ from pydantic import Field
 
 from actors.session.world_info import bounds_result
 from actors.zone.rows import pack_move_in
+from cluster.errors import InvalidState
 from cluster.ports.calls import SUPERVISOR
 from serve_apps.gateway.client import Client
+from serve_apps.gateway.connection import Close
 from serve_apps.gateway.router import IN_WORLD, NoParams, Params, Router
 from serve_apps.gateway.services import Services
 
@@ -51,15 +53,26 @@ class Positions(Params):
 
 
 async def enter(services: Services, client: Client, params: Enter) -> dict[str, Any]:
-    world: dict[str, Any] = await services.session(
-        client, "enter", secrets.token_hex(8), params.character_id, params.zone
-    )
+    try:
+        world: dict[str, Any] = await services.session(
+            client, "enter", secrets.token_hex(8), params.character_id, params.zone
+        )
+    except InvalidState:
+        if client.world is None:
+            # It is in the world already: an entry whose answer was lost. A new attach tells both sides where it is.
+            services.close(client, Close.RESTART, "reconnect")
+        raise
     services.hub.entered(client, world)
     return world
 
 
 async def leave(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
-    await services.session(client, "leave")
+    try:
+        await services.session(client, "leave")
+    except InvalidState:
+        if client.world is None:
+            raise
+        # It has left already: a request whose answer was lost.
     services.hub.left(client)
     return {}
 

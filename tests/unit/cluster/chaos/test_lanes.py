@@ -61,6 +61,7 @@ def history(tmp_path: Path) -> Iterator[History]:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cluster.chaos.lanes.AGAIN_S", 0.0)
+    monkeypatch.setattr("cluster.chaos.lanes.REFUSED_AGAIN_S", 0.0)
 
 
 def told(history: History) -> list[Event]:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import JsonValue
 from structlog.testing import capture_logs
 
-from cluster.errors import Conflict
+from cluster.errors import Conflict, Unavailable
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
@@ -40,6 +40,7 @@ class Methods:
         self.router.add("walk", Echo, self.echo, IN_WORLD)
         self.router.add("crash", NoParams, self.crash)
         self.router.add("stale", NoParams, self.stale)
+        self.router.add("away", NoParams, self.away)
         self.router.add("odd", Echo, self.odd)
 
     async def echo(self, _services: Services, _client: Client, params: Echo) -> dict[str, Any]:
@@ -52,6 +53,9 @@ class Methods:
 
     async def stale(self, _services: Services, _client: Client, _: NoParams) -> dict[str, Any]:
         raise Conflict("stale", {"when": dt.datetime(2030, 1, 1, tzinfo=dt.UTC)})
+
+    async def away(self, _services: Services, _client: Client, _: NoParams) -> dict[str, Any]:
+        raise Unavailable("redis")
 
     async def odd(self, _services: Services, _client: Client, params: Echo) -> dict[str, Any]:
         odd: dict[str, Any] = {"object": object(), "deep": None, "key": {1: 2}}
@@ -205,6 +209,14 @@ class TestErrors:
             for n in range(6):
                 await gateway.say(client, request(n, "crash"))
         assert wire.closed == [(Close.TOO_MANY_ERRORS, "too many errors")]
+
+    async def test_but_not_an_outage(self, gateway: Gateway) -> None:
+        """Those who ask for what Redis must keep would all be closed for good, and the realm with them."""
+        client, wire = gateway.connect()
+        for n in range(20):
+            await gateway.say(client, request(n, "away"))
+        assert wire.closed == []
+        assert {answer["error"]["code"] for answer in wire.json()} == {-32006}
 
 
 class TestNotifications:
