@@ -119,8 +119,8 @@ class ChaosBot:
         """All lanes, until `rest`."""
         self._writing = [asyncio.create_task(lane.run()) for lane in self.lanes]
 
-    async def rest(self, deadline_s: float) -> None:
-        """No new requests; those under way come to their end. Raises what a lane raised, Ours when one does not end."""
+    async def rest(self, deadline_s: float) -> bool:
+        """No new requests; those under way come to their end. False if one does not. Raises what a lane raised."""
         for lane in self.lanes:
             lane.stop()
         done, waiting = await asyncio.wait(self._writing, timeout=deadline_s) if self._writing else (set(), set())
@@ -129,11 +129,12 @@ class ChaosBot:
         for task in done:
             task.result()
         self._writing = []
-        if waiting:
-            raise Ours(f"{self.name} still waits for an answer after {deadline_s:g} s")
+        return not waiting
 
     async def read_back(self, deadline_s: float, other: ChaosBot) -> bool:
         """What the realm has of it now, into the history, and the status of another one. False if it was not told in time."""
+        if self.gone:
+            return False
         until = time.monotonic() + deadline_s
         reads: list[Callable[[], Awaitable[bool]]] = [self._attributes.read, self._read_session]
         reads += [partial(self._read_status, other), *([self._state.read] if self._state is not None else [])]
@@ -175,8 +176,13 @@ class ChaosBot:
     # --- how it is ---------------------------------------------------------------------------------------------
 
     @property
+    def gone(self) -> bool:
+        """The realm has sent it away."""
+        return self.client.ended is not None
+
+    @property
     def trouble(self) -> BaseException | None:
-        """What ended one of its tasks, which nothing should."""
+        """What ended one of its tasks, which nothing should: a bug of ours."""
         for task in (self._walking, *self._writing):
             if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
                 return task.exception()
@@ -249,7 +255,7 @@ class ChaosBot:
                 self.stats.moves += 1
             except NotConnected:
                 walker.place(x, z)  # who cannot be heard does not walk
-        raise self.client.ended
+        self._history.add("ended", bot=self.name, why=str(self.client.ended))
 
     def _connected(self, ready: Ready) -> None:
         if self.stats.entered:
@@ -299,6 +305,11 @@ class Cast:
     def pairs(self) -> Iterator[tuple[ChaosBot, ChaosBot]]:
         """Each with the next one."""
         return zip(self.bots, self.bots[1:] + self.bots[:1], strict=True)
+
+    async def rest(self, deadline_s: float) -> int:
+        """How many do not come to rest. Raises what a lane raised."""
+        done = await asyncio.gather(*(bot.rest(deadline_s) for bot in self.bots))
+        return done.count(False)
 
     async def read_back(self, deadline_s: float) -> int:
         """How many could not read back what they wrote."""

@@ -31,6 +31,8 @@ class LaneCheck:
             self._ready(event)
         elif event["k"] == "notice":
             self._notice(event)
+        elif event["k"] == "ended":
+            self._found("lost_sessions", event, f"the realm sent it away: {event['why']}")
 
     def _ready(self, event: Event) -> None:
         bot, stream, seq = event["bot"], event["stream"], event["seq"]

@@ -224,6 +224,9 @@ async def _act(
         if not await hands.whole(before, fault.kind):
             not_whole.append(fault.kind)
             say(f"  NOT WHOLE AGAIN: {fault.kind}")
+        if gone := [bot.name for bot in players.bots if bot.gone]:
+            say(f"SENT AWAY: {', '.join(gone)}; no further faults")
+            break
         await asyncio.sleep(SETTLE_S)
     return measured, not_whole
 
@@ -237,7 +240,8 @@ async def _sleep_until(moment: float, players: Cast) -> None:
 async def _end(players: Cast, history: History, say: Say) -> None:
     """Nothing new is asked for; what was acknowledged must arrive, and be there when it is read."""
     say("the bots rest")
-    await asyncio.gather(*(bot.rest(REST_S) for bot in players.bots))
+    if restless := await players.rest(REST_S):
+        say(f"{restless} bots still wait for an answer after {REST_S:g} s")
     until = time.monotonic() + HEAR_S
     while missing := await asyncio.to_thread(_unheard, history.path, history.flush()):
         if time.monotonic() > until:

@@ -17,6 +17,7 @@ Every event has `k`, its kind, and `t`, seconds on one clock. Of a player (`bot`
 | view | bot, tick, zone, epoch | a view; zone and epoch with `reset` only |
 | sight | bot, wrong | its view of the zone beside the zone's own, in words where they differ for good |
 | lost | bot, code, reason | its socket closed |
+| ended | bot, why | the realm does not want it any more, and it does not try again |
 
 A stay is one time in one zone; `n` grows with every attempt of a bot. Of the realm:
 

@@ -67,7 +67,7 @@ async def drill(realm: LocalRealm, folder: Path, act: Act) -> Verdict:
         await act(Backstage(realm))
         await asyncio.sleep(AFTER_S)
         cast.check()
-        await asyncio.gather(*(bot.rest(REST_S) for bot in cast.bots))
+        assert await cast.rest(REST_S) == 0
         await asyncio.sleep(HEAR_S)
         await asyncio.gather(*(bot.look(READ_S) for bot in cast.bots))
         assert await cast.read_back(READ_S) == 0

@@ -63,6 +63,11 @@ def test_another_session(story: Story, changes: dict[str, object]) -> None:
     assert story.verdict().sessions == 4
 
 
+def test_one_that_was_sent_away(story: Story) -> None:
+    story.add("ended", bot="ann", why="too many errors (4502)")
+    assert story.found() == {"lost_sessions": 1}
+
+
 class TestTheWorld:
     def test_a_character_that_is_not_there_any_more(self, story: Story) -> None:
         story.ready("ann", zone=None)
