@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -67,6 +68,19 @@ def tree(pid: int) -> list[Seen]:
     """The process and its descendants. Raises psutil.NoSuchProcess."""
     root = psutil.Process(pid)
     return [found for process in (root, *root.children(recursive=True)) if (found := _seen(process)) is not None]
+
+
+def outside(registered: Mapping[str, str | bytes], family: Iterable[Seen], node: str) -> list[Seen]:
+    """Registered processes of this machine that the launcher did not start: those of a Ray that it joined."""
+    known = {process.pid for process in family}
+    found = []
+    for entry in map(json.loads, registered.values()):
+        if entry["node"] == node and entry["pid"] not in known:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                seen = _seen(psutil.Process(entry["pid"]))
+                if seen is not None and _is_it(seen, entry["started_at"]):
+                    found.append(seen)
+    return found
 
 
 def _seen(process: psutil.Process) -> Seen | None:

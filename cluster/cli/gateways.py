@@ -45,7 +45,7 @@ def list_gateways(url: Url = None, as_json: AsJson = False) -> None:
     """Every gateway with its sockets and its capacity."""
     realm = running.find(running.folder(), url)
     listen_until = time.monotonic() + LISTEN_S
-    _show(asyncio.run(_heard(realm, lambda _: time.monotonic() > listen_until)), as_json)
+    show(asyncio.run(_heard(realm, lambda _: time.monotonic() > listen_until)), as_json)
 
 
 @app.command("scale")
@@ -58,13 +58,13 @@ def scale(
     realm = running.find(running.folder(), url)
     started = time.monotonic()
     scale_deployment({**realm.details(), "data": realm.data}, APPLICATION, DEPLOYMENT, count)
-    living = asyncio.run(_heard(realm, lambda heard: time.monotonic() > started + LISTEN_S and _settled(heard, count)))
-    _show(living, as_json)
-    if not _settled(living, count):
+    living = asyncio.run(_heard(realm, lambda heard: time.monotonic() > started + LISTEN_S and settled(heard, count)))
+    show(living, as_json)
+    if not settled(living, count):
         raise Ours(f"there are {len(living)} gateways, not {count}, after {SCALE_DEADLINE_S:.0f} s")
 
 
-def _settled(living: Living, count: int) -> bool:
+def settled(living: Living, count: int) -> bool:
     return len(living) == count and not any(alive.draining for alive in living.values())
 
 
@@ -84,7 +84,7 @@ async def _heard(realm: RunningRealm, enough: Callable[[Living], bool]) -> Livin
         await bus.close()
 
 
-def _show(living: Living, as_json: bool) -> None:
+def show(living: Living, as_json: bool) -> None:
     rows = [
         {"gateway": name, "sockets": alive.sockets, "capacity": alive.capacity, "draining": alive.draining}
         for name, alive in sorted(living.items())

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from cluster import running
 from cluster.adapters.redis.connection import connect, guard, texts
 from cluster.cli.down import Url
-from cluster.processes_here import Process, merged, tree
+from cluster.processes_here import Process, merged, outside, tree
 from cluster.running import RunningRealm
 from cluster.settings import RedisSettings
 
@@ -44,7 +44,8 @@ def status(url: Url = None, as_json: AsJson = False) -> None:
 def processes_of(realm: RunningRealm) -> list[Process]:
     """Raises Unavailable when its Redis does not answer."""
     registered = asyncio.run(_registered(realm))
-    return merged(registered, tree(realm.pid), socket.gethostname(), realm.pid)
+    node, family = socket.gethostname(), tree(realm.pid)
+    return merged(registered, [*family, *outside(registered, family, node)], node, realm.pid)
 
 
 async def _registered(realm: RunningRealm) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Loses one node of three, in every way, under players, and tells how long the realm took (row 1.9): `scripts/test-nodes`.
 
-One JSON object on standard output; exit code 1 if a promise was broken. Needs root, `ip`, and four minutes or so.
+One JSON object on standard output; exit code 1 if a promise was broken. Needs root, `ip`, and seven minutes or so.
 """
 
 from __future__ import annotations

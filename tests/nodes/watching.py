@@ -15,7 +15,7 @@ from cluster.adapters.redis.connection import connect
 from cluster.settings import NatsSettings, RedisSettings
 from cluster.subjects import Subjects
 from rayrealm_client.client import RealmClient
-from rayrealm_client.view import Changes, View
+from rayrealm_client.view import View
 from realm_proto.internal_pb2 import GatewayAlive, ZoneOutput
 from tests.nodes.cluster import Cluster
 
@@ -81,9 +81,9 @@ class Witness:
         self.resets = 0
         self._epoch = 0
         self._tick = -1
-        client.on_view(self._saw)
+        client.on_view(lambda view, changes: self.saw(view))
 
-    def _saw(self, view: View, changes: Changes) -> None:
+    def saw(self, view: View) -> None:
         self.views += 1
         if view.reset is not None:
             self.resets += 1

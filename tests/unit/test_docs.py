@@ -32,8 +32,10 @@ def test_every_test_that_a_feature_names_is_there() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_one_move_is_followed_through_at_most_six_files() -> None:
+def test_one_move_and_one_message_are_followed_through_at_most_six_files() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    rows = re.findall(r"^\| \d \| \[([^\]]+)\]", text, re.MULTILINE)
-    assert 3 <= len(rows) <= 6
-    assert [path for path in rows if not (ROOT / path).is_file()] == []
+    moves, messages = text.split("\n## One chat message", 1)
+    for part in (moves, messages):
+        rows = re.findall(r"^\| \d \| \[([^\]]+)\]", part, re.MULTILINE)
+        assert 3 <= len(rows) <= 6
+        assert [path for path in rows if not (ROOT / path).is_file()] == []

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 
-from cluster.processes_here import Process, Seen, merged, tree
+from cluster.processes_here import Process, Seen, merged, outside, tree
 
 NODE = "host-a"
 LAUNCHER = Seen(10, "rayrealm", 100.0)
@@ -69,3 +70,17 @@ def test_order_and_json() -> None:
 
 def test_tree_of_this_process() -> None:
     assert os.getpid() in {process.pid for process in tree(os.getpid())}
+
+
+def test_a_launcher_that_joined_a_ray_is_nobodys_parent_there() -> None:
+    now = time.time()
+    (found,) = outside({"n": entry(os.getpid(), started_at=now)}, [LAUNCHER], NODE)
+    assert found.pid == os.getpid()
+    assert outside({"n": entry(os.getpid(), "host-b", now)}, [LAUNCHER], NODE) == []
+    assert outside({"n": entry(os.getpid(), started_at=now)}, [Seen(os.getpid(), "python", 1.0)], NODE) == []
+
+
+def test_what_is_not_there_any_more_is_not_taken_for_it() -> None:
+    """Its pid was given to another process, or to none."""
+    assert outside({"n": entry(os.getpid(), started_at=105.0)}, [], NODE) == []
+    assert outside({"n": entry(2**22 + 1, started_at=time.time())}, [], NODE) == []
