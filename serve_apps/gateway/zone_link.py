@@ -70,6 +70,7 @@ class ZoneLink:
         self.hide(client)
         key = (zone_id, number)
         client.connection.entity = number
+        client.sighted = False
         self._viewers[key] = client
         attach_epoch, early = self._early.get(key, (0, None))
         if early is None or attach_epoch > client.attach_epoch:
@@ -77,6 +78,7 @@ class ZoneLink:
         del self._early[key]
         view = early.take()
         if view is not None and attach_epoch == client.attach_epoch:
+            client.sighted = True
             self._write_view(client, view)
 
     def hide(self, client: Client) -> None:
@@ -109,6 +111,12 @@ class ZoneLink:
                     del early[key]
                 else:
                     client = None
+            if client is not None and not client.sighted:
+                # What is first must start from nothing. It was lost, and is asked for again.
+                if view.reset is None:
+                    self._miss(zone_id)
+                    continue
+                client.sighted = True
             if client is not None:
                 write(client, view)
             else:
@@ -116,9 +124,14 @@ class ZoneLink:
 
     def _count(self, zone_id: str, epoch: int, number: int) -> None:
         """Newest wins for moves, but a reset, a state or a leave that was lost would be missing for good."""
-        if epoch > self._epochs.get(zone_id, 0):
+        known = self._epochs.get(zone_id)
+        if known is None or epoch > known:
             self._epochs[zone_id] = epoch
             self._numbers[zone_id] = 0
+        if known is not None and epoch > known:  # a new incarnation begins everybody's views anew
+            for (of_zone, _), client in self._viewers.items():
+                if of_zone == zone_id:
+                    client.sighted = False
         if number == 1:
             self._lost.pop(zone_id, None)
         elif number != self._numbers[zone_id] + 1:

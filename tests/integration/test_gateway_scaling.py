@@ -24,7 +24,7 @@ from tests.real_realm import RealRealm
 
 pytestmark = pytest.mark.realm
 
-BOTS = 40
+BOTS = 24
 SEEDS = itertools.count(61)  # other bots in each test: those of the last are in the world for a while
 WALK_DEADLINE_S = 60.0
 SETTLE_DEADLINE_S = 60.0

@@ -88,7 +88,7 @@ class Cluster:
             "RAYREALM_NATS__TOKEN": self.nats_token,
             "XDG_STATE_HOME": str(self.folder / "state"),
         }
-        self.environment |= self._ray_environment()
+        self.environment |= self._ray_environment() | self._haproxy_files()
         self.start_ray(self.head)
         for worker in self.workers:
             self.start_ray(worker)
@@ -97,6 +97,17 @@ class Cluster:
     def _ray_environment(self) -> dict[str, str]:
         lines = self.head.run(_rayrealm("config", "ray-env"), self.environment).stdout.splitlines()
         return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+
+    def _haproxy_files(self) -> dict[str, str]:
+        """Serve's defaults are in /tmp/haproxy-serve, and stay there."""
+        files = {
+            "CONFIG_FILE_LOC": "h/haproxy.cfg",
+            "SOCKET_PATH": "h/admin.sock",
+            "METRICS_SOCKET_PATH": "h/metrics.sock",
+            "SERVER_STATE_BASE": "h",
+            "SERVER_STATE_FILE": "h/server-state",
+        }
+        return {f"RAY_SERVE_HAPROXY_{name}": str(self.folder / file) for name, file in files.items()}
 
     def start_ray(self, machine: Machine) -> None:
         """Also again, after the machine was lost."""

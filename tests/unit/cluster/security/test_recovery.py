@@ -70,7 +70,7 @@ def test_another_kind_of_token(header: dict[str, str]) -> None:
 
 def test_another_algorithm_than_ours_is_not_even_tried() -> None:
     assert why(made(algorithm="HS512", secret=SECRET * 2), secret=SECRET * 2) == "recovery_invalid"
-    unsigned = jwt.encode(PAYLOAD, None, algorithm="none", headers=HEADER)
+    unsigned = jwt.encode(PAYLOAD, "", algorithm="none", headers=HEADER)
     assert why(unsigned) == "recovery_invalid"
 
 

@@ -79,3 +79,48 @@ def test_a_gateway_with_too_many_asks_some_away_when_that_is_wanted() -> None:
             told += sum(len(asked(wire)) for _, wire in clients)
         assert (10 <= told <= 21) if wanted else told == 0
         assert [wire.closed for _, wire in clients] == [[]] * 100
+
+
+def test_asked_again_the_earlier_deadline_counts() -> None:
+    gateway = Gateway(drain_s=20.0)
+    _, wire = gateway.connect()
+    for deadline_s in (20.0, 2.0, 20.0):
+        drain(gateway, deadline_s)
+    for _ in range(21):
+        gateway.clock.now += 0.1
+        gateway.hub.pulse()
+    assert wire.closed == [(1012, "restart")]
+    assert gateway.hub.leaving.done
+
+
+def test_where_nobody_else_takes_them_nobody_waits_long() -> None:
+    """The realm stops, or this was its only gateway: which is certain only to one that hears itself."""
+    for hears_itself in (True, False):
+        gateway = Gateway(drain_s=20.0)
+        _, wire = gateway.connect()
+        drain(gateway, 20.0)
+        for n in range(15):
+            if hears_itself and n % 10 == 0:
+                gateway.hub.heard_gateway(gateway.hub.alive())
+            gateway.clock.now += 0.1
+            gateway.hub.pulse()
+        assert bool(wire.closed) == hears_itself
+
+
+def test_without_clients_it_is_done_at_once() -> None:
+    gateway = Gateway()
+    drain(gateway, 20.0)
+    gateway.hub.pulse()
+    assert gateway.hub.leaving.done
+    assert internal_pb2.GatewayAlive.FromString(gateway.hub.alive()).draining
+
+
+def test_a_socket_that_is_being_closed_is_not_asked() -> None:
+    gateway = Gateway()
+    client, wire = gateway.connect()
+    client.closed = True
+    drain(gateway, 20.0)
+    for _ in range(150):
+        gateway.clock.now += 0.1
+        gateway.hub.pulse()
+    assert asked(wire) == []

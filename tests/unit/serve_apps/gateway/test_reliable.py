@@ -6,13 +6,18 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cluster.errors import InvalidInput
+from rayrealm_client import codec
 from realm_proto import internal_pb2
+from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.reliable import ASK_AGAIN_S, Notice
-from tests.unit.serve_apps.gateway.fakes import SUBJECTS, Gateway, Wire
+from tests.unit.serve_apps.gateway.fakes import SUBJECTS, Gateway, Wire, an_upgrade, attached
+from tests.unit.serve_apps.gateway.test_hub import move
 
 ACTOR = "sessions/0"
 
@@ -172,14 +177,92 @@ async def test_the_roster_names_every_socket_and_is_sent_when_there_are_none(lan
     assert one.actor == ACTOR
 
 
+async def test_a_question_without_bodies_is_answered(lane: Lane) -> None:
+    """A session actor that was restarted does not know what its sockets have."""
+    _, wire = lane.connect(seq=6)
+    lane.told()
+    lane.gateway.hub.reliable.receive(batch(7))
+    assert lane.told() == [(6, 0, False, False)]
+    lane.gateway.hub.reliable.receive(batch(9))
+    assert lane.told() == [(6, 0, True, False)]
+    assert lane.read(wire) == []
+
+
+async def test_each_session_gets_its_own_of_a_batch(lane: Lane) -> None:
+    wires = [lane.connect(session_id=f"ses_{n}", seq=10 * n)[1] for n in (1, 2)]
+    mixed = internal_pb2.ReliableBatch.FromString(batch(11, "a", "b", "c"))
+    mixed.targets[0].bodies[:] = [0, 2]
+    mixed.targets.add(session_id="ses_2", attach_epoch=1, first_seq=21, bodies=[1])
+    lane.gateway.hub.reliable.receive(mixed.SerializeToString())
+    assert [lane.read(wire) for wire in wires] == [[(11, "a"), (12, "c")], [(21, "b")]]
+    assert lane.gateway.hub.clients["ses_2"].delivered == 21
+
+
+async def test_a_socket_that_closes_over_it_is_written_no_more_of_it() -> None:
+    gateway = Gateway(slow_consumer_bytes=4096)
+    client, wire = gateway.connect()
+    gateway.hub.blocked(client)
+    gateway.hub.reliable.receive(batch(1, *["x" * 1_000] * 100))
+    assert [code for code, _ in wire.closed] == [4001]
+    assert client.delivered < 10
+    gateway.hub.reliable.receive(batch(client.delivered + 1, "more"))
+    assert client.delivered < 10
+
+
+async def test_a_move_is_a_message_too_and_a_pong_is_none(lane: Lane) -> None:
+    client, _ = lane.connect(Framing.PROTO)
+    lane.told()
+    lane.gateway.hub.heard(client)
+    assert lane.told() == []
+    lane.gateway.hub.receive(client, False, move(), True)
+    assert lane.told() == [(0, 0, False, True)]
+
+
+async def test_each_actor_hears_of_its_own_sessions_only(lane: Lane) -> None:
+    lane.connect(session_id="ses_1")
+    other, _ = lane.connect(session_id="ses_2")
+    other.actor = "sessions/1"
+    lane.gateway.hub.reliable.flush()
+    assert lane.gateway.bus.deliver() == 2
+    assert [report.session_id for report in lane.reports] == ["ses_1"]
+
+
+@pytest.mark.parametrize("framing", list(Framing))
+async def test_what_was_missed_has_its_numbers_in_both_framings(framing: Framing) -> None:
+    gateway, wire = Gateway(), Wire()
+    missed = (("chat.message", b'{"text":"a"}'), ("chat.message", b'{"text":"b"}'))
+    gateway.hub.connect(attached(seq=299, recovered=True, missed=missed), ACTOR, an_upgrade(framing), wire)
+    gateway.clock.now += 1.0
+    gateway.hub.pulse()
+    frames = [data if kind is Framing.PROTO else data.decode() for data, kind in wire.frames]
+    items = [item for frame in frames for item in codec.decode(frame)]
+    assert [(i.method, i.seq) for i in items if isinstance(i, codec.Notification)] == [
+        ("session.ready", None),
+        ("chat.message", 300),
+        ("chat.message", 301),
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 5)), max_size=40))
+def test_whatever_batches_come_the_socket_has_a_contiguous_stream(batches: list[tuple[int, int]]) -> None:
+    made = Lane()
+    client, wire = made.connect()
+    for first, count in batches:
+        made.gateway.hub.reliable.receive(batch(first, *(str(n) for n in range(first, first + count))))
+    assert made.read(wire) == [(n, str(n)) for n in range(1, client.delivered + 1)]
+
+
 @pytest.mark.parametrize("framing", list(Framing))
 def test_a_body_is_encoded_once_for_all(framing: Framing, monkeypatch: pytest.MonkeyPatch) -> None:
-    from serve_apps.gateway import json_framing, proto_framing
-
     calls: list[str] = []
     module = json_framing if framing is Framing.JSON else proto_framing
     real = module.notification_body
-    monkeypatch.setattr(module, "notification_body", lambda *args: calls.append(args[0]) or real(*args))
+
+    def counted(method: str, params_json: bytes) -> Any:
+        calls.append(method)
+        return real(method, params_json)
+
+    monkeypatch.setattr(module, "notification_body", counted)
     notice = Notice("chat.message", b'{"text":"x"}')
     frames = {notice.frame(framing, seq) for seq in range(1, 50)}
     assert len(frames) == 49

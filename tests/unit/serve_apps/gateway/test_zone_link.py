@@ -45,6 +45,7 @@ class Link:
     def client(self, number: int, zone: str = "zon_a", session: str = "ses_1", epoch: int = 1) -> Client:
         client, _ = a_client(world=a_world(number, zone), session_id=session, attach_epoch=epoch)
         self.link.show(client, zone, number)
+        client.sighted = True  # as if its first view had come
         return client
 
     def ticks(self) -> list[tuple[str, int]]:
@@ -142,7 +143,7 @@ class TestViewsIn:
         realm = Link()
         realm.client(1)
         for tick, epoch in ((1, 1), (2, 3), (3, 1), (4, 2), (5, 3), (6, 4)):
-            realm.link.receive(out(tick, 1, epoch=epoch))
+            realm.link.receive(out(tick, 1, epoch=epoch, reset=tick in (2, 6)))
         assert [tick for _, tick in realm.ticks()] == [1, 2, 5, 6]
         assert realm.link.stale_outputs == 2
 
@@ -169,8 +170,24 @@ class TestViewsIn:
         realm.link.show(client, "zon_a", 2)
         realm.link.receive(out(5, 1))
         assert realm.views == []
-        realm.link.receive(out(6, 2))
+        realm.link.receive(out(6, 2, reset=True))
         assert realm.ticks() == [("ses_1", 6)]
+
+    async def test_nothing_is_shown_before_the_view_that_begins(self) -> None:
+        """It was lost: what follows it would be put on top of another zone's, or of an older incarnation's."""
+        realm = Link()
+        await realm.listen("zon_a")
+        client = realm.client(1)
+        client.sighted = False
+        realm.link.receive(out(5, 1))
+        assert realm.views == []
+        realm.flush()
+        assert [batch.resync for _, batch in realm.batches] == [True]
+        realm.link.receive(out(6, 1, reset=True))
+        realm.link.receive(out(7, 1, number=2))
+        realm.link.receive(out(8, 1, epoch=2))
+        realm.link.receive(out(9, 1, epoch=2, reset=True))
+        assert [tick for _, tick in realm.ticks()] == [6, 7, 9]
 
 
 class TestNewerSocket:
