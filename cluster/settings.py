@@ -141,7 +141,9 @@ class GatewaySettings(Section):
     attach_deadline_s: Seconds = 5.0
     attaches_per_s: float = Field(default=200.0, ge=1.0, le=100_000.0)
     attaches_waiting: int = Field(default=500, ge=0, le=100_000)
-    drain_s: Seconds = 20.0
+    drain_s: float = Field(
+        default=20.0, gt=0, le=25.0
+    )  # before Serve ends a replica (28 s), and Kubernetes a pod (30 s)
     drain_batch_s: Seconds = 0.5
     rebalance: bool = False
     rebalance_per_minute: float = Field(default=0.2, gt=0.0, le=1.0)

@@ -37,6 +37,13 @@ class WatchedReliable(Protocol):
     bad_acks: int
 
 
+class WatchedZones(Protocol):
+    """What the link to the zones says about itself: totals since the gateway started."""
+
+    stale_outputs: int
+    lost_outputs: int
+
+
 class GatewayMetrics(Metrics):
     """Sockets. `methods` are the JSON-RPC methods that exist, `close_codes` those of PROTOCOL.md.
 
@@ -125,6 +132,21 @@ class GatewayMetrics(Metrics):
     def watch_queues(self, depth: Callable[[], int]) -> None:
         """`depth`: messages, or bytes, that wait for clients; called at a scrape."""
         self.add(GaugeSource("websocket_queue_depth", "What waits for clients that read slowly", depth))
+
+    def watch_zones(self, link: WatchedZones) -> None:
+        """What comes from zones."""
+        self.add(
+            CounterSource(
+                "rayrealm_gateway_stale_outputs_total",
+                "Outputs of older incarnations of a zone, not believed",
+                lambda: link.stale_outputs,
+            ),
+            CounterSource(
+                "rayrealm_gateway_lost_outputs_total",
+                "Times that an output of a zone was missing, and its views were started over",
+                lambda: link.lost_outputs,
+            ),
+        )
 
     def watch_reliable(self, lane: WatchedReliable, degraded: Callable[[], int]) -> None:
         """The reliable lane, and how many parts of the realm do not answer."""

@@ -75,6 +75,7 @@ class GatewayRunner:
         hub = Hub(gateway_id, realm, bus, subjects, calls, time.monotonic, time.time, metrics)
         services = Services(settings, hub, calls, characters, topics, bus, subjects, time.time)
         hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics))
+        metrics.watch_zones(hub.zones)
         metrics.watch_reliable(hub.reliable, lambda: len(hub.degraded))
         metrics.watch_queues(lambda: sum(c.outgoing.queued_bytes for c in hub.clients.values()))
         await bus.subscribe(subjects.gateway_output(gateway_id), hub.zones.receive)

@@ -26,12 +26,13 @@ ASKED = 10_000  # turns, for one change of membership
 
 
 class Gateway:
-    """`clients`: as it knows them, those whose sockets it does not know to be dead among them."""
+    """`clients`: as it knows them, those whose sockets it does not know to be dead among them. `muted`: nobody hears that it lives."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
         self.alive = True
+        self.muted = False
         self.clients: dict[str, Client] = {}
         self.sockets: dict[Client, Socket] = {}
         self.link = ReliableLink(name, world.bus, SUBJECTS, self.clients, self._write, world.clock)  # type: ignore[arg-type]
@@ -93,7 +94,7 @@ class Gateway:
 
     def tick(self) -> None:
         """A heartbeat, and now and then what is here."""
-        if not self.alive:
+        if not self.alive or self.muted:
             return
         for actor in (self.world.actor, *self.world.zombies):
             if actor.ready:

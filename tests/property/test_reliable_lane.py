@@ -112,6 +112,11 @@ class Walk:
                 player.drop()
         await self.new_gateway()
 
+    async def mute(self) -> None:
+        """Its heartbeats are lost for a while, or come again."""
+        gateway = self.world.rng.choice(self.living)
+        gateway.muted = not gateway.muted
+
     async def kill_actor(self) -> None:
         if not self.world.actor.over:
             self.world.replace_actor()
@@ -163,6 +168,7 @@ class Walk:
             self.publish: 20, self.deliver: 40, self.receive: 20, self.ack: 10, self.cut: 3, self.connect: 12,
             self.move_over: 1, self.notice: 3, self.kill_gateway: 1, self.kill_actor: 2, self.actor_away: 1,
             self.revive: 3, self.time: 20, self.flush: 15, self.change: 3, self.post: 3, self.outage: 1,
+            self.mute: 1,
         }  # fmt: skip
         world = self.world
         (what,) = world.rng.choices(list(weights), list(weights.values()))
@@ -181,6 +187,8 @@ class Walk:
         if world.rng.random() < 0.7:
             world.bus.lose()  # so that what was said last is lost, and nothing later betrays it
         world.rough = world.outage = False
+        for gateway in self.living:
+            gateway.muted = False
         await self.revive()
         calm = 0
         for _ in range(ROUNDS):
