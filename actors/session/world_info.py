@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from actors.zone.zone import Arrival, Standing
+from actors.zone.arrivals import Arrival, Standing
 from cluster.ports.accounts import Character
 from cluster.ports.sessions import SessionRecord
 from cluster.settings import Bounds, WorldSettings, ZoneSpec

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import orjson
 
+from actors.zone.arrivals import Standing
 from actors.zone.entities import Entity
-from actors.zone.zone import Standing
 
 
 def dump(entity: Entity, standing: Standing) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
 
+from actors.zone.arrivals import Arrival, Standing
 from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
 from actors.zone.intake import Intake
 from actors.zone.interest import MASK, NOTHING, SHIFT, look
@@ -22,36 +22,6 @@ from realm_proto import internal_pb2, realtime_pb2
 
 MAX_PROPERTIES_BYTES = 4096
 MAX_OUTAGE_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """Who comes into the zone. `x`, `y`, `z` in metres, may lie outside: it is put on the nearest ground inside."""
-
-    entity_id: str
-    name: str
-    session_id: str
-    user_id: str
-    character_id: str
-    gateway_id: str
-    attach_epoch: int
-    x: float
-    y: float
-    z: float
-    yaw: float
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an entity is: metres, radians, and the newest move judged."""
-
-    entity_id: str
-    number: int
-    x: float
-    y: float
-    z: float
-    yaw: float
-    sequence: int
 
 
 class Zone:

@@ -14,9 +14,10 @@ import ray
 import structlog
 
 from actors.zone import records
+from actors.zone.arrivals import Arrival, Standing
 from actors.zone.entities import Entity
 from actors.zone.ticker import Ticker
-from actors.zone.zone import Arrival, Standing, Zone
+from actors.zone.zone import Zone
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.redis.zones import RedisZoneStore

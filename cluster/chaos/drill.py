@@ -212,7 +212,12 @@ async def _act(
         say(f"fault {fault.number}: {KINDS[fault.kind].does}" + (f", {fault.lasts_s:.1f} s" if fault.lasts_s else ""))
         history.add("fault", number=fault.number, fault=fault.kind)
         at = time.monotonic() - began
-        struck = await hands.strike(fault, {bot.stats.zone for bot in players.bots})
+        try:
+            struck = await hands.strike(fault, {bot.stats.zone for bot in players.bots})
+        except Ours as error:  # it could not be taken back: that is a finding, and the last one
+            say(f"  {error}; no further faults")
+            measured.append((fault.as_dict() | {"began_s": round(at, 3), "victim": str(error)}, Recovery((), 1)))
+            break
         history.add("back", number=fault.number, victim=struck.victim)
         recovery = await measure(fault, struck, players)
         history.add("recovered", number=fault.number, missed=recovery.missed)
@@ -242,14 +247,20 @@ async def _end(players: Cast, history: History, say: Say) -> None:
     say("the bots rest")
     if restless := await players.rest(REST_S):
         say(f"{restless} bots still wait for an answer after {REST_S:g} s")
-    until = time.monotonic() + HEAR_S
-    while missing := await asyncio.to_thread(_unheard, history.path, history.flush()):
-        if time.monotonic() > until:
-            say(f"{len(missing)} acknowledged messages do not arrive")
-            break
-        await asyncio.sleep(HEAR_PAUSE_S)
+    if missing := await until_heard(history, HEAR_S):
+        say(f"{missing} acknowledged messages do not arrive")
     if silent := await players.read_back(READ_S):
         say(f"{silent} bots cannot read back what they wrote")
+
+
+async def until_heard(history: History, deadline_s: float) -> int:
+    """Until every member has heard every acknowledged message. Returns how many are missing at the deadline."""
+    until = time.monotonic() + deadline_s
+    while missing := await asyncio.to_thread(_unheard, history.path, history.flush()):
+        if time.monotonic() > until:
+            return len(missing)
+        await asyncio.sleep(HEAR_PAUSE_S)
+    return 0
 
 
 def _unheard(path: Path, size: int) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from cluster.bench.crew import Crew
 from cluster.chaos.bots import TIMEOUT_S, Cast, ChaosBot
 from cluster.chaos.checker import Verdict, check
+from cluster.chaos.drill import until_heard
 from cluster.chaos.history import History, read
 from cluster.chaos.inside import Inside
 from rayrealm_client.accounts import pool
@@ -68,7 +69,7 @@ async def drill(realm: LocalRealm, folder: Path, act: Act) -> Verdict:
         await asyncio.sleep(AFTER_S)
         cast.check()
         assert await cast.rest(REST_S) == 0
-        await asyncio.sleep(HEAR_S)
+        await until_heard(history, HEAR_S)
         await asyncio.gather(*(bot.look(READ_S) for bot in cast.bots))
         assert await cast.read_back(READ_S) == 0
     history.close()

@@ -14,7 +14,7 @@ import actors.zone.zone_actor
 import cluster.adapters.runtime
 from actors.session.attaching import Attach
 from actors.zone import records
-from actors.zone.zone import Arrival, Standing
+from actors.zone.arrivals import Arrival, Standing
 from cluster.errors import Conflict, RealmError, SessionGone, Unavailable
 from cluster.ports.calls import sessions_actor
 from tests.integration.backstage import MEADOW, SESSIONS, ZONE, Backstage, Viewer

@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.zone import records
+from actors.zone.arrivals import Arrival
 from actors.zone.views import outputs
-from actors.zone.zone import Arrival
 from cluster.adapters.redis.zones import TAKEN_AT
 from tests.integration.backstage import MEADOW, PRESENCE, SESSIONS, ZONE, Backstage, Viewer
 from tests.local_realm import local_realm

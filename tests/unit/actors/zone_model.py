@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from actors.zone.zone import Arrival, Zone
+from actors.zone.arrivals import Arrival
+from actors.zone.zone import Zone
 from cluster.settings import Bounds, InterestSettings, MovementSettings, WorldSettings, ZoneSpec
 from realm_proto import internal_pb2, realtime_pb2
 

@@ -53,7 +53,9 @@ class TestExitCodes:
     def test_help(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         assert run(monkeypatch, "--help") == 0
         shown = capsys.readouterr().out
-        assert all(name in shown for name in ("up", "down", "status", "ban", "bots", "bench", "chaos", "config", "zones"))
+        assert all(
+            name in shown for name in ("up", "down", "status", "ban", "bots", "bench", "chaos", "config", "zones")
+        )
 
     @pytest.mark.parametrize("arguments", [["nothing"], ["up", "--ports", "1"], ["bench", "crowd", "--clients", "0"]])
     def test_wrong_usage(self, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:

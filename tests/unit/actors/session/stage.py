@@ -15,7 +15,8 @@ from actors.session.following import Following
 from actors.session.host import SessionHost
 from actors.session.lane import ReliableLane
 from actors.session.table import SessionTable
-from actors.zone.zone import Arrival, Standing, Zone
+from actors.zone.arrivals import Arrival, Standing
+from actors.zone.zone import Zone
 from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.memory.calls import MemoryCalls
 from cluster.adapters.memory.characters import MemoryCharacters

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from actors.session.world_info import SPAWN_SPREAD, arrival, spawn_place, world_result
-from actors.zone.zone import Standing
+from actors.zone.arrivals import Standing
 from cluster.ports.accounts import Character
 from cluster.ports.sessions import SessionRecord
 from cluster.settings import WorldSettings

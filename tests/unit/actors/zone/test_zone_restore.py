@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from actors.zone import records
+from actors.zone.arrivals import Standing
 from actors.zone.entities import Entity
 from actors.zone.rows import PLACE
-from actors.zone.zone import MAX_OUTAGE_S, Standing, Zone
+from actors.zone.zone import MAX_OUTAGE_S, Zone
 from tests.unit.actors.zone_model import SPEC, arrival, make_zone, move, views_of
 
 Stored = list[tuple[Entity, Standing]]

@@ -12,8 +12,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.zone.arrivals import Arrival
 from actors.zone.rows import MOVE_OUT
-from actors.zone.zone import Arrival, Zone
+from actors.zone.zone import Zone
 from cluster.settings import Settings
 from rayrealm_client import codec
 from rayrealm_client import view as client_view
