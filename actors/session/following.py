@@ -57,7 +57,14 @@ class Following:
         return len(self._members)
 
     async def restore(self, members: Mapping[str, Iterable[str]]) -> None:
-        """After a restart: topic -> sessions. Reading goes on where the last batch ended. Raises Unavailable, Fenced."""
+        """After a restart: topic -> sessions. Reading goes on where the last batch ended. Raises Unavailable, Fenced.
+
+        Called again after it failed, it begins from nothing.
+        """
+        self._members.clear()
+        self._behind.clear()
+        while self._subscriptions:
+            await self._subscriptions.popitem()[1].unsubscribe()
         places = await self._log.cursors(self._fence.actor)
         self._places = {topic: place for topic, place in places.items() if topic in members}
         for topic, session_ids in members.items():

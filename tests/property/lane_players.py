@@ -26,7 +26,7 @@ ASKED = 10_000  # turns, for one change of membership
 
 
 class Gateway:
-    """`clients`: as it knows them, those whose sockets it does not know to be dead among them. `muted`: nobody hears that it lives."""
+    """`clients`: as it knows them, those whose sockets it does not know to be dead among them. `muted`: nobody hears of it."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world

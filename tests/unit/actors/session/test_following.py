@@ -356,3 +356,17 @@ async def test_members_are_told_the_log_once_and_in_order(
     await following.look()
     await read_all(following)
     assert await topics.told() == list(range(len(fates)))
+
+
+async def test_a_restore_that_is_repeated_begins_from_nothing(topics: Topics) -> None:
+    """Meanwhile a newer incarnation has changed the records; this one is about to be fenced."""
+    following = await topics.start()
+    topics.listens.fail("listen")
+    with pytest.raises(Unavailable):
+        await following.restore({"chat": ["ses_1"], "news": ["ses_1"]})
+    await following.restore({"chat": ["ses_2"]})
+    await following.restore({"news": ["ses_2"]})
+    assert (len(following), list(topics.handlers)) == (1, ["news"])
+    await read_all(following)
+    topics.bus(await topics.publish("a"))
+    assert (await topics.told("ses_1"), await topics.told("ses_2")) == ([], ["a"])
