@@ -134,7 +134,7 @@ class GatewaySettings(Section):
     max_errors_per_minute: int = Field(default=120, ge=1)
     send_buffer_bytes: int = Field(default=64 * 1024, ge=4096)
     slow_consumer_s: Seconds = 10.0
-    slow_consumer_bytes: int = Field(default=256 * 1024, ge=4096)
+    slow_consumer_bytes: int = Field(default=512 * 1024, ge=4096)  # twice session.outbox_bytes, which may come at once
     ping_interval_s: Seconds = 30.0
     pong_deadline_s: Seconds = 10.0
     idle_timeout_s: Seconds = 1_800.0

@@ -100,6 +100,7 @@ class SessionHost:
             if session.state in (SessionState.DISCONNECTING, SessionState.DISCONNECTED):
                 raise SessionGone("session_ended")
             held = bool(record.gateway_id) and not self._gateways.silent(record.gateway_id, self._clock())
+            held = held and not (wanted.key and wanted.key == session.attach_key)
             again = 0 if session.heard == record.attach_epoch else record.recovered_from
             judge(record, wanted, again, newest=outbox.logged, held=held, takeover=self._settings.session.takeover)
             first = session.state is SessionState.CONNECTED
@@ -114,6 +115,7 @@ class SessionHost:
                 recovered_from=wanted.token_epoch or 0,
             )
             world = await self._move_in(session, new)
+            session.attach_key = wanted.key
             session.detached_at, session.attached_at, session.unlisted = None, self._clock(), 0
             self._gateways.known(wanted.gateway_id, self._clock())
             if record.gateway_id:

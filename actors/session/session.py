@@ -26,6 +26,7 @@ class Session:
     attached_at: float = float("-inf")
     heard: int = 0
     unlisted: int = 0
+    attach_key: str = ""
     last_enter: tuple[str, dict[str, Any]] | None = None  # idempotency key and result
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 

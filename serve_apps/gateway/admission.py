@@ -115,7 +115,15 @@ class Admission:
             placed = await self._place(wanted or self._unattached.pop(user_id, ""), user_id)
             try:
                 token_epoch = recovery.attach_epoch if recovery is not None and placed.session_id == wanted else None
-                attach = Attach(placed.session_id, user_id, self._gateway_id, token_epoch, upgrade.stream, upgrade.last)
+                attach = Attach(
+                    placed.session_id,
+                    user_id,
+                    self._gateway_id,
+                    token_epoch,
+                    upgrade.stream,
+                    upgrade.last,
+                    secrets.token_hex(8),
+                )
                 attached: Attached = await self._calls.call(
                     placed.actor,
                     "attach",

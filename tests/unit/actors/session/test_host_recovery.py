@@ -328,3 +328,13 @@ async def test_after_a_failed_attach_the_views_are_for_the_socket_before_it(stag
     assert (entity.gateway_id, entity.attach_epoch) == ("gtw_a", 1)
     await host.detach(attached.session_id, 1)
     assert entity.link_dead
+
+
+async def test_an_attach_whose_answer_was_lost_is_no_other_device() -> None:
+    stage = Stage(takeover=False)
+    host = await stage.host()
+    attach = Attach(await stage.place(), "usr_a", "gtw_a", key="k1")
+    await host.attach(attach)
+    assert (await host.attach(attach)).attach_epoch == 2
+    with pytest.raises(Conflict):
+        await host.attach(Attach(attach.session_id, "usr_a", "gtw_a", key="k2"))
