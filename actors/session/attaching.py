@@ -13,8 +13,9 @@ from cluster.ports.sessions import SessionRecord
 class Attach:
     """A gateway has a socket for a session.
 
-    `key`: of this one attach; the same again, because its answer was lost, is no second device. `token_epoch`: the attach that the client's recovery token was given out for; None: it came with an access token. `stream` and
-    `last`: the newest reliable notification that the client has seen; "" and 0 if it does not say.
+    `key`: of this one attach; the same again, because its answer was lost, is no second device. `token_epoch`: the attach that the
+    client's recovery token was given out for; None: it came with an access token. `stream` and `last`: the newest reliable
+    notification that the client has seen; "" and 0 if it does not say.
     """
 
     session_id: str
