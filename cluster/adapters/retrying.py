@@ -15,7 +15,7 @@ class RetryingCalls(ABC):
     """`call` of `cluster.ports.calls.Calls`, over an adapter's `_once`. Pauses double up to the last one, with jitter."""
 
     first_pause_s = 0.05
-    last_pause_s = 0.5
+    last_pause_s = 0.2
 
     def __init__(self, seed: int | None) -> None:
         self._random = random.Random(seed)  # noqa: S311 - jitter
