@@ -31,6 +31,7 @@ def test_nothing_is_lost() -> None:
     assert result["outputs"] > 100
 
 
+@pytest.mark.slow
 def test_a_realm_that_runs_already(realm: RealRealm, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own servers are its launcher's business: chaos kills them, and waits until they are back."""
     for name, value in realm.environment.items():

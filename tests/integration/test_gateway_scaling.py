@@ -22,13 +22,12 @@ from cluster.bench.crew import Crew
 from rayrealm_client.client import RealmClient
 from tests.real_realm import RealRealm
 
-pytestmark = pytest.mark.realm
+pytestmark = [pytest.mark.realm, pytest.mark.slow]
 
 BOTS = 24
 SEEDS = itertools.count(61)  # other bots in each test: those of the last are in the world for a while
 WALK_DEADLINE_S = 60.0
 SETTLE_DEADLINE_S = 60.0
-LONGEST_GAP_S = 1.5
 KUBERNETES_S = 30.0
 SCALE = """
 from cluster import running
@@ -69,10 +68,9 @@ class Scene:
             await asyncio.sleep(0.2)
 
     async def walk_again(self, since: float) -> None:
-        """All of them, having seen something all the time but for a moment; nobody logged in anew."""
+        """All of them; nobody logged in anew. How long they saw nothing is for `rayrealm bench drain` to measure."""
         recovery = await watch_recovery(self.crew, since, within_s=1.0, steady_s=3.0, deadline_s=WALK_DEADLINE_S)
         assert recovery.recovered, self.crew.summary()
-        assert recovery.max_s <= LONGEST_GAP_S
         assert self.crew.total("logins") == BOTS
 
     async def a_newcomer_plays(self) -> None:
