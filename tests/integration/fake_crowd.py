@@ -153,6 +153,8 @@ class Player(WSListener):
         self.transport = transport
         limits = {"max_pending_requests": 4}
         ready = {"session_id": "ses_1", "user_id": "usr_1", "resumed": False, "state": "authenticated"}
+        ready |= {"recovered": False, "stream": "a1", "seq": 0, "recovery": {"token": "t", "expires_in": 600.0}}
+        ready |= {"topics": [], "degraded": []}
         message = pb.WebSocketMessage(jsonrpc="2.0")
         message.notification.method = "session.ready"
         message.notification.params.Pack(_struct(ready | {"realm": "fake", "limits": limits, "world": None}))
