@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -73,11 +73,27 @@ class Bounds(Section):
 
 
 class ZoneSpec(Section):
-    """A zone as the operator declares it."""
+    """A zone as the operator declares it. `standby`: whether a second actor follows it, ready to take over; None: as the world's."""
 
     id: ZoneId
     name: str = Field(min_length=1, max_length=40)
     bounds: Bounds
+    standby: bool | None = None
+
+
+class Obstacle(Section):
+    """Ground that nobody walks on: a rectangle (min_x, min_z, max_x, max_z) or a polygon of (x, z), in metres."""
+
+    rect: tuple[float, float, float, float] | None = None
+    polygon: tuple[tuple[float, float], ...] | None = None
+
+
+class EntityTypeSettings(Section):
+    """Limits of a type of entity (row 7.1), in m/s and m/s2, and who may see its properties; what is not named is seen by all."""
+
+    max_speed: Metres = 8.0
+    max_acceleration: Metres = 60.0
+    visibility: dict[str, Literal["owner", "near", "all"]] = {}
 
 
 class MovementSettings(Section):
@@ -95,6 +111,24 @@ class InterestSettings(Section):
 
     radius: Metres = 50.0
     hysteresis: float = Field(default=5.0, ge=0.0, le=1_000.0)
+    near_radius: float | None = Field(default=None, gt=0.0)  # None: all of it is near
+    far_every: int = Field(default=4, ge=1, le=100)  # ticks
+    bytes_per_s: int = Field(default=32_768, ge=0)  # of rows to one viewer; 0: no limit
+    starve_s: Seconds = 2.0  # nobody in view waits longer for a row that is due
+
+
+class PolicySettings(Section):
+    """When the supervisor changes the world by itself (row 7.3)."""
+
+    enabled: bool = True
+    every_s: Seconds = 5.0
+    split_tick_ms: Seconds = 35.0  # p95 of a tick's work, over `sustain_s`
+    split_population: int = Field(default=60, ge=2)  # fewer are never split
+    split_min_side: Metres = 40.0  # no part is narrower
+    merge_tick_ms: Seconds = 8.0
+    merge_population: int = Field(default=40, ge=0)
+    sustain_s: Seconds = 30.0
+    cooldown_s: Seconds = 120.0
 
 
 class WorldSettings(Section):
@@ -110,6 +144,14 @@ class WorldSettings(Section):
     checkpoint_s: Seconds = 1.0
     movement: MovementSettings = MovementSettings()
     interest: InterestSettings = InterestSettings()
+    types: dict[str, EntityTypeSettings] = {}  # player, npc, item, projectile and the game's own; missing ones have the defaults
+    obstacles: tuple[Obstacle, ...] = ()
+    border_hysteresis: float = Field(default=2.0, gt=0.0, le=100.0)  # metres past the border before the owner changes
+    standby: bool = False
+    standby_silence_s: Seconds = 0.25
+    rewind_s: float = Field(default=0.25, ge=0.0, le=2.0)  # lag compensation goes no further back (row 7.11)
+    game: str = Field(default="", pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_]\w*)?$")  # module:class; empty: no game
+    policy: PolicySettings = PolicySettings()
 
     @model_validator(mode="after")
     def _zones_make_sense(self) -> Self:

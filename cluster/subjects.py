@@ -13,6 +13,22 @@ class Subjects:
         """ZoneInput, from gateways. Whoever is the zone subscribes here, so a restarted zone is found without telling anyone."""
         return f"{self.namespace}.zone.{zone_id}.input"
 
+    def zone_border(self, zone_id: str) -> str:
+        """BorderOutput, from the zones near it."""
+        return f"{self.namespace}.zone.{zone_id}.border"
+
+    def zone_replica(self, zone_id: str) -> str:
+        """ZoneReplica, from a zone to its standby."""
+        return f"{self.namespace}.zone.{zone_id}.replica"
+
+    def world_map(self) -> str:
+        """The world's map as JSON (cluster/worldmap.py), when it changes and every few seconds."""
+        return f"{self.namespace}.world.map"
+
+    def sessions_moved(self) -> str:
+        """SessionsMoved, from zones to all session actors."""
+        return f"{self.namespace}.world.moved"
+
     def gateway_output(self, gateway_id: str) -> str:
         """ZoneOutput, from zones to one gateway."""
         return f"{self.namespace}.gateway.{gateway_id}.output"

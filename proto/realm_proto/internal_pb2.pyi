@@ -7,19 +7,121 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ZoneInput(_message.Message):
-    __slots__ = ("gateway_id", "rows", "probe", "resync")
+    __slots__ = ("gateway_id", "rows", "probe", "resync", "calls", "shown")
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
     RESYNC_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
     gateway_id: str
     rows: bytes
     probe: int
     resync: bool
-    def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ..., probe: _Optional[int] = ..., resync: _Optional[bool] = ...) -> None: ...
+    calls: _containers.RepeatedCompositeFieldContainer[ZoneCall]
+    shown: bytes
+    def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ..., probe: _Optional[int] = ..., resync: _Optional[bool] = ..., calls: _Optional[_Iterable[_Union[ZoneCall, _Mapping]]] = ..., shown: _Optional[bytes] = ...) -> None: ...
+
+class ZoneCall(_message.Message):
+    __slots__ = ("id", "session_id", "attach_epoch", "method", "params_json")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    session_id: str
+    attach_epoch: int
+    method: str
+    params_json: bytes
+    def __init__(self, id: _Optional[int] = ..., session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ...) -> None: ...
+
+class ZoneAnswer(_message.Message):
+    __slots__ = ("id", "result_json", "refusal", "elsewhere")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RESULT_JSON_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    result_json: bytes
+    refusal: ZoneRefusal
+    elsewhere: str
+    def __init__(self, id: _Optional[int] = ..., result_json: _Optional[bytes] = ..., refusal: _Optional[_Union[ZoneRefusal, _Mapping]] = ..., elsewhere: _Optional[str] = ...) -> None: ...
+
+class ZoneRefusal(_message.Message):
+    __slots__ = ("kind", "args_json")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ARGS_JSON_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    args_json: bytes
+    def __init__(self, kind: _Optional[str] = ..., args_json: _Optional[bytes] = ...) -> None: ...
+
+class ZoneAnswers(_message.Message):
+    __slots__ = ("zone_id", "epoch", "answers")
+    ZONE_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    zone_id: str
+    epoch: int
+    answers: _containers.RepeatedCompositeFieldContainer[ZoneAnswer]
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., answers: _Optional[_Iterable[_Union[ZoneAnswer, _Mapping]]] = ...) -> None: ...
+
+class BorderOutput(_message.Message):
+    __slots__ = ("zone_id", "epoch", "number", "rows", "entities", "leaves", "room", "arrivals", "resync")
+    ZONE_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    LEAVES_FIELD_NUMBER: _ClassVar[int]
+    ROOM_FIELD_NUMBER: _ClassVar[int]
+    ARRIVALS_FIELD_NUMBER: _ClassVar[int]
+    RESYNC_FIELD_NUMBER: _ClassVar[int]
+    zone_id: str
+    epoch: int
+    number: int
+    rows: bytes
+    entities: _containers.RepeatedCompositeFieldContainer[BorderEntity]
+    leaves: _containers.RepeatedScalarFieldContainer[int]
+    room: int
+    arrivals: bool
+    resync: bool
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., number: _Optional[int] = ..., rows: _Optional[bytes] = ..., entities: _Optional[_Iterable[_Union[BorderEntity, _Mapping]]] = ..., leaves: _Optional[_Iterable[int]] = ..., room: _Optional[int] = ..., arrivals: _Optional[bool] = ..., resync: _Optional[bool] = ...) -> None: ...
+
+class BorderEntity(_message.Message):
+    __slots__ = ("number", "record")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    record: bytes
+    def __init__(self, number: _Optional[int] = ..., record: _Optional[bytes] = ...) -> None: ...
+
+class ZoneReplica(_message.Message):
+    __slots__ = ("zone_id", "epoch", "tick", "places", "whole", "slot")
+    ZONE_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TICK_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    zone_id: str
+    epoch: int
+    tick: int
+    places: bytes
+    whole: bool
+    slot: int
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., places: _Optional[bytes] = ..., whole: _Optional[bool] = ..., slot: _Optional[int] = ...) -> None: ...
+
+class SessionsMoved(_message.Message):
+    __slots__ = ("zone_id", "session_ids")
+    ZONE_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
+    zone_id: str
+    session_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, zone_id: _Optional[str] = ..., session_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ZoneOutput(_message.Message):
-    __slots__ = ("zone_id", "epoch", "tick", "moves", "viewers", "acks", "move_end", "move_index", "states", "events", "number")
+    __slots__ = ("zone_id", "epoch", "tick", "moves", "viewers", "acks", "move_end", "move_index", "states", "events", "places", "place_end", "place_index", "number")
     ZONE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TICK_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +132,9 @@ class ZoneOutput(_message.Message):
     MOVE_INDEX_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    PLACE_END_FIELD_NUMBER: _ClassVar[int]
+    PLACE_INDEX_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     zone_id: str
     epoch: int
@@ -41,24 +146,31 @@ class ZoneOutput(_message.Message):
     move_index: bytes
     states: _containers.RepeatedScalarFieldContainer[bytes]
     events: _containers.RepeatedCompositeFieldContainer[ViewerEvents]
+    places: bytes
+    place_end: bytes
+    place_index: bytes
     number: int
-    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., moves: _Optional[bytes] = ..., viewers: _Optional[bytes] = ..., acks: _Optional[bytes] = ..., move_end: _Optional[bytes] = ..., move_index: _Optional[bytes] = ..., states: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[_Union[ViewerEvents, _Mapping]]] = ..., number: _Optional[int] = ...) -> None: ...
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., moves: _Optional[bytes] = ..., viewers: _Optional[bytes] = ..., acks: _Optional[bytes] = ..., move_end: _Optional[bytes] = ..., move_index: _Optional[bytes] = ..., states: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[_Union[ViewerEvents, _Mapping]]] = ..., places: _Optional[bytes] = ..., place_end: _Optional[bytes] = ..., place_index: _Optional[bytes] = ..., number: _Optional[int] = ...) -> None: ...
 
 class ViewerEvents(_message.Message):
-    __slots__ = ("viewer", "states", "leaves", "reset", "correction", "attach_epoch")
+    __slots__ = ("viewer", "states", "leaves", "reset", "correction", "attach_epoch", "session_id", "transfer")
     VIEWER_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     LEAVES_FIELD_NUMBER: _ClassVar[int]
     RESET_FIELD_NUMBER: _ClassVar[int]
     CORRECTION_FIELD_NUMBER: _ClassVar[int]
     ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
     viewer: int
     states: _containers.RepeatedScalarFieldContainer[int]
     leaves: _containers.RepeatedScalarFieldContainer[int]
     reset: bool
     correction: bytes
     attach_epoch: int
-    def __init__(self, viewer: _Optional[int] = ..., states: _Optional[_Iterable[int]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[bool] = ..., correction: _Optional[bytes] = ..., attach_epoch: _Optional[int] = ...) -> None: ...
+    session_id: str
+    transfer: int
+    def __init__(self, viewer: _Optional[int] = ..., states: _Optional[_Iterable[int]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[bool] = ..., correction: _Optional[bytes] = ..., attach_epoch: _Optional[int] = ..., session_id: _Optional[str] = ..., transfer: _Optional[int] = ...) -> None: ...
 
 class GatewayNotice(_message.Message):
     __slots__ = ("session_ids", "method", "params_json")
@@ -101,16 +213,18 @@ class GatewayProbe(_message.Message):
     def __init__(self, number: _Optional[int] = ..., part: _Optional[str] = ..., epoch: _Optional[int] = ..., outputs: _Optional[int] = ...) -> None: ...
 
 class GatewayControl(_message.Message):
-    __slots__ = ("notice", "close", "drain", "probe")
+    __slots__ = ("notice", "close", "drain", "probe", "answers")
     NOTICE_FIELD_NUMBER: _ClassVar[int]
     CLOSE_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
     notice: GatewayNotice
     close: GatewayClose
     drain: GatewayDrain
     probe: GatewayProbe
-    def __init__(self, notice: _Optional[_Union[GatewayNotice, _Mapping]] = ..., close: _Optional[_Union[GatewayClose, _Mapping]] = ..., drain: _Optional[_Union[GatewayDrain, _Mapping]] = ..., probe: _Optional[_Union[GatewayProbe, _Mapping]] = ...) -> None: ...
+    answers: ZoneAnswers
+    def __init__(self, notice: _Optional[_Union[GatewayNotice, _Mapping]] = ..., close: _Optional[_Union[GatewayClose, _Mapping]] = ..., drain: _Optional[_Union[GatewayDrain, _Mapping]] = ..., probe: _Optional[_Union[GatewayProbe, _Mapping]] = ..., answers: _Optional[_Union[ZoneAnswers, _Mapping]] = ...) -> None: ...
 
 class GatewayAlive(_message.Message):
     __slots__ = ("gateway_id", "sockets", "capacity", "draining", "degraded")

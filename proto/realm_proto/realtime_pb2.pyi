@@ -181,7 +181,7 @@ class BatchMessage(_message.Message):
     def __init__(self, messages: _Optional[_Iterable[_Union[WebSocketMessage, _Mapping]]] = ..., compressed: _Optional[bool] = ..., original_size: _Optional[int] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class ViewFrame(_message.Message):
-    __slots__ = ("tick", "ack", "moves", "states", "leaves", "reset", "correction")
+    __slots__ = ("tick", "ack", "moves", "states", "leaves", "reset", "correction", "places")
     TICK_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     MOVES_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +189,7 @@ class ViewFrame(_message.Message):
     LEAVES_FIELD_NUMBER: _ClassVar[int]
     RESET_FIELD_NUMBER: _ClassVar[int]
     CORRECTION_FIELD_NUMBER: _ClassVar[int]
+    PLACES_FIELD_NUMBER: _ClassVar[int]
     tick: int
     ack: int
     moves: bytes
@@ -196,10 +197,11 @@ class ViewFrame(_message.Message):
     leaves: _containers.RepeatedScalarFieldContainer[int]
     reset: ViewReset
     correction: Correction
-    def __init__(self, tick: _Optional[int] = ..., ack: _Optional[int] = ..., moves: _Optional[bytes] = ..., states: _Optional[_Iterable[_Union[EntityState, _Mapping]]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[_Union[ViewReset, _Mapping]] = ..., correction: _Optional[_Union[Correction, _Mapping]] = ...) -> None: ...
+    places: bytes
+    def __init__(self, tick: _Optional[int] = ..., ack: _Optional[int] = ..., moves: _Optional[bytes] = ..., states: _Optional[_Iterable[_Union[EntityState, _Mapping]]] = ..., leaves: _Optional[_Iterable[int]] = ..., reset: _Optional[_Union[ViewReset, _Mapping]] = ..., correction: _Optional[_Union[Correction, _Mapping]] = ..., places: _Optional[bytes] = ...) -> None: ...
 
 class EntityState(_message.Message):
-    __slots__ = ("number", "entity_id", "entity_type", "name", "version", "properties_json", "link_dead")
+    __slots__ = ("number", "entity_id", "entity_type", "name", "version", "properties_json", "link_dead", "change")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
     ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +209,7 @@ class EntityState(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_JSON_FIELD_NUMBER: _ClassVar[int]
     LINK_DEAD_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
     number: int
     entity_id: str
     entity_type: str
@@ -214,15 +217,18 @@ class EntityState(_message.Message):
     version: int
     properties_json: str
     link_dead: bool
-    def __init__(self, number: _Optional[int] = ..., entity_id: _Optional[str] = ..., entity_type: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., properties_json: _Optional[str] = ..., link_dead: _Optional[bool] = ...) -> None: ...
+    change: bool
+    def __init__(self, number: _Optional[int] = ..., entity_id: _Optional[str] = ..., entity_type: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[int] = ..., properties_json: _Optional[str] = ..., link_dead: _Optional[bool] = ..., change: _Optional[bool] = ...) -> None: ...
 
 class ViewReset(_message.Message):
-    __slots__ = ("zone_id", "epoch")
+    __slots__ = ("zone_id", "epoch", "number")
     ZONE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
     zone_id: str
     epoch: int
-    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+    number: int
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class Correction(_message.Message):
     __slots__ = ("sequence", "position", "reason", "yaw")
