@@ -45,6 +45,28 @@ class Fenced(Ours):
     """A newer incarnation owns this; the one that gets this error must stop itself."""
 
 
+class Elsewhere(Ours):
+    """Not done: the session's entity was handed over to `zone_id`; ask there. Empty: this zone does not have it and knows no more."""
+
+    def __init__(self, zone_id: str) -> None:
+        super().__init__(zone_id)
+        self.zone_id = zone_id
+
+    def __str__(self) -> str:
+        return f"the entity is in {self.zone_id or 'another zone'}"
+
+
+class NotOwner(Ours):
+    """This actor of the zone does not own it, and has done nothing; the one in `slot` does (cluster/ports/calls.py)."""
+
+    def __init__(self, slot: int) -> None:
+        super().__init__(slot)
+        self.slot = slot
+
+    def __str__(self) -> str:
+        return f"the zone's owner is its actor {self.slot}"
+
+
 class InvalidInput(Theirs):
     """Fields that are missing or wrong; `errors` is a list of (field, reason)."""
 

@@ -7,11 +7,12 @@ so that every viewer has been told of the leave before the number means somethin
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from actors.zone.arrivals import Standing
 from cluster.errors import RateLimited
 
 NO_GATEWAY = -1
@@ -21,7 +22,8 @@ NO_GATEWAY = -1
 class Entity:
     """What is not a column: ids and properties, which change seldom.
 
-    `incarnation` grows with every entity the zone ever had; `attach_epoch` is the session's, and orders its gateways.
+    `incarnation` grows with every entity the zone ever had; `attach_epoch` is the session's, and orders its gateways. `owner` is empty
+    for an entity of this zone; a ghost's is the zone that it belongs to. `transfer` grows with every hand-over from zone to zone.
     """
 
     number: int
@@ -36,19 +38,20 @@ class Entity:
     attach_epoch: int
     version: int = 1
     properties: dict[str, Any] = field(default_factory=dict)
+    owner: str = ""
+    transfer: int = 0
 
     @property
     def link_dead(self) -> bool:
         """A player without a connection, for its grace period."""
         return bool(self.session_id) and not self.gateway_id
 
-    def changed(self, properties: dict[str, Any]) -> Entity:
-        """The entity with other properties, one version on."""
-        return replace(self, version=self.version + 1, properties=properties)
-
 
 class EntityTable:
-    """Columns for `capacity` entities. Positions are metres, float32 as on the wire; `yaw` radians."""
+    """Columns for `capacity` entities. Positions are metres; `yaw` radians. `by_session` has this zone's own, `by_id` the ghosts too.
+
+    `mine`: alive and no ghost. `frozen`: being handed over, moves no more.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -56,6 +59,8 @@ class EntityTable:
         self.yaw = np.zeros(capacity, np.float32)
         self.sequence = np.zeros(capacity, np.uint32)
         self.alive = np.zeros(capacity, bool)
+        self.mine = np.zeros(capacity, bool)
+        self.frozen = np.zeros(capacity, bool)
         self.gateway = np.full(capacity, NO_GATEWAY, np.int32)
         self.budget = np.zeros(capacity)  # metres the entity may still go
         self.budget_at = np.zeros(capacity)  # seconds, on the zone's clock
@@ -66,7 +71,12 @@ class EntityTable:
         self._resting: list[int] = []
 
     def __len__(self) -> int:
+        """With ghosts: each takes a number."""
         return len(self.by_number)
+
+    @property
+    def room(self) -> int:
+        return len(self._free)
 
     def next_number(self) -> int:
         """A free number. Raises RateLimited when the zone is full."""
@@ -91,7 +101,6 @@ class EntityTable:
     ) -> None:
         number = entity.number
         self.by_number[number] = entity
-        self.by_session[entity.session_id] = entity
         self.by_id[entity.entity_id] = entity
         self.position[number] = (x, y, z)
         self.yaw[number] = yaw
@@ -100,12 +109,37 @@ class EntityTable:
         self.budget_at[number] = now
         self.gateway[number] = NO_GATEWAY
         self.alive[number] = True
+        self.own(number)
+
+    def own(self, number: int) -> None:
+        """As the entity's `owner` says: this zone's own, or a ghost."""
+        entity = self.by_number[number]
+        self.mine[number] = not entity.owner
+        self.frozen[number] = False
+        if entity.owner:
+            self.gateway[number] = NO_GATEWAY
+            if self.by_session.get(entity.session_id) is entity:
+                del self.by_session[entity.session_id]
+        elif entity.session_id:
+            self.by_session[entity.session_id] = entity
+
+    def replace(self, entity: Entity) -> None:
+        """Another value for an entity that is here, under the same number."""
+        self.by_number[entity.number] = entity
+        self.by_id[entity.entity_id] = entity
+        self.own(entity.number)
+
+    def standing(self, number: int) -> Standing:
+        x, y, z = (float(v) for v in self.position[number])
+        entity_id = self.by_number[number].entity_id
+        return Standing(entity_id, number, x, y, z, float(self.yaw[number]), int(self.sequence[number]))
 
     def remove(self, number: int) -> Entity:
         entity = self.by_number.pop(number)
-        del self.by_session[entity.session_id]
+        if self.by_session.get(entity.session_id) is entity:
+            del self.by_session[entity.session_id]
         del self.by_id[entity.entity_id]
-        self.alive[number] = False
+        self.alive[number] = self.mine[number] = self.frozen[number] = False
         self.gateway[number] = NO_GATEWAY
         self._resting.append(number)
         return entity

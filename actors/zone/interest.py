@@ -18,21 +18,17 @@ NOTHING = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The edges that hold now, which of them are new (a mask), and those that ended. All sorted by viewer."""
+    """The edges that hold now, and those that ended; both sorted by viewer.
+
+    By edge that holds: `entered`, whether it is new; `was`, where it was among the edges before (0 for a new one); `gap`, the
+    squared distance in metres.
+    """
 
     edges: np.ndarray
     entered: np.ndarray
     ended: np.ndarray
-
-
-def contains(haystack: np.ndarray, needles: np.ndarray) -> np.ndarray:
-    """A mask: which of `needles` are in `haystack`, both sorted."""
-    if not len(haystack):
-        return np.zeros(len(needles), bool)
-    at = np.searchsorted(haystack, needles)
-    at[at == len(haystack)] = 0
-    found: np.ndarray = haystack[at] == needles
-    return found
+    was: np.ndarray
+    gap: np.ndarray
 
 
 def look(
@@ -50,21 +46,36 @@ def look(
     """
     living = np.flatnonzero(alive)
     if len(living) < 2 or not sees.any():
-        return Change(NOTHING, np.zeros(0, bool), before)
+        return Change(NOTHING, np.zeros(0, bool), before, NOTHING, np.zeros(0))
     ground = position[living][:, (0, 2)].astype(np.float64)
     tree = cKDTree(ground, balanced_tree=False, compact_nodes=False)
     pairs = tree.query_pairs(radius + hysteresis, output_type="ndarray")
     one, other = living[pairs[:, 0]], living[pairs[:, 1]]
-    gap = ground[pairs[:, 0]] - ground[pairs[:, 1]]
-    near = (gap * gap).sum(1) <= radius * radius
+    apart = ground[pairs[:, 0]] - ground[pairs[:, 1]]
+    gap = apart[:, 0] * apart[:, 0] + apart[:, 1] * apart[:, 1]
     viewer = np.concatenate([one, other])
     edges = viewer << SHIFT | np.concatenate([other, one])
-    near = np.concatenate([near, near])
+    gap = np.concatenate([gap, gap])
     looking = sees[viewer]
-    edges, near = edges[looking], near[looking]
+    if not looking.all():
+        edges, gap = edges[looking], gap[looking]
     order = np.argsort(edges)
-    edges, near = edges[order], near[order]
-    known = contains(before, edges)
-    holds = near | known
-    edges, known = edges[holds], known[holds]
-    return Change(edges, ~known, before[~contains(edges, before)])
+    edges, gap = edges[order], gap[order]
+    was, known = _places(before, edges)
+    holds = known | (gap <= radius * radius)
+    if not holds.all():
+        edges, gap, was, known = edges[holds], gap[holds], was[holds], known[holds]
+    over = np.ones(len(before), bool)
+    over[was[known]] = False
+    return Change(edges, ~known, before[over], was, gap)
+
+
+def _places(haystack: np.ndarray, needles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of `needles` is in `haystack` (0 if nowhere), and a mask of those that are; both sorted."""
+    if not len(haystack):
+        return np.zeros(len(needles), np.int64), np.zeros(len(needles), bool)
+    at = np.searchsorted(haystack, needles)
+    at[at == len(haystack)] = 0
+    found = haystack[at] == needles
+    at[~found] = 0
+    return at, found

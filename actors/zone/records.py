@@ -1,8 +1,8 @@
-"""An entity as the zone's store keeps it: JSON, written when it enters, changes hands, or changes its properties."""
+"""An entity as the store keeps it and as zones hand it to each other: JSON."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 
 import orjson
 
@@ -10,14 +10,35 @@ from actors.zone.arrivals import Standing
 from actors.zone.entities import Entity
 
 
-def dump(entity: Entity, standing: Standing) -> bytes:
-    return orjson.dumps({"entity": asdict(entity), "standing": asdict(standing)})
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`zone` wrote it, so that the number in it is that zone's. `budget`: metres the entity might still go at `at` (Unix seconds)."""
+
+    entity: Entity
+    standing: Standing
+    zone: str
+    budget: float = 0.0
+    at: float = 0.0
 
 
-def load(data: bytes) -> tuple[Entity, Standing]:
+def dump(record: Record) -> bytes:
+    entity = record.entity
+    return orjson.dumps(
+        {
+            # Not asdict(): it would copy the properties deeply, for every write.
+            "entity": {field.name: getattr(entity, field.name) for field in fields(entity)},
+            "standing": asdict(record.standing),
+            "zone": record.zone,
+            "budget": record.budget,
+            "at": record.at,
+        }
+    )
+
+
+def load(data: bytes) -> Record:
     """Raises ValueError when the data is not what `dump` made."""
     try:
-        stored = orjson.loads(data)
-        return Entity(**stored["entity"]), Standing(**stored["standing"])
+        said = orjson.loads(data)
+        return Record(Entity(**said["entity"]), Standing(**said["standing"]), said["zone"], said["budget"], said["at"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"no stored entity: {error}") from None

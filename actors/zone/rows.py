@@ -1,6 +1,7 @@
 """Fixed-size rows, so that a whole tick is encoded and gathered by numpy and no entity costs Python.
 
-`MOVE_OUT` is on the public wire (PROTOCOL.md, "Views"); `MOVE_IN` and `PLACE` stay inside the realm. All little-endian.
+`MOVE_OUT` and `PLACE_OUT` are on the public wire (PROTOCOL.md, "Views"), with positions in centimetres; the others stay inside the
+realm, with positions in metres. All little-endian.
 """
 
 from __future__ import annotations
@@ -10,8 +11,17 @@ import struct
 
 import numpy as np
 
-# What a client gets of an entity that moved: 18 bytes.
-MOVE_OUT = np.dtype([("number", "<u2"), ("sequence", "<u2"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<u2")])
+# By how much an entity moved, for those who hold its last place: 8 bytes.
+MOVE_OUT = np.dtype(
+    [("number", "<u2"), ("sequence", "u1"), ("dx", "i1"), ("dy", "i1"), ("dz", "i1"), ("yaw", "<u2")]
+)
+MAX_STEP = 127  # cm along an axis that a MOVE_OUT holds
+MAX_HOP = 32  # of the sequence that a MOVE_OUT of the zone's makes; far less than 256, so that several can be merged into one
+
+# Where an entity is: 18 bytes.
+PLACE_OUT = np.dtype(
+    [("number", "<u2"), ("sequence", "<u2"), ("x", "<i4"), ("y", "<i4"), ("z", "<i4"), ("yaw", "<u2")]
+)
 
 # What a gateway sends of a move: 24 bytes.
 MOVE_IN = np.dtype([("number", "<u4"), ("sequence", "<u4"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<f4")])
@@ -30,7 +40,20 @@ PLACE = np.dtype(
     ]
 )
 
+# Where an entity is, as a zone tells the zones near it: 24 bytes. `number` is that of the zone that says it.
+BORDER_ROW = np.dtype(
+    [("number", "<u4"), ("sequence", "<u4"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<f4")]
+)
+
 TURN = 2 * math.pi
+CM = 100  # to a metre
+FURTHEST_CM = 2**31 - 1
+
+
+def to_cm(metres: np.ndarray) -> np.ndarray:
+    """Metres to the nearest centimetre, as int64 that fits an int32: beyond 21,000 km it is the furthest there is."""
+    cm: np.ndarray = np.rint(metres.astype(np.float64) * CM).clip(-FURTHEST_CM, FURTHEST_CM).astype(np.int64)
+    return cm
 
 
 def yaw_to_u16(yaw: np.ndarray) -> np.ndarray:

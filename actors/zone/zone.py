@@ -1,27 +1,68 @@
-"""The zone: a world of entities that ticks. Plain Python; `zone_actor.py` gives it a clock, a bus and a store."""
+"""The zone: a world of entities that ticks. Plain Python; `owner.py` gives it a clock, a bus and a store."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import orjson
 
+from actors.zone import keeping
 from actors.zone.arrivals import Arrival, Standing
-from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
+from actors.zone.borders import Borders
+from actors.zone.entities import Entity, EntityTable
+from actors.zone.geometry import Geometry
+from actors.zone.history import History
 from actors.zone.intake import Intake
-from actors.zone.interest import MASK, NOTHING, SHIFT, look
 from actors.zone.movement import Rules
-from actors.zone.oversize import parts
-from actors.zone.rows import PLACE
-from actors.zone.views import Columns, Tick, encode_correction, outputs
-from cluster.errors import Conflict, InvalidInput, InvalidState, NotFound
-from cluster.settings import WorldSettings, ZoneSpec
-from realm_proto import internal_pb2, realtime_pb2
+from actors.zone.population import Population
+from actors.zone.records import Record
+from actors.zone.showing import Showing
+from actors.zone.views import encode_correction
+from cluster.ports.zones import Parcel
+from cluster.settings import Bounds, WorldSettings, ZoneSpec
+from cluster.worldmap import MapZone, WorldMap
+from realm_proto import internal_pb2
 
-MAX_PROPERTIES_BYTES = 4096
-MAX_OUTAGE_S = 30.0
+MARGIN_BEYOND_M = 5.0  # wider than what viewers see, so that nobody stands in view and is not told of
+
+
+@dataclass(slots=True)
+class Ticked:
+    """What a tick has to say: (gateway id, ZoneOutput) and (zone id, BorderOutput), and who moved of the zone's own."""
+
+    outputs: list[tuple[str, bytes]]
+    borders: list[tuple[str, bytes]]
+    moved: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Someone came or went, for the game. `why`: enter, crossing, restore; leave, crossing."""
+
+    came: bool
+    entity: Entity
+    why: str
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds of the last tick by part, for benchmarks and metrics; filled in only while `clock` is given."""
+
+    clock: Callable[[], float] | None = None
+    parts: dict[str, float] = field(default_factory=dict)
+    _at: float = 0.0
+
+    def start(self) -> None:
+        if self.clock is not None:
+            self._at = self.clock()
+
+    def done(self, part: str) -> None:
+        if self.clock is not None:
+            now = self.clock()
+            self.parts[part] = now - self._at
+            self._at = now
 
 
 class Zone:
@@ -30,234 +71,192 @@ class Zone:
     Times are seconds on any monotonic clock, the same in all calls.
     """
 
-    def __init__(self, spec: ZoneSpec, world: WorldSettings, epoch: int) -> None:
-        self.spec = spec
+    def __init__(self, spec: ZoneSpec | MapZone, world: WorldSettings, epoch: int) -> None:
+        self.id = spec.id
         self.world = world
         self.epoch = epoch
         self.ticks = 0
         self.table = EntityTable(world.zone_capacity)
-        self.rules = Rules.of(spec.bounds, world.movement)
-        self.intake = Intake(self.table, self.rules)
-        self.resyncs = 0
-        self._columns = Columns(self.table.position, self.table.yaw, self.table.sequence, self.table.gateway)
-        self._edges = NOTHING
-        self._gateways: dict[str, int] = {}
-        self._gateway_names: list[str] = []
-        self._outputs: dict[str, int] = {}
-        self._state_bytes: dict[int, bytes] = {}
-        self._fresh: dict[int, int] = {}  # entity number -> the attach that its views begin for
-        self._restated: set[int] = set()
-        self._unsettled = True  # someone came, left or moved since interest was last computed
-        self._incarnations = 0
+        self.showing = Showing(self.table, world, spec.id, epoch)
+        interest = world.interest
+        margin = interest.radius + interest.hysteresis + MARGIN_BEYOND_M
+        self.borders = Borders(self.table, spec.id, epoch, margin, world.border_hysteresis)
+        self.timings = Timings()
+        self.happened: list[Happening] = []
+        self.on_change: Callable[[str], None] = lambda entity_id: None  # something durable changed
+        self._use(spec.bounds)
+        self.history = History(self.table.capacity, world.rewind_s, world.tick_hz)
+        self.population = Population(spec.id, self.table, lambda: self.rules, self.showing, self.borders)
+        self._moved = np.zeros(self.table.capacity, bool)  # by others than their players, since the last tick
+        self._now = 0.0
+
+    def _use(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.geometry = Geometry.of(self.world.obstacles, bounds)
+        self.rules = Rules.of(bounds, self.world, self.table, self.geometry)
+        self.rules.allow(lambda ground: self.borders.allowed(ground, self._now))
+        if hasattr(self, "intake"):
+            self.intake.use(self.rules)
+        else:
+            self.intake = Intake(self.table, self.rules)
+
+    def remap(self, world_map: WorldMap) -> None:
+        """The world's map has changed, perhaps this zone's own ground. An older one than the present changes nothing."""
+        self._lost(self.borders.remap(world_map))
+        me = self.borders.me
+        if me is not None and me.bounds != self.bounds:
+            self._use(me.bounds)
 
     # --- who is here -------------------------------------------------------------------------------------------
 
     def enter(self, who: Arrival, now: float) -> Standing:
-        """Bring an entity in, or attach the session's entity again if it is here already (idempotent by session)."""
-        known = self.table.by_session.get(who.session_id)
-        if known is not None:
-            if known.character_id != who.character_id:
-                raise InvalidState("other_character_in_world", "in_world")
-            return self.attach(who.session_id, who.gateway_id, who.attach_epoch)
-        if who.entity_id in self.table.by_id:
-            raise Conflict("entity_exists")
-        number = self.table.next_number()
-        self._incarnations += 1
-        entity = Entity(
-            number,
-            self._incarnations,
-            who.entity_id,
-            "player",
-            who.name,
-            who.session_id,
-            who.user_id,
-            who.character_id,
-            who.gateway_id,
-            who.attach_epoch,
-        )
-        self.table.add(entity, *self._inside(who.x, who.y, who.z, who.yaw), 0, self.rules.budget_cap, now)
-        self._connect(entity)
-        return self.standing(entity)
+        """See Population.enter; the entity must be stored before the caller is answered. The same goes for the next three."""
+        known = who.session_id in self.table.by_session
+        standing = self.population.enter(who, now)
+        entity = self.table.by_session[who.session_id]
+        if not known:
+            self.history.forget(entity.number)
+            self.happened.append(Happening(True, entity, "enter"))
+        self.on_change(entity.entity_id)
+        return standing
 
     def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
-        """The session's views go to `gateway_id` from now on, and start from nothing.
-
-        An older attach is refused, unless it is to hold again `instead_of` the present one, which failed elsewhere.
-        """
-        entity = self.of_session(session_id)
-        if attach_epoch < entity.attach_epoch != instead_of:
-            raise Conflict("newer_attach")
-        was_dead = entity.link_dead
-        entity.gateway_id, entity.attach_epoch = gateway_id, attach_epoch
-        self._connect(entity)
-        if was_dead:
-            self._restate(entity)
-        return self.standing(entity)
+        standing = self.population.attach(session_id, gateway_id, attach_epoch, instead_of)
+        self.on_change(standing.entity_id)
+        return standing
 
     def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
-        """No views any more; the entity stays. Ignored if a newer attach holds; `instead_of` as for `attach`."""
-        entity = self.table.by_session.get(session_id)
-        if entity is None or attach_epoch < entity.attach_epoch != instead_of:
-            return
-        was_dead, entity.attach_epoch, entity.gateway_id = entity.link_dead, attach_epoch, ""
-        self._connect(entity)
-        if not was_dead:
-            self._restate(entity)
+        entity = self.population.detach(session_id, attach_epoch, instead_of)
+        if entity is not None:
+            self.on_change(entity.entity_id)
 
     def leave(self, session_id: str) -> Standing | None:
-        """Take the session's entity out; None if it is not here (idempotent)."""
         entity = self.table.by_session.get(session_id)
-        if entity is None:
-            return None
-        standing = self.standing(entity)
-        self.table.remove(entity.number)
-        self._state_bytes.pop(entity.number, None)
-        self._fresh.pop(entity.number, None)
-        self._restated.discard(entity.number)
-        self._unsettled = True
+        standing = self.population.leave(session_id)
+        if entity is not None and standing is not None:
+            self.happened.append(Happening(False, entity, "leave"))
         return standing
 
     def of_session(self, session_id: str) -> Entity:
-        entity = self.table.by_session.get(session_id)
-        if entity is None:
-            raise InvalidState("not_in_zone", "authenticated")
-        return entity
+        return self.population.of_session(session_id)
 
     def standing(self, entity: Entity) -> Standing:
-        n = entity.number
-        x, y, z = (float(v) for v in self.table.position[n])
-        return Standing(entity.entity_id, n, x, y, z, float(self.table.yaw[n]), int(self.table.sequence[n]))
+        return self.table.standing(entity.number)
 
-    def _inside(self, x: float, y: float, z: float, yaw: float) -> tuple[float, float, float, float]:
-        """The nearest place in bounds. What is not finite counts as the middle: it would stop every tick of the zone."""
-        low, high, wanted = self.rules.low, self.rules.high, np.array([x, y, z])
-        x, y, z = np.where(np.isfinite(wanted), np.clip(wanted, low, high), (low + high) / 2).tolist()
-        return x, y, z, yaw if math.isfinite(yaw) else 0.0
+    def record(self, entity_id: str) -> Record | None:
+        """What is stored of an own entity; None if it is not here."""
+        entity = self.table.by_id.get(entity_id)
+        if entity is None or entity.owner:
+            return None
+        return Record(entity, self.table.standing(entity.number), self.id)
 
-    def _connect(self, entity: Entity) -> None:
-        number, gateway_id = entity.number, entity.gateway_id
-        self.table.gateway[number] = self._gateway_index(gateway_id) if gateway_id else NO_GATEWAY
-        self._fresh.pop(number, None)
-        if gateway_id:
-            self._fresh[number] = entity.attach_epoch
-        self._unsettled = True
+    @property
+    def own(self) -> int:
+        """How many entities it has, ghosts not counted."""
+        return int(np.count_nonzero(self.table.mine))
 
-    def _restate(self, entity: Entity) -> None:
-        """Viewers are told of the entity's state with the next tick."""
-        self._state_bytes.pop(entity.number, None)
-        self._restated.add(entity.number)
+    # --- from zone to zone -------------------------------------------------------------------------------------
 
-    def _gateway_index(self, gateway_id: str) -> int:
-        index = self._gateways.get(gateway_id)
-        if index is None:
-            index = self._gateways[gateway_id] = len(self._gateway_names)
-            self._gateway_names.append(gateway_id)
-        return index
+    def crossers(self, now: float) -> dict[str, list[int]]:
+        """Who is to be handed over, by zone."""
+        return self.borders.crossers(now)
+
+    def pack(self, numbers: Iterable[int], now: float, wall: float) -> list[Parcel]:
+        return self.population.pack(numbers, now, wall)
+
+    def depart(self, parcels: Iterable[Parcel], to: str, now: float) -> list[Entity]:
+        parcels = list(parcels)
+        entities = [self.table.by_id.get(parcel.entity_id) for parcel in parcels]
+        numbers = set(self.population.depart(parcels, to, now))
+        gone = [entity for entity in entities if entity is not None and entity.number in numbers]
+        self.happened += (Happening(False, entity, "crossing") for entity in gone)
+        return gone
+
+    def admit(self, arrived: Mapping[str, bytes], now: float, wall: float) -> list[Entity]:
+        admitted = self.population.admit(arrived, now, wall)
+        for entity in admitted:
+            self.history.forget(entity.number)
+            self.happened.append(Happening(True, entity, "crossing"))
+            self.on_change(entity.entity_id)
+        return admitted
+
+    def take_border(self, data: bytes, now: float) -> bool:
+        """A BorderOutput of a zone near. Returns whether something was handed over: look into the store."""
+        out = internal_pb2.BorderOutput.FromString(data)
+        seen = self.borders.receive(out, now)
+        for numbers in seen.moved:
+            self._moved[numbers] = True
+        for number in seen.changed:
+            self._moved[number] = True
+            self.showing.changed(number)
+        self._lost(seen.gone)
+        if seen.moved or seen.changed:
+            self.showing.unsettle()
+        return bool(out.arrivals)
+
+    def sweep(self, now: float) -> None:
+        """About once a second."""
+        self._lost(self.borders.sweep(now))
+
+    def _lost(self, ghosts: Iterable[int]) -> None:
+        for number in ghosts:
+            self.showing.forget(number)
+            self.history.forget(number)
+
+    def take_happenings(self) -> list[Happening]:
+        """Who came and went since the last call."""
+        happened, self.happened = self.happened, []
+        return happened
 
     # --- moves in ----------------------------------------------------------------------------------------------
 
     def take_input(self, gateway_id: str, rows: bytes) -> None:
         """MOVE_IN rows from a gateway."""
-        self.intake.take(self._gateways.get(gateway_id), rows)
+        self.intake.take(self.showing.known_gateway(gateway_id), rows)
 
-    def resync(self, gateway_id: str) -> None:
-        """The gateway has lost an output: the next view of each of its viewers starts from nothing; its outputs count from 1."""
-        index = self._gateways.get(gateway_id)
-        if index is None:
-            return
-        self.resyncs += 1
-        self._outputs.pop(gateway_id, None)
-        for number in np.flatnonzero(self.table.gateway == index).tolist():
-            self._fresh[number] = self.table.by_number[number].attach_epoch
-            self._unsettled = True
-
-    def outputs_to(self, gateway_id: str) -> int:
-        """How many outputs the gateway was sent since its views began from nothing."""
-        return self._outputs.get(gateway_id, 0)
+    def place(self, number: int, x: float, y: float, z: float, yaw: float) -> None:
+        """Put an own entity somewhere: what the game moves, nobody judges. Places outside the zone are the nearest inside."""
+        table = self.table
+        table.position[number] = self.rules.clip(x, y, z)
+        table.yaw[number] = yaw
+        self._moved[number] = True
+        self.showing.unsettle()
 
     # --- the tick ----------------------------------------------------------------------------------------------
 
-    def tick(self, now: float) -> list[tuple[str, bytes]]:
-        """Advance one tick. Returns (gateway id, serialised ZoneOutput) for every gateway with news, no viewer twice."""
+    def tick(self, now: float) -> Ticked:
+        """Advance one tick. No viewer is in two of the outputs."""
         self.ticks += 1
+        self._now = now
+        self.timings.start()
         table = self.table
-        moved = np.zeros(table.capacity, bool)
+        moved, self._moved = self._moved, np.zeros(table.capacity, bool)
         acked = np.zeros(table.capacity, bool)
         refused = self.intake.apply(now, moved, acked) if self.intake else {}
+        self.timings.done("intake")
         # Only now: a later move of the same tick may have been good.
-        corrections = {number: encode_correction(self._columns, number, why) for number, why in refused.items()}
-        if not (self._unsettled or self._restated or corrections or moved.any() or acked.any()):
-            return []
-        fresh, self._fresh = self._fresh, {}
-        if fresh:
-            starts = np.zeros(table.capacity, bool)
-            starts[list(fresh)] = True
-            self._edges = self._edges[~starts[self._edges >> SHIFT]]
-        interest = self.world.interest
-        change = look(
-            table.position,
-            table.alive,
-            table.gateway != NO_GATEWAY,
-            self._edges,
-            interest.radius,
-            interest.hysteresis,
-        )
-        self._edges = change.edges
-        tick = Tick(moved, acked, self._restated, fresh, corrections)
-        made = outputs(change, tick, self._columns, self._active_gateways(), self._state_of)
-        self._restated = set()
-        self._unsettled = False
-        table.end_tick()
-        messages: list[tuple[str, bytes]] = []
-        for index, out in made.items():
-            out.zone_id, out.epoch, out.tick = self.spec.id, self.epoch, self.ticks & 0xFFFFFFFF
-            gateway_id = self._gateway_names[index]
-            messages += ((gateway_id, self._numbered(gateway_id, data)) for data in parts(out))
-        return messages
+        corrections = {number: encode_correction(table, number, why) for number, why in refused.items()}
+        self.history.record(self.ticks, table.position, table.alive)
+        self.timings.done("history")
+        outputs = self.showing.tick(now, self.ticks, moved, acked, corrections)
+        self.timings.done("views")
+        borders = self.borders.outputs(moved, now)
+        self.timings.done("borders")
+        if outputs or borders:
+            table.end_tick()
+        return Ticked(outputs, borders, moved & table.mine)
 
-    def _numbered(self, gateway_id: str, data: bytes) -> bytes:
-        """With the output's number, by which the gateway knows that it has them all. Fields of a message may come piecemeal."""
-        self._outputs[gateway_id] = number = self._outputs.get(gateway_id, 0) + 1
-        return data + internal_pb2.ZoneOutput(number=number).SerializeToString()
-
-    def start_over(self) -> None:
-        """Every viewer's next view starts from nothing: a tick failed, and nobody knows what was sent of it."""
-        self._edges = NOTHING
-        self._outputs.clear()
-        viewers = np.flatnonzero(self.table.gateway != NO_GATEWAY).tolist()
-        self._fresh = {number: self.table.by_number[number].attach_epoch for number in viewers}
-        self._unsettled = True
-
-    def _active_gateways(self) -> list[int]:
-        used = self.table.gateway[self.table.alive]
-        return [int(index) for index in np.unique(used) if index != NO_GATEWAY]
-
-    def _state_of(self, number: int) -> bytes:
-        made = self._state_bytes.get(number)
-        if made is None:
-            e = self.table.by_number[number]
-            made = realtime_pb2.EntityState(
-                number=number,
-                entity_id=e.entity_id,
-                entity_type=e.entity_type,
-                name=e.name,
-                version=e.version,
-                properties_json=orjson.dumps(e.properties).decode() if e.properties else "",
-                link_dead=e.link_dead,
-            ).SerializeToString()
-            self._state_bytes[number] = made
-        return made
-
-    # --- state (row 3.4, first form) ---------------------------------------------------------------------------
+    # --- state (row 3.4) ---------------------------------------------------------------------------------------
 
     def snapshot(self, session_id: str) -> dict[str, Any]:
         """What the session's entity sees, itself first: the result of state.sync.request."""
         me = self.of_session(session_id)
-        mine = self._edges[(self._edges >> SHIFT) == me.number] & MASK
-        numbers = [me.number, *(n for n in mine.tolist() if n in self.table.by_number)]
-        return {"tick": self.ticks, "zone": self.spec.id, "entities": [self.describe(n) for n in numbers]}
+        numbers = [me.number, *(n for n in self.showing.seen_by(me.number) if n in self.table.by_number)]
+        entities = [self.describe(n, me.number) for n in numbers]
+        return {"tick": self.ticks, "zone": self.id, "entities": entities}
 
-    def describe(self, number: int) -> dict[str, Any]:
+    def describe(self, number: int, viewer: int) -> dict[str, Any]:
+        """An entity as `viewer` may see it."""
         e = self.table.by_number[number]
         s = self.standing(e)
         return {
@@ -266,78 +265,35 @@ class Zone:
             "entity_type": e.entity_type,
             "name": e.name,
             "version": e.version,
-            "properties": e.properties,
+            "properties": self.showing.visible(e, viewer),
             "link_dead": e.link_dead,
             "position": {"x": s.x, "y": s.y, "z": s.z},
             "yaw": s.yaw,
             "sequence": s.sequence,
         }
 
-    def plan_change(
-        self, session_id: str, entity_id: str, version: int, properties: dict[str, Any]
-    ) -> tuple[Entity, dict[str, Any]]:
-        """What the entity's properties would be; nothing is changed yet. None removes a property.
-
-        Raises NotFound (not there, or not the session's own), Conflict with the current state, InvalidInput (too large).
-        """
-        entity = self.table.by_id.get(entity_id)
-        if entity is None or entity.session_id != session_id:
-            raise NotFound("no_such_entity")
-        if version != entity.version:
-            raise Conflict("stale_version", self.describe(entity.number))
-        merged = {k: v for k, v in {**entity.properties, **properties}.items() if v is not None}
-        try:
-            size = len(orjson.dumps(merged))
-        except orjson.JSONEncodeError:
-            raise InvalidInput([("properties", "nested too deeply, or no JSON")]) from None
-        if size > MAX_PROPERTIES_BYTES:
-            raise InvalidInput([("properties", f"more than {MAX_PROPERTIES_BYTES} bytes in all")])
-        return entity, merged
-
-    def commit_change(self, entity: Entity, properties: dict[str, Any]) -> int:
-        """Make a planned change true and tell the viewers at the next tick. Returns the new version."""
-        entity.properties, entity.version = properties, entity.version + 1
-        self._restate(entity)
+    def change(self, entity: Entity, properties: Mapping[str, Any]) -> int:
+        """Change properties of an own entity; None removes one. Viewers are told at the next tick. Returns the new version."""
+        for name, value in properties.items():
+            if value is None:
+                entity.properties.pop(name, None)
+            else:
+                entity.properties[name] = value
+        entity.version += 1
+        self.population.restate(entity.number, properties)
+        self.on_change(entity.entity_id)
         return entity.version
 
     # --- what outlives a process (row 1.9) ---------------------------------------------------------------------
 
-    def places(self) -> bytes:
-        """PLACE rows of all entities."""
-        numbers = np.flatnonzero(self.table.alive)
-        rows = np.empty(len(numbers), PLACE)
-        rows["number"] = numbers
-        rows["incarnation"] = [self.table.by_number[n].incarnation for n in numbers.tolist()]
-        rows["sequence"] = self.table.sequence[numbers]
-        position = self.table.position[numbers]
-        rows["x"], rows["y"], rows["z"] = position[:, 0], position[:, 1], position[:, 2]
-        rows["yaw"] = self.table.yaw[numbers]
-        return rows.tobytes()
+    def places(self, numbers: np.ndarray | None = None) -> bytes:
+        """PLACE rows of all own entities, or of those."""
+        return keeping.places(self.table, numbers)
 
-    def restore(self, entities: list[tuple[Entity, Standing]], places: bytes, age_s: float, now: float) -> list[Entity]:
-        """Fill an empty zone from the store. `age_s`: how old `places` is; an entity may have walked that long meanwhile.
-
-        Returns the entities that are not taken in, because the store kept them though they had left.
-        """
-        rows = np.frombuffer(places, PLACE)
-        known = {int(row["number"]): row for row in rows}
-        self._incarnations = int(rows["incarnation"].max(initial=0))
-        budget = self.rules.budget_cap + self.rules.speed * min(max(age_s, 0.0), MAX_OUTAGE_S)
-        table, refused = self.table, []
-        # Newest first: of two with one number or session, the older one had left, and the store was not told.
-        for entity, entered in sorted(entities, key=lambda pair: -pair[0].incarnation):
-            row = known.get(entity.number)
-            x, y, z, yaw, sequence = entered.x, entered.y, entered.z, entered.yaw, entered.sequence
-            # An entity is also stored when it changes hands, which may be after the checkpoint.
-            if row is not None and row["incarnation"] == entity.incarnation and row["sequence"] >= sequence:
-                x, y, z, yaw, sequence = (row[f].item() for f in ("x", "y", "z", "yaw", "sequence"))
-            double = entity.number in table.by_number or entity.session_id in table.by_session
-            if double or entity.number >= table.capacity:
-                refused.append(entity)
-                continue
-            table.reserve(entity.number)
-            table.add(entity, *self._inside(x, y, z, yaw), sequence, budget, now)
-            self._incarnations = max(self._incarnations, entity.incarnation)
-            self._connect(entity)
-        self._unsettled = True
+    def restore(self, stored: Iterable[Record], kept: bytes, age_s: float, now: float) -> list[Entity]:
+        """See keeping.restore. Returns those that are not taken in."""
+        here, refused = keeping.restore(self.population, self.table, self.rules, self.id, stored, kept, age_s, now)
+        self.happened += (Happening(True, entity, "restore") for entity in here)
         return refused
+
+

@@ -10,9 +10,15 @@ from typing import Any, Protocol
 SUPERVISOR = "supervisor"
 
 
-def zone_actor(zone_id: str) -> str:
-    """The actor's name of a zone."""
-    return f"zone/{zone_id}"
+def zone_actor(zone_id: str, slot: int = 0) -> str:
+    """The actor's name of a zone. A zone has two at most: one owns it, the other follows it or is about to (row 7.4)."""
+    return f"zone/{zone_id}/{slot}" if slot else f"zone/{zone_id}"
+
+
+def zone_and_slot(name: str) -> tuple[str, int]:
+    """The zone and the slot that an actor's name means, with or without `zone/` before it."""
+    zone_id, _, slot = name.removeprefix("zone/").partition("/")
+    return zone_id, int(slot or 0)
 
 
 def presence_actor(index: int = 0) -> str:

@@ -37,34 +37,45 @@ class Owner:
 
 
 class ZoneStore(Protocol):
-    """Every write carries the zone's epoch and raises Fenced if a newer incarnation exists. Writes of one incarnation are numbered: one
-    that was given up and runs late changes nothing. All are idempotent: after Unavailable the caller repeats them, or a later one of the
-    same entities. One write of a zone at a time.
+    """Every write carries the zone's epoch and raises Fenced unless that is the newest; all raise Unavailable.
+
+    Writes of one incarnation are numbered as they are called, by the store object: one that was given up and runs late changes nothing
+    (and raises Unavailable, if anybody still waits for it). So an incarnation uses one store object, one write at a time; places may be
+    saved beside them. All are idempotent: after Unavailable, which may mean done or not, the caller repeats them.
     """
 
     async def owner(self, zone_id: str) -> Owner: ...
 
     async def take(self, zone_id: str, slot: int, expected: int | None = None) -> int:
-        """Own the zone: a new epoch, higher than all before. With `expected`: only if that is the present epoch, else Fenced."""
+        """Own the zone: a new epoch, higher than all before. With `expected`: only if that is the present epoch, else Fenced.
 
-    async def load(self, zone_id: str) -> StoredZone: ...
+        The one call that is not idempotent: repeated after Unavailable it may be Fenced by itself; `owner` tells.
+        """
+
+    async def load(self, zone_id: str) -> StoredZone:
+        """Entities and arrivals of one moment."""
 
     async def commit(
         self, zone_id: str, epoch: int, puts: Mapping[str, tuple[str, bytes]], drops: Mapping[str, str]
     ) -> None:
         """A group commit: entity id -> (session id, record), entity id -> session id. All of it, or nothing.
 
-        A session's zone (`zones_of`) becomes this one with a put, and none with a drop if it was this one.
+        A session's zone (`zones_of`) becomes this one with a put, and none with a drop if it was this one. Session ids may be empty.
         """
 
     async def hand_over(self, zone_id: str, epoch: int, to_zone: str, parcels: Sequence[Parcel]) -> None:
         """From this zone's entities to the other's arrivals, in one step; the sessions' zone is the other one from now on.
 
-        A parcel that was handed over already (the same transfer) is left as it is.
+        A parcel whose entity is not among this zone's entities, or came there by the same transfer or a later one, is left as it is:
+        it was handed over before. An arrival of the same entity with a lower transfer is replaced. Raises NotFound, and hands nothing
+        over, if the other zone was discarded.
         """
 
     async def claim(self, zone_id: str, epoch: int) -> dict[str, bytes]:
-        """From the zone's arrivals to its entities, all of them in one step. Returns what was claimed."""
+        """From the zone's arrivals to its entities, all of them in one step. Returns what was claimed.
+
+        What an earlier claim of this incarnation took before its answer was lost comes again.
+        """
 
     async def save_places(self, zone_id: str, epoch: int, places: bytes, now: float) -> None: ...
 
@@ -72,7 +83,10 @@ class ZoneStore(Protocol):
         """Session -> the zone that has its entity; without those that have none."""
 
     async def discard(self, zone_id: str, epoch: int) -> bool:
-        """Delete what a zone without ground kept, if it has neither entities nor arrivals. Returns whether it did; its epoch stays."""
+        """Delete what a zone without ground kept, if it has neither entities nor arrivals. Returns whether it did; its epoch stays.
+
+        After that nothing is written or handed over to it, until somebody takes it anew.
+        """
 
 
 class WorldStore(Protocol):
@@ -82,4 +96,4 @@ class WorldStore(Protocol):
         """(map, plan); empty if there is none."""
 
     async def save(self, epoch: int, world_map: bytes, plan: bytes) -> None:
-        """Both in one step. Raises Fenced."""
+        """Both in one step. Raises Fenced, Unavailable; one that was given up and runs late changes nothing."""

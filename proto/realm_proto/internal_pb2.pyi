@@ -23,30 +23,34 @@ class ZoneInput(_message.Message):
     def __init__(self, gateway_id: _Optional[str] = ..., rows: _Optional[bytes] = ..., probe: _Optional[int] = ..., resync: _Optional[bool] = ..., calls: _Optional[_Iterable[_Union[ZoneCall, _Mapping]]] = ..., shown: _Optional[bytes] = ...) -> None: ...
 
 class ZoneCall(_message.Message):
-    __slots__ = ("id", "session_id", "attach_epoch", "method", "params_json")
+    __slots__ = ("id", "session_id", "attach_epoch", "method", "params_json", "epoch")
     ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     ATTACH_EPOCH_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     id: int
     session_id: str
     attach_epoch: int
     method: str
     params_json: bytes
-    def __init__(self, id: _Optional[int] = ..., session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ...) -> None: ...
+    epoch: int
+    def __init__(self, id: _Optional[int] = ..., session_id: _Optional[str] = ..., attach_epoch: _Optional[int] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ZoneAnswer(_message.Message):
-    __slots__ = ("id", "result_json", "refusal", "elsewhere")
+    __slots__ = ("id", "result_json", "refusal", "elsewhere", "result_zlib")
     ID_FIELD_NUMBER: _ClassVar[int]
     RESULT_JSON_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
+    RESULT_ZLIB_FIELD_NUMBER: _ClassVar[int]
     id: int
     result_json: bytes
     refusal: ZoneRefusal
     elsewhere: str
-    def __init__(self, id: _Optional[int] = ..., result_json: _Optional[bytes] = ..., refusal: _Optional[_Union[ZoneRefusal, _Mapping]] = ..., elsewhere: _Optional[str] = ...) -> None: ...
+    result_zlib: bytes
+    def __init__(self, id: _Optional[int] = ..., result_json: _Optional[bytes] = ..., refusal: _Optional[_Union[ZoneRefusal, _Mapping]] = ..., elsewhere: _Optional[str] = ..., result_zlib: _Optional[bytes] = ...) -> None: ...
 
 class ZoneRefusal(_message.Message):
     __slots__ = ("kind", "args_json")

@@ -1,0 +1,429 @@
+"""One incarnation of a zone at work: its ticks, what it tells others, what it keeps. Plain asyncio over ports.
+
+`zone_actor.py` decides whether this process owns the zone, and makes one of these when it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from actors.zone import records
+from actors.zone.arrivals import Arrival, Standing
+from actors.zone.calls import CallDesk, Done
+from actors.zone.entities import Entity
+from actors.zone.game import GameHost
+from actors.zone.orphans import EVERY_S, Orphans
+from actors.zone.ticker import Ticker
+from actors.zone.writer import Writer
+from actors.zone.zone import Zone
+from cluster.errors import Fenced, RealmError, Unavailable
+from cluster.periodic import every
+from cluster.ports.accounts import CharacterStore
+from cluster.ports.bus import Bus, Subscription
+from cluster.ports.sessions import SessionStore
+from cluster.ports.zones import ZoneStore
+from cluster.settings import Settings
+from cluster.subjects import Subjects
+from cluster.telemetry.metrics import ZoneMetrics
+from cluster.worldmap import WorldMap
+from realm_proto import internal_pb2
+
+CLAIM_S = 0.5  # how often a zone looks for arrivals that nobody told it of
+SWEEP_S = 1.0
+MAX_PROBES = 1_000
+REPLICA_S = 0.1  # a follower hears at least so often
+BACKGROUND_LIMIT = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an owner works with. Clocks are seconds: `clock` monotonic, `wall_clock` Unix."""
+
+    settings: Settings
+    bus: Bus
+    subjects: Subjects
+    store: ZoneStore
+    sessions: SessionStore
+    characters: CharacterStore
+    metrics: ZoneMetrics
+    clock: Callable[[], float]
+    wall_clock: Callable[[], float]
+    rng: random.Random
+    on_fenced: Callable[[], None]
+
+
+class ZoneOwner:
+    """Everything durable is in the store before the caller is answered. Raises Elsewhere for who was handed over."""
+
+    def __init__(self, zone: Zone, slot: int, tools: Tools) -> None:
+        self.zone = zone
+        self.slot = slot
+        self.followed = False  # a follower listens
+        self.writer = Writer(
+            zone.id, zone.epoch, tools.store, self._stored, tools.clock, tools.rng, tools.on_fenced
+        )
+        self.game = GameHost(zone, tools.settings.world, self._tell, tools.metrics)
+        self.desk = CallDesk(zone, self.game, lambda: self.writer.away)
+        self.orphans = Orphans(zone, tools.store, tools.sessions, tools.characters, self.leave)
+        self._tools = tools
+        self._probes: dict[str, int] = {}  # gateway -> what it asked to hear
+        self._crossing: set[str] = set()  # zones that something is being handed over to
+        self._arrivals = asyncio.Event()
+        self._claiming = asyncio.Lock()
+        self._replica_at = float("-inf")
+        self._replica_whole = True
+        self._work: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._subscriptions: list[Subscription] = []
+        self.ticker = Ticker(1.0 / tools.settings.world.tick_hz, tools.clock())
+        zone.on_change = self.writer.put
+
+    # --- beginning and end -------------------------------------------------------------------------------------
+
+    async def begin(self, world_map: WorldMap, places: bytes | None = None, places_at: float = 0.0) -> None:
+        """Take everything back from the store, then live. `places`: newer ones than the store's, of a follower, and when they were so."""
+        tools, zone = self._tools, self.zone
+        zone.remap(world_map)
+        stored = await tools.store.load(zone.id)
+        if places is None:
+            places, places_at = stored.places, stored.places_at
+        wall = tools.wall_clock()
+        age = wall - places_at if places_at else 0.0
+        left_over = zone.restore(self._readable(stored.entities), places, age, tools.clock())
+        for entity in left_over:
+            log.warning("left_over_dropped", zone=zone.id, entity=entity.entity_id)
+            self.writer.drop(entity.entity_id, entity.session_id)
+        tools.metrics.watch(zone)
+        subjects = tools.subjects
+        for subject, take in (
+            (subjects.zone_input(zone.id), self._take_input),
+            (subjects.zone_border(zone.id), self._take_border),
+            (subjects.world_map(), self._take_map),
+        ):
+            self._subscriptions.append(await tools.bus.subscribe(subject, take))
+        world = tools.settings.world
+        self._loops = [asyncio.create_task(self.writer.run())]
+        await self._claim()
+        self.game.start(tools.clock())
+        self._loops += [
+            asyncio.create_task(self._tick_for_ever()),
+            asyncio.create_task(self._claim_for_ever()),
+            asyncio.create_task(self._every(world.checkpoint_s, self._checkpoint, "checkpoint")),
+            asyncio.create_task(self._every(SWEEP_S, self._sweep, "sweep")),
+            asyncio.create_task(self._every(EVERY_S, self.orphans.sweep, "orphans")),
+        ]
+        log.info("zone_started", zone=zone.id, epoch=zone.epoch, slot=self.slot, entities=zone.own)
+
+    def _readable(self, stored: Mapping[str, bytes]) -> list[records.Record]:
+        """One entity that cannot be read must not keep the zone from starting: its session brings it back when it attaches."""
+        read = []
+        for entity_id, data in stored.items():
+            try:
+                read.append(records.load(data))
+            except ValueError:
+                log.exception("stored_entity_unreadable", zone=self.zone.id, entity=entity_id)
+        return read
+
+    async def stop(self) -> None:
+        """No more ticks, nothing more taken in. What is not written is lost; `last_words` writes first."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        self._subscriptions.clear()
+        for task in (*self._loops, *self._work):
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._work, return_exceptions=True)
+        self._loops.clear()
+        self.writer.stop()
+
+    async def last_words(self) -> bytes:
+        """Stop to give the zone to a follower: everything is written, no tick follows. Returns where everybody stands.
+
+        Raises Unavailable while the store is away; then the zone goes on.
+        """
+        await self.writer.written()
+        for task in self._loops[1:]:
+            task.cancel()
+        await self.writer.written()
+        return self.zone.places()
+
+    # --- the hot lane ------------------------------------------------------------------------------------------
+
+    def _take_input(self, data: bytes) -> None:
+        batch = internal_pb2.ZoneInput.FromString(data)
+        if batch.probe:
+            if len(self._probes) < MAX_PROBES:
+                self._probes[batch.gateway_id] = batch.probe
+            return
+        if batch.resync:
+            self.zone.showing.resync(batch.gateway_id)
+        if batch.shown:
+            self.zone.showing.shown(batch.gateway_id, memoryview(batch.shown).cast("H").tolist())
+        if batch.calls:
+            self.desk.take(batch.gateway_id, batch.calls)
+        if batch.rows:
+            self.zone.take_input(batch.gateway_id, batch.rows)
+
+    def _take_border(self, data: bytes) -> None:
+        if self.zone.take_border(data, self._tools.clock()):
+            self._arrivals.set()
+
+    def _take_map(self, data: bytes) -> None:
+        try:
+            self.zone.remap(WorldMap.load(data))
+        except ValueError:
+            log.exception("map_unreadable", zone=self.zone.id)
+
+    async def _tick_for_ever(self) -> None:
+        zone, clock, metrics = self.zone, self._tools.clock, self._tools.metrics
+        self.ticker = Ticker(1.0 / self._tools.settings.world.tick_hz, clock())
+        while True:
+            began = clock()
+            try:
+                self._tick(began)
+            except Exception:
+                # A bug in one tick must not stop the world; the next tick starts from the same entities.
+                log.exception("tick_failed", zone=zone.id, tick=zone.ticks)
+                metrics.tick_failed()
+                zone.showing.start_over()
+            ended = clock()
+            metrics.ticked(ended - began, self.ticker.skipped)
+            await asyncio.sleep(self.ticker.after(ended))
+
+    def _tick(self, now: float) -> None:
+        zone, bus, subjects = self.zone, self._tools.bus, self._tools.subjects
+        self.game.happened(zone.take_happenings())
+        done = self.desk.run(now)
+        self.game.tick(now)
+        ticked = zone.tick(now)
+        for gateway_id, message in ticked.outputs:
+            bus.publish(subjects.gateway_output(gateway_id), message)
+        for zone_id, message in ticked.borders:
+            bus.publish(subjects.zone_border(zone_id), message)
+        if self._probes:
+            self._answer_probes()
+        if self.followed:
+            self._replicate(ticked.moved, now)
+        if done:
+            self._spawn(self._answer(done))
+        for to, numbers in zone.crossers(now).items():
+            if to not in self._crossing and not self.writer.away:
+                self._crossing.add(to)
+                self._spawn(self._hand_over(to, numbers))
+
+    def _answer_probes(self) -> None:
+        """After a tick: who asks is told that moves come in here, ticks pass, and what goes out arrives."""
+        probes, self._probes = self._probes, {}
+        zone = self.zone
+        for gateway_id, number in probes.items():
+            probe = internal_pb2.GatewayProbe(
+                number=number,
+                part=f"zone:{zone.id}",
+                epoch=zone.epoch,
+                outputs=zone.showing.outputs_to(gateway_id),
+            )
+            self._to_gateway(gateway_id, internal_pb2.GatewayControl(probe=probe))
+
+    def _to_gateway(self, gateway_id: str, message: internal_pb2.GatewayControl) -> None:
+        self._tools.bus.publish(self._tools.subjects.gateway_control(gateway_id), message.SerializeToString())
+
+    def _tell(self, entity: Entity, method: str, params_json: bytes) -> None:
+        """A notification to the entity's player, if there is a socket."""
+        if entity.gateway_id and entity.session_id:
+            notice = internal_pb2.GatewayNotice(
+                session_ids=[entity.session_id], method=method, params_json=params_json
+            )
+            self._to_gateway(entity.gateway_id, internal_pb2.GatewayControl(notice=notice))
+
+    def _replicate(self, moved: Any, now: float) -> None:
+        numbers = None if self._replica_whole else moved.nonzero()[0]
+        if numbers is not None and not len(numbers) and now - self._replica_at < REPLICA_S:
+            return
+        self._replica_at = now
+        message = internal_pb2.ZoneReplica(
+            zone_id=self.zone.id,
+            epoch=self.zone.epoch,
+            tick=self.zone.ticks,
+            places=self.zone.places(numbers),
+            whole=self._replica_whole,
+            slot=self.slot,
+        )
+        self._replica_whole = False
+        self._tools.bus.publish(self._tools.subjects.zone_replica(self.zone.id), message.SerializeToString())
+
+    def follow(self) -> None:
+        """A follower listens from now on, and needs to hear everything once."""
+        self.followed = self._replica_whole = True
+
+    # --- answers to calls --------------------------------------------------------------------------------------
+
+    async def _answer(self, done: list[Done]) -> None:
+        """At once what changed nothing; the rest when it is in the store."""
+        self._send([one for one in done if not one.durable])
+        durable = [one for one in done if one.durable]
+        if not durable:
+            return
+        try:
+            await self.writer.written()
+        except RealmError as error:
+            durable = [replace(one, error=error) for one in durable]
+        self._send(durable)
+
+    def _send(self, done: list[Done]) -> None:
+        by_gateway: dict[str, internal_pb2.ZoneAnswers] = {}
+        for one in done:
+            answers = by_gateway.setdefault(
+                one.gateway_id, internal_pb2.ZoneAnswers(zone_id=self.zone.id, epoch=self.zone.epoch)
+            )
+            answers.answers.append(self.desk.answer(one))
+        for gateway_id, answers in by_gateway.items():
+            self._to_gateway(gateway_id, internal_pb2.GatewayControl(answers=answers))
+
+    # --- from zone to zone -------------------------------------------------------------------------------------
+
+    async def _hand_over(self, to: str, numbers: list[int]) -> None:
+        zone, clock = self.zone, self._tools.clock
+        try:
+            parcels = zone.pack(numbers, clock(), self._tools.wall_clock())
+            # In the writer's turn, at once when the store says so: a commit after it must not bring them back.
+            await self.writer.hand_over(to, parcels, lambda: zone.depart(parcels, to, clock()))
+            # The others hear at once: until the new owner has claimed them, nobody moves them.
+            for zone_id, message in zone.borders.hints(clock()):
+                self._tools.bus.publish(self._tools.subjects.zone_border(zone_id), message)
+        finally:
+            self._crossing.discard(to)
+
+    async def _claim_for_ever(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(CLAIM_S):
+                    await self._arrivals.wait()
+            except TimeoutError:
+                pass
+            try:
+                await self._claim()
+            except Unavailable as error:
+                log.warning("claim_postponed", zone=self.zone.id, what=str(error))
+                await asyncio.sleep(CLAIM_S * self._tools.rng.uniform(0.5, 1.0))
+
+    async def _claim(self) -> None:
+        """Take in who was handed over to this zone."""
+        async with self._claiming:
+            self._arrivals.clear()
+            arrived = await self.writer.claim()
+            if not arrived:
+                return
+            tools = self._tools
+            admitted = self.zone.admit(arrived, tools.clock(), tools.wall_clock())
+            sessions = [entity.session_id for entity in admitted if entity.session_id]
+            if sessions:
+                moved = internal_pb2.SessionsMoved(zone_id=self.zone.id, session_ids=sessions)
+                tools.bus.publish(tools.subjects.sessions_moved(), moved.SerializeToString())
+
+    async def _here(self, session_id: str) -> None:
+        """A call comes for a session that the zone does not know: it may have been handed over just now."""
+        if session_id not in self.zone.table.by_session:
+            await self._claim()
+
+    # --- what outlives the process -----------------------------------------------------------------------------
+
+    def _stored(self, entity_id: str) -> tuple[str, bytes] | None:
+        record = self.zone.record(entity_id)
+        if record is None:
+            return None
+        return record.entity.session_id, records.dump(record)
+
+    async def _checkpoint(self) -> None:
+        began = self._tools.clock()
+        try:
+            await self._tools.store.save_places(
+                self.zone.id, self.zone.epoch, self.zone.places(), self._tools.wall_clock()
+            )
+        except Fenced:
+            self._tools.on_fenced()
+        except RealmError:
+            self._tools.metrics.checkpoint_failed()
+            raise
+        self._tools.metrics.checkpointed(self._tools.clock() - began)
+
+    async def _sweep(self) -> None:
+        self.zone.sweep(self._tools.clock())
+
+    # --- the control lane --------------------------------------------------------------------------------------
+
+    async def enter(self, who: Arrival) -> Standing:
+        """Durable when it returns. Raises RateLimited (full), Conflict, Unavailable."""
+        self._check_store()
+        await self._here(who.session_id)
+        standing = self.zone.enter(who, self._tools.clock())
+        await self.writer.written()
+        return standing
+
+    async def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
+        self._check_store()
+        await self._here(session_id)
+        standing = self.zone.attach(session_id, gateway_id, attach_epoch, instead_of)
+        await self.writer.written()
+        return standing
+
+    async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
+        await self._here(session_id)
+        self.zone.detach(session_id, attach_epoch, instead_of)
+        await self.writer.written()
+
+    async def leave(self, session_id: str) -> Standing | None:
+        self._check_store()
+        await self._here(session_id)
+        entity = self.zone.table.by_session.get(session_id)
+        standing = self.zone.leave(session_id)
+        if entity is not None:
+            self.writer.drop(entity.entity_id, session_id)
+        await self.writer.written()
+        return standing
+
+    def _check_store(self) -> None:
+        if self.writer.away:
+            raise Unavailable("redis")
+
+    async def snapshot(self, session_id: str) -> dict[str, Any]:
+        return self.zone.snapshot(session_id)
+
+    async def remap(self, world_map: WorldMap) -> None:
+        self.zone.remap(world_map)
+
+    async def retire(self) -> bool:
+        """Whether nothing is left of the zone: neither here nor in the store, which forgets it."""
+        await self._claim()
+        if self.zone.own or self._crossing:
+            return False
+        await self.writer.written()
+        return await self._tools.store.discard(self.zone.id, self.zone.epoch)
+
+    # --- pieces ------------------------------------------------------------------------------------------------
+
+    def _every(self, period_s: float, step: Callable[[], Awaitable[None]], what: str) -> Coroutine[Any, Any, None]:
+        return every(period_s, step, what, lambda _: self._tools.on_fenced())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if len(self._work) >= BACKGROUND_LIMIT:
+            work.close()
+            log.error("background_full", zone=self.zone.id, limit=BACKGROUND_LIMIT)
+            return
+        task = asyncio.create_task(self._guarded(work))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Fenced:
+            self._tools.on_fenced()
+        except RealmError as error:
+            log.warning("zone_work_failed", zone=self.zone.id, error=str(error))
