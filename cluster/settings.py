@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -23,9 +24,11 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 from cluster.errors import SettingsError
+from cluster.polygons import why_not_simple
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
 Metres = Annotated[float, Field(gt=0, le=1_000_000)]
+Coordinate = Annotated[float, Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False)]  # metres
 
 
 def _address(*schemes: str, several: bool = False) -> AfterValidator:
@@ -49,6 +52,8 @@ def _address(*schemes: str, several: bool = False) -> AfterValidator:
 RedisUrl = Annotated[SecretStr, _address("redis", "rediss")]
 NatsUrl = Annotated[SecretStr, _address("nats", "tls", several=True)]
 ZoneId = Annotated[str, Field(pattern=r"^zon_[a-z0-9_]{1,40}$")]
+EntityType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+PLAYER: EntityType = "player"
 
 
 class Section(BaseModel):
@@ -59,6 +64,8 @@ class Section(BaseModel):
 
 class Bounds(Section):
     """A zone's ground in metres, on the x and z axes; the minimum belongs to the zone, the maximum does too."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     min_x: float
     min_z: float
@@ -71,9 +78,18 @@ class Bounds(Section):
             raise ValueError("a zone needs min_x < max_x and min_z < max_z")
         return self
 
+    def overlaps(self, other: Bounds) -> bool:
+        """More in common than an edge."""
+        return (
+            self.min_x < other.max_x
+            and other.min_x < self.max_x
+            and self.min_z < other.max_z
+            and other.min_z < self.max_z
+        )
+
 
 class ZoneSpec(Section):
-    """A zone as the operator declares it. `standby`: whether a second actor follows it, ready to take over; None: as the world's."""
+    """A zone as the operator declares it. `standby`: whether a second actor follows it, to take over; None: as the world's."""
 
     id: ZoneId
     name: str = Field(min_length=1, max_length=40)
@@ -84,8 +100,19 @@ class ZoneSpec(Section):
 class Obstacle(Section):
     """Ground that nobody walks on: a rectangle (min_x, min_z, max_x, max_z) or a polygon of (x, z), in metres."""
 
-    rect: tuple[float, float, float, float] | None = None
-    polygon: tuple[tuple[float, float], ...] | None = None
+    rect: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
+    polygon: Annotated[tuple[tuple[Coordinate, Coordinate], ...], Field(max_length=1_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if (self.rect is None) == (self.polygon is None):
+            raise ValueError("an obstacle needs either rect or polygon")
+        if self.rect is not None and (self.rect[0] >= self.rect[2] or self.rect[1] >= self.rect[3]):
+            raise ValueError("rect is (min_x, min_z, max_x, max_z) with min_x < max_x and min_z < max_z")
+        wrong = why_not_simple(self.polygon) if self.polygon is not None else None
+        if wrong is not None:
+            raise ValueError(wrong)
+        return self
 
 
 class EntityTypeSettings(Section):
@@ -102,8 +129,14 @@ class MovementSettings(Section):
     max_speed: Metres = 8.0
     tolerance: float = Field(default=1.25, ge=1.0, le=10.0)
     budget_s: Seconds = 1.0
-    min_y: float = -1_000.0
-    max_y: float = 1_000.0
+    min_y: Coordinate = -1_000.0
+    max_y: Coordinate = 1_000.0
+
+    @model_validator(mode="after")
+    def _some_height(self) -> Self:
+        if self.min_y >= self.max_y:
+            raise ValueError("movement needs min_y < max_y")
+        return self
 
 
 class InterestSettings(Section):
@@ -144,8 +177,9 @@ class WorldSettings(Section):
     checkpoint_s: Seconds = 1.0
     movement: MovementSettings = MovementSettings()
     interest: InterestSettings = InterestSettings()
-    types: dict[str, EntityTypeSettings] = {}  # player, npc, item, projectile and the game's own; missing ones have the defaults
-    obstacles: tuple[Obstacle, ...] = ()
+    # player, npc, item, projectile and the game's own; missing ones have the defaults, players movement.max_speed
+    types: dict[EntityType, EntityTypeSettings] = {}
+    obstacles: tuple[Obstacle, ...] = Field(default=(), max_length=10_000)
     border_hysteresis: float = Field(default=2.0, gt=0.0, le=100.0)  # metres past the border before the owner changes
     standby: bool = False
     standby_silence_s: Seconds = 0.25
@@ -162,7 +196,17 @@ class WorldSettings(Section):
             raise ValueError("two zones have the same id")
         if self.spawn_zone not in ids:
             raise ValueError(f"spawn_zone {self.spawn_zone!r} is not one of the zones")
+        for a, b in combinations(self.zones, 2):
+            if a.bounds.overlaps(b.bounds):
+                raise ValueError(f"the grounds of {a.id} and {b.id} overlap")
         return self
+
+    def limits(self, entity_type: str) -> EntityTypeSettings:
+        """What a type of entity may, without the tolerance."""
+        said = self.types.get(entity_type)
+        if said is None and entity_type == PLAYER:
+            return EntityTypeSettings(max_speed=self.movement.max_speed)
+        return said or EntityTypeSettings()
 
 
 class GatewaySettings(Section):

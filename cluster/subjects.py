@@ -21,9 +21,17 @@ class Subjects:
         """ZoneReplica, from a zone to its standby."""
         return f"{self.namespace}.zone.{zone_id}.replica"
 
+    def zone_follower(self, zone_id: str) -> str:
+        """ZoneFollower, from a zone's standby to the zone and to itself."""
+        return f"{self.namespace}.zone.{zone_id}.follower"
+
     def world_map(self) -> str:
         """The world's map as JSON (cluster/worldmap.py), when it changes and every few seconds."""
         return f"{self.namespace}.world.map"
+
+    def world_control(self) -> str:
+        """Requests of the operator's commands to the supervisor (cluster/world_control.py)."""
+        return f"{self.namespace}.world.control"
 
     def sessions_moved(self) -> str:
         """SessionsMoved, from zones to all session actors."""

@@ -1,7 +1,7 @@
 """The world's map: which zone has which ground (row 7.3). A value that changes as a whole; the store keeps it, the bus tells of it.
 
-Zones whose grounds touch are one land: entities walk from one to the other. Ground is half-open, so that every point of the land has
-one owner: a zone has its lower edges, and its upper ones only where no other zone begins.
+Zones whose grounds touch are one land: entities walk from one to the other. Ground is half-open, so that every point of the land
+has one owner: a zone has its lower edges, and its upper ones only where no other zone begins.
 """
 
 from __future__ import annotations
@@ -55,12 +55,13 @@ class WorldMap:
 
     def at(self, x: float, z: float) -> MapZone | None:
         """The zone whose ground it is; None outside the land."""
-        here = [zone for zone in self.zones if zone.contains(x, z)]
-        for zone in here:
-            if x < zone.bounds.max_x and z < zone.bounds.max_z:
-                return zone
-        # An upper edge: its own if nobody begins there.
-        return here[0] if here else None
+
+        def claim(zone: MapZone) -> tuple[int, float, float]:
+            # Nobody's upper edge counts against a zone that begins there; on the land's own edge the upper zone has the corner.
+            b = zone.bounds
+            return ((x < b.max_x) + (z < b.max_z), b.min_x, b.min_z)
+
+        return max((zone for zone in self.zones if zone.contains(x, z)), key=claim, default=None)
 
     def near(self, zone_id: str, margin: float) -> tuple[MapZone, ...]:
         """The other zones with ground within `margin` metres, and the one that a zone without ground goes into."""
@@ -80,7 +81,10 @@ class WorldMap:
 
     def dump(self) -> bytes:
         return orjson.dumps(
-            {"version": self.version, "zones": [{**_members(zone), "bounds": zone.bounds.model_dump()} for zone in self]}
+            {
+                "version": self.version,
+                "zones": [{**_members(zone), "bounds": zone.bounds.model_dump()} for zone in self],
+            }
         )
 
     @classmethod
@@ -89,9 +93,28 @@ class WorldMap:
         try:
             said = orjson.loads(data)
             zones = tuple(MapZone(**{**zone, "bounds": Bounds(**zone["bounds"])}) for zone in said["zones"])
-            return cls(said["version"], zones)
+            return cls(int(said["version"]), zones)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no map of the world: {error}") from None
+
+    def with_declared(self, world: WorldSettings) -> WorldMap:
+        """This map with what the operator changed since: zones that are new and lie apart from the others, names and standbys.
+
+        Zones keep their ground, whatever the settings say of it now, and those that are not declared any more stay.
+        """
+        specs = {zone.id: _as_declared(zone.id, world) for zone in world.zones}
+        known = {
+            zone.id: replace(zone, name=spec.name, standby=spec.standby)
+            for zone in self
+            if (spec := specs.get(zone.declared)) is not None
+        }
+        new = [
+            spec
+            for spec in specs.values()
+            if self.find(spec.id) is None and not any(spec.bounds.overlaps(zone.bounds) for zone in self)
+        ]
+        different = [*(zone for zone in known.values() if zone != self.find(zone.id)), *new]
+        return self.changed(*different) if different else self
 
     @classmethod
     def declared(cls, world: WorldSettings) -> WorldMap:

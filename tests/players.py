@@ -13,9 +13,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from rayrealm_client import view as client_view
 from rayrealm_client.codec import SUBPROTOCOLS, Failure, Framing, Notification, OwnMove, Request, Result, decode, encode
-from rayrealm_client.view import Correction, Entity, View
+from rayrealm_client.scene import Scene
+from rayrealm_client.view import Correction, View
 from tests.local_realm import LocalRealm
 
 DEADLINE_S = 10.0
@@ -29,7 +29,8 @@ class Player:
         self.framing = framing
         self.ready: dict[str, Any] = {}
         self.world: dict[str, Any] = {}
-        self.entities: dict[int, Entity] = {}
+        self.scene = Scene()
+        self.entities = self.scene.entities
         self.ack = 0
         self.corrections: list[Correction] = []
         self.notices: deque[Notification] = deque(maxlen=100)
@@ -89,7 +90,7 @@ class Player:
 
     def _take(self, item: Any) -> None:
         if isinstance(item, View):
-            client_view.apply(item, self.entities)
+            self.scene.apply(item)
             self.ack = item.ack
             if item.correction is not None:
                 self.corrections.append(item.correction)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,21 +18,19 @@ from actors.presence.changes import SessionPresence, presence_of
 from actors.session.attaching import Attach, Attached, judge
 from actors.session.following import Following
 from actors.session.gateways import GatewayWatch
+from actors.session.journey import Journey
 from actors.session.lane import ReliableLane, missed
 from actors.session.roster import stray, unlisted
 from actors.session.session import Session
 from actors.session.states import SessionState, check
 from actors.session.table import SessionTable
-from actors.session.world_info import arrival, spawn_place, world_result
 from cluster.errors import Fenced, InvalidInput, InvalidState, NotFound, RealmError, SessionGone, Unauthorized
 from cluster.ports.accounts import Character, CharacterStore
-from cluster.ports.calls import Calls, zone_actor
 from cluster.ports.sessions import SessionRecord
 from cluster.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-UNDO_DEADLINE_S = 1.0
 SWEPT_AT_ONCE = 32
 RESTART, SESSION_LOST, SLOW_CONSUMER, REPLACED = 1012, 4000, 4001, 4500  # close codes of PROTOCOL.md
 STRAY = {"session_lost": SESSION_LOST, "replaced": REPLACED, "detached": RESTART}
@@ -50,7 +48,7 @@ class SessionHost:
         following: Following,
         settings: Settings,
         characters: CharacterStore,
-        calls: Calls,
+        journey: Journey,
         tell_presence: Callable[[SessionPresence], None],
         close_socket: CloseSocket,
         clock: Callable[[], float],
@@ -64,12 +62,13 @@ class SessionHost:
         self._following = following
         self._settings = settings
         self._characters = characters
-        self._calls = calls
+        self._journey = journey
         self._tell_presence = tell_presence
         self._close_socket = close_socket
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng
+        self._moved: dict[str, str] = {}  # session -> the zone it walked into: bounded by the sessions there are
         self._gateways = GatewayWatch(settings.session.gateway_silence_s)
 
     async def restore(self) -> int:
@@ -142,16 +141,17 @@ class SessionHost:
     async def _move_in(self, session: Session, new: SessionRecord) -> dict[str, Any] | None:
         """Make an attach true in the zone and in the store: the world it is in, or None."""
         old = session.record
+        world: dict[str, Any] | None = None
         try:
-            world = await self._rejoin(new) if old.zone_id else None
+            if old.zone_id:
+                world = await self._journey.rejoin(new)
+                new = replace(new, zone_id=world["zone"])
             await self._table.write(session, new)
         except Fenced:
             raise
         except RealmError:
             if old.zone_id:
-                back = ("attach", old.session_id, old.gateway_id) if old.gateway_id else ("detach", old.session_id)
-                epochs = (old.attach_epoch, new.attach_epoch)
-                await self._undo(self._zone(old.zone_id, *back, *epochs, deadline_s=UNDO_DEADLINE_S))
+                await self._journey.attach_again(old, new.attach_epoch)
             raise
         return world
 
@@ -169,7 +169,7 @@ class SessionHost:
                 await self._table.write(session, new)
                 self.announce(session)
             if session.record.zone_id:  # also when it is asked again: the zone may have been away
-                await self._zone(session.record.zone_id, "detach", session_id, attach_epoch)
+                await self._journey.detach(session.record)
 
     # --- the world ---------------------------------------------------------------------------------------------
 
@@ -185,10 +185,10 @@ class SessionHost:
             record = session.record
             if session.last_enter is None and record.character_id == character_id and zone_id in ("", record.zone_id):
                 # This actor died between the entry and its answer, and the gateway asks again.
-                session.last_enter = (key, await self._rejoin(record))
+                session.last_enter = (key, await self._journey.rejoin(record))
                 return session.last_enter[1]
             check(session.state, SessionState.IN_WORLD)
-            if zone_id and zone_id not in {zone.id for zone in self._settings.world.zones}:
+            if zone_id and self._journey.watch.map.find(zone_id) is None:
                 raise InvalidInput([("zone", "no such zone")])
             try:
                 character = await self._characters.claim(character_id, session.record.user_id, session_id)
@@ -205,38 +205,26 @@ class SessionHost:
             return result
 
     async def _go_in(self, session: Session, character: Character, zone_id: str) -> dict[str, Any]:
-        record = session.record
-        zone, x, y, z, yaw = spawn_place(self._settings.world, character, zone_id, self._rng)
+        place = self._journey.spawn_zone(character, zone_id)
         new = replace(
-            record,
+            session.record,
             state=SessionState.IN_WORLD.value,
             character_id=character.character_id,
             character_name=character.name,
-            zone_id=zone,
+            zone_id=place[0],
             last_activity=self._wall_clock(),
         )
         try:
-            standing = await self._zone(zone, "enter", arrival(new, x, y, z, yaw))
+            world = await self._journey.enter(new, place)
+            new = replace(new, zone_id=world["zone"])
             await self._table.write(session, new)
         except Fenced:
             raise
         except RealmError:
-            await self._undo(self._zone(zone, "leave", record.session_id, deadline_s=UNDO_DEADLINE_S))
+            await self._journey.take_back(new)
             raise
         self.announce(session)
-        return world_result(self._settings.world, zone, character.character_id, character.name, standing)
-
-    async def _rejoin(self, record: SessionRecord) -> dict[str, Any]:
-        """The session's entity gets its views at the new gateway; if the zone lost it, it enters again where it was last stored."""
-        try:
-            standing = await self._zone(
-                record.zone_id, "attach", record.session_id, record.gateway_id, record.attach_epoch
-            )
-        except InvalidState:
-            character = await self._characters.claim(record.character_id, record.user_id, record.session_id)
-            _, x, y, z, yaw = spawn_place(self._settings.world, character, record.zone_id, self._rng)
-            standing = await self._zone(record.zone_id, "enter", arrival(record, x, y, z, yaw))
-        return world_result(self._settings.world, record.zone_id, record.character_id, record.character_name, standing)
+        return world
 
     async def leave(self, session_id: str, attach_epoch: int) -> None:
         """Out of the world, still connected. Raises InvalidState if the session is not in it."""
@@ -245,7 +233,7 @@ class SessionHost:
             session.check_attach(attach_epoch)
             if session.state is not SessionState.IN_WORLD:
                 raise InvalidState("not_in_world", session.state.value)
-            await self._go_out(session)
+            await self._journey.leave(session.record)
             await self._table.write(
                 session,
                 replace(
@@ -259,18 +247,35 @@ class SessionHost:
             session.last_enter = None
             self.announce(session)
 
-    async def _go_out(self, session: Session) -> None:
-        """Take the entity out of its zone and keep where it stood. Repeatable: a leave that found nothing saves nothing."""
-        record = session.record
-        standing = await self._zone(record.zone_id, "leave", record.session_id)
-        if standing is not None:
+    def moved(self, zone_id: str, session_ids: Iterable[str]) -> None:
+        """These walked into another zone; `settle_moves` writes it down."""
+        self._moved.update((session_id, zone_id) for session_id in session_ids if session_id in self.sessions)
+
+    async def settle_moves(self) -> None:
+        """Called several times a second. A move that is lost does no harm: the zones know better (whereabouts.py)."""
+        moved, self._moved = self._moved, {}
+        todo = list(moved.items())
+        for start in range(0, len(todo), SWEPT_AT_ONCE):
+            await asyncio.gather(*(self._settle_move(*move) for move in todo[start : start + SWEPT_AT_ONCE]))
+
+    async def _settle_move(self, session_id: str, zone_id: str) -> None:
+        session = self.sessions.get(session_id)
+        if session is None:
+            return
+        async with session.lock:
+            record = session.record
+            if session_id not in self.sessions or record.zone_id in ("", zone_id):
+                return
+            if session.state is not SessionState.IN_WORLD:
+                return
             try:
-                await self._characters.save_place(
-                    record.character_id, record.zone_id, standing.x, standing.y, standing.z, standing.yaw
-                )
-            except NotFound:
-                log.warning("character_gone", character=record.character_id, session=record.session_id)
-        await self._characters.release(record.character_id, record.session_id)
+                await self._table.write(session, replace(record, zone_id=zone_id))
+            except Fenced:
+                raise
+            except RealmError as error:
+                log.warning("move_not_noted", session=session_id, what=str(error))
+                return
+            self.announce(session)
 
     # --- time --------------------------------------------------------------------------------------------------
 
@@ -356,7 +361,7 @@ class SessionHost:
             except SessionGone:
                 log.warning("session_record_expired", session=record.session_id)
             if record.character_id:
-                await self._go_out(session)
+                await self._journey.leave(record)
             for topic in record.subscriptions:
                 await self._following.leave(topic, record.session_id)
             await self._table.end(session)
@@ -369,10 +374,6 @@ class SessionHost:
             log.info("session_ended", session=record.session_id)
 
     # --- pieces ------------------------------------------------------------------------------------------------
-
-    async def _zone(self, zone_id: str, method: str, *args: Any, deadline_s: float = 0.0) -> Any:
-        deadline_s = deadline_s or self._settings.gateway.call_deadline_s * 0.8
-        return await self._calls.call(zone_actor(zone_id), method, *args, deadline_s=deadline_s, idempotent=True)
 
     async def _undo(self, step: Awaitable[object]) -> None:
         """Take back a part of a change that failed; zones' sweeps find what stays. Never after Fenced: it may be the newer's."""

@@ -16,19 +16,26 @@ from actors.session.attaching import Attach, Attached
 from actors.session.belongings import Belongings
 from actors.session.following import Following
 from actors.session.host import SessionHost
+from actors.session.journey import Journey
 from actors.session.lane import ReliableLane
 from actors.session.table import SessionTable
+from actors.session.whereabouts import Whereabouts
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.outbox import RedisOutboxLog
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.redis.topics import RedisTopicLog
+from cluster.adapters.redis.world import RedisWorldStore
+from cluster.adapters.redis.zones import RedisZoneStore
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, stop_fenced, until_available
 from cluster.errors import Fenced, RealmError, Unavailable
+from cluster.mapwatch import MapWatch
 from cluster.ports.bus import Subscription
 from cluster.ports.calls import presence_actor
 from cluster.ports.sessions import Fence
 from cluster.realm import Realm
 from cluster.telemetry.metrics import SessionMetrics
+from cluster.worldmap import WorldMap
+from cluster.zone_calls import ZoneOwners
 from realm_proto import internal_pb2
 
 SWEEP_S = 1.0
@@ -38,6 +45,7 @@ RESEND_S = 0.2
 CATCH_UP_S = 0.05
 FLUSH_PAUSE_S = 0.1  # after the log was away
 PRESENCE_FLUSH_S = 0.05
+MOVES_S = 0.2
 PRESENCE_BATCH = 1_000
 POST_DEADLINE_S = 4.0
 
@@ -60,12 +68,18 @@ class SessionsRunner:
         runtime = self._runtime
         epoch = await until_available(lambda: runtime.epochs.take("sessions", self._name))
         fence = Fence(self._name, epoch)
-        host = self._assemble(fence)
+        world = RedisWorldStore(runtime.redis, settings.namespace)
+        watch = MapWatch(WorldMap.declared(settings.world))
+        kept, _ = await until_available(world.load)
+        watch.take(kept)
+        await runtime.bus.subscribe(runtime.subjects.world_map(), watch.take)
+        host = self._assemble(fence, watch)
         restored = await until_available(host.restore)
         subjects, bus = runtime.subjects, runtime.bus
         await bus.subscribe(subjects.gateway_alive(), self._alive)
         await bus.subscribe(subjects.session_reports(self._name), self._reports)
         await bus.subscribe(subjects.session_roster(self._name), self._roster)
+        await bus.subscribe(subjects.sessions_moved(), self._moved)
         store = RedisSessionStore(runtime.redis, settings.namespace)
         await until_available(lambda: store.register_actor(fence))
         self._metrics.watch(host)
@@ -77,12 +91,13 @@ class SessionsRunner:
             asyncio.create_task(every(CATCH_UP_S, self._catch_up, "catch_up")),
             asyncio.create_task(every(LOOK_S, self._following.look, "look")),
             asyncio.create_task(every(settings.session.record_ttl_s / 3, host.keep_alive, "keep_alive")),
+            asyncio.create_task(every(MOVES_S, host.settle_moves, "moves")),
             asyncio.create_task(every(PRESENCE_FLUSH_S, self._flush_presence, "presence")),
         ]
         log.info("sessions_started", actor=self._name, epoch=epoch, restored=restored)
         return host
 
-    def _assemble(self, fence: Fence) -> SessionHost:
+    def _assemble(self, fence: Fence, watch: MapWatch) -> SessionHost:
         runtime, settings = self._runtime, self._realm.settings
         limits = settings.session
         store = RedisSessionStore(runtime.redis, settings.namespace)
@@ -102,13 +117,16 @@ class SessionsRunner:
         )
         topic_log = RedisTopicLog(runtime.redis, settings.namespace)
         self._following = Following(fence, topic_log, outbox_log, self._lane, self._listen)
+        characters = RedisCharacters(runtime.redis, settings.namespace)
+        zones = RedisZoneStore(runtime.redis, settings.namespace)
+        where = Whereabouts(ZoneOwners(runtime.calls), zones.zones_of, watch, time.monotonic, rng)
         self._sessions = SessionHost(
             table,
             self._lane,
             self._following,
             settings,
-            RedisCharacters(runtime.redis, settings.namespace),
-            runtime.calls,
+            characters,
+            Journey(settings, watch, where, characters, rng),
             self._tell_presence,
             self._close_socket,
             time.monotonic,
@@ -138,6 +156,10 @@ class SessionsRunner:
         for session_id, attach_epoch in self._sessions.roster(said.gateway_id, held):
             log.warning("socket_never_opened", session=session_id, gateway=said.gateway_id)
             self._unlisted[session_id] = attach_epoch
+
+    def _moved(self, data: bytes) -> None:
+        said = internal_pb2.SessionsMoved.FromString(data)
+        self._sessions.moved(said.zone_id, said.session_ids)
 
     # --- loops -------------------------------------------------------------------------------------------------
 

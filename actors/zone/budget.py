@@ -29,8 +29,8 @@ class Budget:
         """Which of the rows go now: a mask, or None for all. Every argument but `now` is an array with an element for each row.
 
         `viewer`: number, sorted; `cost`: bytes; `must`: goes whatever it costs, and no debt is made; `gap`: squared metres;
-        `waited`: seconds. The nearest go first, and one that has waited counts as nearer, so that those far away come in turn and not all
-        at once when their patience ends.
+        `waited`: seconds. The nearest go first. One that has waited counts as nearer, so that those far away come in turn, and not
+        all at once when their patience ends.
         """
         if not self._rate:
             return None

@@ -7,11 +7,13 @@ so that every viewer has been told of the leave before the number means somethin
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from actors.zone.acceleration import Motion
 from actors.zone.arrivals import Standing
 from cluster.errors import RateLimited
 
@@ -50,7 +52,7 @@ class Entity:
 class EntityTable:
     """Columns for `capacity` entities. Positions are metres; `yaw` radians. `by_session` has this zone's own, `by_id` the ghosts too.
 
-    `mine`: alive and no ghost. `frozen`: being handed over, moves no more.
+    `mine`: alive and no ghost. `frozen`: being handed over, moves no more. `kind`: which limits it has (movement.py).
     """
 
     def __init__(self, capacity: int) -> None:
@@ -64,11 +66,14 @@ class EntityTable:
         self.gateway = np.full(capacity, NO_GATEWAY, np.int32)
         self.budget = np.zeros(capacity)  # metres the entity may still go
         self.budget_at = np.zeros(capacity)  # seconds, on the zone's clock
+        self.kind = np.zeros(capacity, np.int16)
+        self.motion = Motion(capacity)
         self.by_number: dict[int, Entity] = {}
         self.by_session: dict[str, Entity] = {}
         self.by_id: dict[str, Entity] = {}
         self._free: deque[int] = deque(range(capacity))
         self._resting: list[int] = []
+        self._kinds: Mapping[str, int] = {}
 
     def __len__(self) -> int:
         """With ghosts: each takes a number."""
@@ -116,6 +121,8 @@ class EntityTable:
         entity = self.by_number[number]
         self.mine[number] = not entity.owner
         self.frozen[number] = False
+        self.kind[number] = self._kinds.get(entity.entity_type, 0)
+        self.motion.forget(number)
         if entity.owner:
             self.gateway[number] = NO_GATEWAY
             if self.by_session.get(entity.session_id) is entity:
@@ -143,6 +150,12 @@ class EntityTable:
         self.gateway[number] = NO_GATEWAY
         self._resting.append(number)
         return entity
+
+    def learn_kinds(self, kinds: Mapping[str, int]) -> None:
+        """The kind of each type of entity that has limits of its own; 0 for all others."""
+        self._kinds = kinds
+        for number, entity in self.by_number.items():
+            self.kind[number] = kinds.get(entity.entity_type, 0)
 
     def end_tick(self) -> None:
         """Numbers freed before this tick may be used again."""

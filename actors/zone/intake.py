@@ -28,6 +28,10 @@ class Intake:
     def __bool__(self) -> bool:
         return bool(self._batches)
 
+    def use(self, rules: Rules) -> None:
+        """Other rules from now on: the zone's ground has changed."""
+        self._rules = rules
+
     def take(self, gateway: int | None, rows: bytes) -> None:
         """MOVE_IN rows from a gateway, by its index. Not a whole number of rows, or too much for a tick: dropped and counted."""
         if len(rows) % MOVE_IN.itemsize:
@@ -52,7 +56,7 @@ class Intake:
         known = moves["number"] < table.capacity
         moves, sender = moves[known], sender[known]
         # A gateway speaks only for the entities attached to it; alive is implied by having a gateway.
-        held = table.gateway[moves["number"]] == sender
+        held = (table.gateway[moves["number"]] == sender) & ~table.frozen[moves["number"]]
         self.dropped["not_attached"] += int(len(known) - np.count_nonzero(held))
         mine = moves[held]
         moves = newest(mine, ROWS_PER_ENTITY)

@@ -38,16 +38,15 @@ def restore(
     kept: bytes,
     age_s: float,
     now: float,
-) -> tuple[list[Entity], list[Entity]]:
+) -> list[Entity]:
     """Fill an empty zone from the store. `kept`: PLACE rows, `age_s` old; an entity may have walked that long meanwhile.
 
-    Returns the entities that are here, and those that are not taken in: the store kept them though they had left, or they do not fit.
+    Returns the entities that are not taken in: the store kept them though they had left, or they do not fit.
     """
     rows = np.frombuffer(kept, PLACE)
     known = {int(row["number"]): row for row in rows}
     population.incarnations = int(rows["incarnation"].max(initial=0))
     age_s = min(max(age_s, 0.0), MAX_OUTAGE_S)
-    here: list[Entity] = []
     refused: list[Entity] = []
     # Those with a number of this zone first, so that they keep it; newest first: of two with one session, the older one had left, and
     # the store was not told.
@@ -74,5 +73,4 @@ def restore(
         budget = rules.budget_cap_of(entity.entity_type) + rules.speed_of(entity.entity_type) * age_s
         table.add(entity, *population.inside(x, y, z, yaw), sequence, budget, now)
         population.connect_again(entity)
-        here.append(entity)
-    return here, refused
+    return refused

@@ -15,19 +15,20 @@ import structlog
 
 from actors.zone import records
 from actors.zone.arrivals import Arrival, Standing
-from actors.zone.calls import CallDesk, Done
-from actors.zone.entities import Entity
-from actors.zone.game import GameHost
+from actors.zone.calls import CallDesk, Done, messages
+from actors.zone.game import GameHost, load_game, no_game
+from actors.zone.game_world import ZoneWorld
 from actors.zone.orphans import EVERY_S, Orphans
 from actors.zone.ticker import Ticker
 from actors.zone.writer import Writer
-from actors.zone.zone import Zone
-from cluster.errors import Fenced, RealmError, Unavailable
+from actors.zone.zone import Happening, Zone
+from cluster.errors import Fenced, NotFound, RealmError, Unavailable
 from cluster.periodic import every
 from cluster.ports.accounts import CharacterStore
 from cluster.ports.bus import Bus, Subscription
 from cluster.ports.sessions import SessionStore
 from cluster.ports.zones import ZoneStore
+from cluster.refusals import to_refusal
 from cluster.settings import Settings
 from cluster.subjects import Subjects
 from cluster.telemetry.metrics import ZoneMetrics
@@ -70,8 +71,11 @@ class ZoneOwner:
         self.writer = Writer(
             zone.id, zone.epoch, tools.store, self._stored, tools.clock, tools.rng, tools.on_fenced
         )
-        self.game = GameHost(zone, tools.settings.world, self._tell, tools.metrics)
-        self.desk = CallDesk(zone, self.game, lambda: self.writer.away)
+        world = ZoneWorld(zone, lambda: self.writer.away, tools.wall_clock)
+        game = load_game(tools.settings.world.game)
+        self.game = GameHost(game, world, tools.settings.world.tick_hz) if game is not None else None
+        message, guarded = (self.game.message, self.game.guarded) if self.game is not None else (no_game, frozenset())
+        self.desk = CallDesk(world, message, guarded)
         self.orphans = Orphans(zone, tools.store, tools.sessions, tools.characters, self.leave)
         self._tools = tools
         self._probes: dict[str, int] = {}  # gateway -> what it asked to hear
@@ -85,6 +89,8 @@ class ZoneOwner:
         self._subscriptions: list[Subscription] = []
         self.ticker = Ticker(1.0 / tools.settings.world.tick_hz, tools.clock())
         zone.on_change = self.writer.put
+        zone.on_gone = self.writer.drop
+        zone.on_happening = self._happened
 
     # --- beginning and end -------------------------------------------------------------------------------------
 
@@ -112,7 +118,8 @@ class ZoneOwner:
         world = tools.settings.world
         self._loops = [asyncio.create_task(self.writer.run())]
         await self._claim()
-        self.game.start(tools.clock())
+        if self.game is not None:
+            self.game.start()
         self._loops += [
             asyncio.create_task(self._tick_for_ever()),
             asyncio.create_task(self._claim_for_ever()),
@@ -167,7 +174,7 @@ class ZoneOwner:
         if batch.shown:
             self.zone.showing.shown(batch.gateway_id, memoryview(batch.shown).cast("H").tolist())
         if batch.calls:
-            self.desk.take(batch.gateway_id, batch.calls)
+            self.desk.take(batch.gateway_id, batch.calls, self._tools.clock())
         if batch.rows:
             self.zone.take_input(batch.gateway_id, batch.rows)
 
@@ -199,14 +206,17 @@ class ZoneOwner:
 
     def _tick(self, now: float) -> None:
         zone, bus, subjects = self.zone, self._tools.bus, self._tools.subjects
-        self.game.happened(zone.take_happenings())
         done = self.desk.run(now)
-        self.game.tick(now)
+        if self.game is not None:
+            self.game.tick()
         ticked = zone.tick(now)
         for gateway_id, message in ticked.outputs:
             bus.publish(subjects.gateway_output(gateway_id), message)
         for zone_id, message in ticked.borders:
             bus.publish(subjects.zone_border(zone_id), message)
+        if self.game is not None:
+            for gateway_id, message in self.game.notices():
+                bus.publish(subjects.gateway_control(gateway_id), message)
         if self._probes:
             self._answer_probes()
         if self.followed:
@@ -234,13 +244,14 @@ class ZoneOwner:
     def _to_gateway(self, gateway_id: str, message: internal_pb2.GatewayControl) -> None:
         self._tools.bus.publish(self._tools.subjects.gateway_control(gateway_id), message.SerializeToString())
 
-    def _tell(self, entity: Entity, method: str, params_json: bytes) -> None:
-        """A notification to the entity's player, if there is a socket."""
-        if entity.gateway_id and entity.session_id:
-            notice = internal_pb2.GatewayNotice(
-                session_ids=[entity.session_id], method=method, params_json=params_json
-            )
-            self._to_gateway(entity.gateway_id, internal_pb2.GatewayControl(notice=notice))
+    def _happened(self, happening: Happening) -> None:
+        """For the game: before what it changes by it is committed."""
+        if self.game is None:
+            return
+        if happening.came:
+            self.game.came(happening.entity, happening.why)
+        else:
+            self.game.left(happening.entity, happening.at, happening.why)
 
     def _replicate(self, moved: Any, now: float) -> None:
         numbers = None if self._replica_whole else moved.nonzero()[0]
@@ -273,30 +284,29 @@ class ZoneOwner:
         try:
             await self.writer.written()
         except RealmError as error:
-            durable = [replace(one, error=error) for one in durable]
+            # It is done here, and written when the store is back; that it was is not known.
+            durable = [_unknown(one, error) for one in durable]
         self._send(durable)
 
     def _send(self, done: list[Done]) -> None:
-        by_gateway: dict[str, internal_pb2.ZoneAnswers] = {}
-        for one in done:
-            answers = by_gateway.setdefault(
-                one.gateway_id, internal_pb2.ZoneAnswers(zone_id=self.zone.id, epoch=self.zone.epoch)
-            )
-            answers.answers.append(self.desk.answer(one))
-        for gateway_id, answers in by_gateway.items():
-            self._to_gateway(gateway_id, internal_pb2.GatewayControl(answers=answers))
+        for gateway_id, message in messages(self.zone.id, self.zone.epoch, done):
+            self._tools.bus.publish(self._tools.subjects.gateway_control(gateway_id), message)
+        self.desk.sent(done)
 
     # --- from zone to zone -------------------------------------------------------------------------------------
 
     async def _hand_over(self, to: str, numbers: list[int]) -> None:
         zone, clock = self.zone, self._tools.clock
+        parcels = zone.pack(numbers, clock(), self._tools.wall_clock())
         try:
-            parcels = zone.pack(numbers, clock(), self._tools.wall_clock())
             # In the writer's turn, at once when the store says so: a commit after it must not bring them back.
             await self.writer.hand_over(to, parcels, lambda: zone.depart(parcels, to, clock()))
             # The others hear at once: until the new owner has claimed them, nobody moves them.
             for zone_id, message in zone.borders.hints(clock()):
                 self._tools.bus.publish(self._tools.subjects.zone_border(zone_id), message)
+        except NotFound:
+            log.warning("nobody_to_hand_over_to", zone=zone.id, to=to, entities=len(parcels))
+            zone.unpack(parcels)
         finally:
             self._crossing.discard(to)
 
@@ -373,18 +383,18 @@ class ZoneOwner:
         await self.writer.written()
         return standing
 
-    async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
+    async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> bool:
+        """Returns whether the session's entity is here."""
         await self._here(session_id)
         self.zone.detach(session_id, attach_epoch, instead_of)
+        here = session_id in self.zone.table.by_session
         await self.writer.written()
+        return here
 
     async def leave(self, session_id: str) -> Standing | None:
         self._check_store()
         await self._here(session_id)
-        entity = self.zone.table.by_session.get(session_id)
         standing = self.zone.leave(session_id)
-        if entity is not None:
-            self.writer.drop(entity.entity_id, session_id)
         await self.writer.written()
         return standing
 
@@ -427,3 +437,7 @@ class ZoneOwner:
             self._tools.on_fenced()
         except RealmError as error:
             log.warning("zone_work_failed", zone=self.zone.id, error=str(error))
+
+
+def _unknown(done: Done, error: RealmError) -> Done:
+    return replace(done, answer=internal_pb2.ZoneAnswer(id=done.id, refusal=to_refusal(error)))

@@ -31,7 +31,7 @@ class Turn:
 
 
 class Pacing:
-    """Remembers edges by their position; `period_s` is that of the tick."""
+    """Remembers edges by their position. `far`: a mask of them. `period_s`: of the tick."""
 
     def __init__(self, interest: InterestSettings, period_s: float, capacity: int) -> None:
         self.owing = False  # some edge is owed a row
@@ -48,21 +48,13 @@ class Pacing:
     def clear(self) -> None:
         """There are no edges."""
         self._since = np.empty(0)
-        self._far = np.empty(0, bool)
+        self.far = np.empty(0, bool)
         self._gap = np.empty(0)
         self.owing = False
 
     def keep(self, kept: np.ndarray) -> None:
         """Only these edges are left (a mask)."""
-        self._since, self._far, self._gap = self._since[kept], self._far[kept], self._gap[kept]
-
-    def far(self, at: int) -> bool:
-        """Whether the edge at a position is far."""
-        return bool(self._far[at])
-
-    def far_of(self, at: np.ndarray) -> np.ndarray:
-        """... of several."""
-        return self._far[at]
+        self._since, self.far, self._gap = self._since[kept], self.far[kept], self._gap[kept]
 
     def same(self, edges: np.ndarray) -> Change:
         """Nothing has changed since the last turn."""
@@ -83,7 +75,7 @@ class Pacing:
         owed = due
         if self._bands:
             now_far = (self._numbers + ticks) % self._far_every == 0
-            due = owed & (~self._far | now_far[seen])
+            due = owed & (~self.far | now_far[seen])
         must = entered
         if due is not owed or self.owing:
             since = np.where(owed, np.minimum(since, now), HOLDS)
@@ -109,13 +101,13 @@ class Pacing:
         self._gap = gap
         if not len(self._since):
             self._since = np.full(count, HOLDS)
-            self._far = gap > self._near if self._bands else np.zeros(count, bool)
+            self.far = gap > self._near if self._bands else np.zeros(count, bool)
             return None
         self._since = self._since[change.was]
         self._since[entered] = HOLDS
         if not self._bands:
-            self._far = np.zeros(count, bool)
+            self.far = np.zeros(count, bool)
             return None
-        before = self._far[change.was]
-        self._far = gap > np.where(before | entered, self._near, self._still_near)
-        return (self._far != before) & ~entered
+        before = self.far[change.was]
+        self.far = gap > np.where(before | entered, self._near, self._still_near)
+        return (self.far != before) & ~entered

@@ -6,7 +6,6 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
-import numpy as np
 import structlog
 
 from actors.zone import records
@@ -31,6 +30,8 @@ class Population:
         self, zone_id: str, table: EntityTable, rules: Callable[[], Rules], showing: Showing, borders: Borders
     ) -> None:
         self.incarnations = 0
+        self.handed_over = 0
+        self.admitted = 0
         self._zone_id = zone_id
         self._table = table
         self._rules = rules
@@ -152,11 +153,8 @@ class Population:
         self._borders.changed(number)
 
     def inside(self, x: float, y: float, z: float, yaw: float) -> tuple[float, float, float, float]:
-        """The nearest place in bounds. What is not finite counts as the middle: it would stop every tick of the zone."""
-        rules = self._rules()
-        low, high, wanted = rules.low, rules.high, np.array([x, y, z])
-        x, y, z = np.where(np.isfinite(wanted), np.clip(wanted, low, high), (low + high) / 2).tolist()
-        return x, y, z, yaw if math.isfinite(yaw) else 0.0
+        """The nearest place in the zone where one can stand. What is not finite counts as the middle: it would stop every tick."""
+        return *self._rules().standing_place(x, y, z), yaw if math.isfinite(yaw) else 0.0
 
     def _next_incarnation(self) -> int:
         self.incarnations += 1
@@ -181,6 +179,13 @@ class Population:
             parcels.append(Parcel(entity.entity_id, entity.session_id, entity.transfer, records.dump(record)))
         return parcels
 
+    def unpack(self, parcels: Iterable[Parcel]) -> None:
+        """Nothing was handed over: they go on here."""
+        for parcel in parcels:
+            entity = self._table.by_id.get(parcel.entity_id)
+            if entity is not None and not entity.owner:
+                self._table.frozen[entity.number] = False
+
     def depart(self, parcels: Iterable[Parcel], to: str, now: float) -> list[int]:
         """The store says that these belong to another zone. Returns their numbers; those close to the border stay as ghosts."""
         departed = []
@@ -190,6 +195,7 @@ class Population:
                 continue
             number = entity.number
             departed.append(number)
+            self.handed_over += 1
             if entity.session_id:
                 self._departed[entity.session_id] = to
                 while len(self._departed) > DEPARTED_LIMIT:
@@ -212,6 +218,7 @@ class Population:
             entity = self._admit(record, now, wall)
             if entity is not None:
                 admitted.append(entity)
+                self.admitted += 1
         return admitted
 
     def _admit(self, record: records.Record, now: float, wall: float) -> Entity | None:

@@ -12,16 +12,14 @@ import struct
 import numpy as np
 
 # By how much an entity moved, for those who hold its last place: 8 bytes.
-MOVE_OUT = np.dtype(
-    [("number", "<u2"), ("sequence", "u1"), ("dx", "i1"), ("dy", "i1"), ("dz", "i1"), ("yaw", "<u2")]
-)
+MOVE_OUT = np.dtype([("number", "<u2"), ("sequence", "u1"), ("dx", "i1"), ("dy", "i1"), ("dz", "i1"), ("yaw", "<u2")])
 MAX_STEP = 127  # cm along an axis that a MOVE_OUT holds
-MAX_HOP = 32  # of the sequence that a MOVE_OUT of the zone's makes; far less than 256, so that several can be merged into one
+MAX_HOP = (
+    32  # of the sequence that a MOVE_OUT of the zone's makes; far less than 256, so that several can be merged into one
+)
 
 # Where an entity is: 18 bytes.
-PLACE_OUT = np.dtype(
-    [("number", "<u2"), ("sequence", "<u2"), ("x", "<i4"), ("y", "<i4"), ("z", "<i4"), ("yaw", "<u2")]
-)
+PLACE_OUT = np.dtype([("number", "<u2"), ("sequence", "<u2"), ("x", "<i4"), ("y", "<i4"), ("z", "<i4"), ("yaw", "<u2")])
 
 # What a gateway sends of a move: 24 bytes.
 MOVE_IN = np.dtype([("number", "<u4"), ("sequence", "<u4"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<f4")])

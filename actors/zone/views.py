@@ -1,6 +1,6 @@
-"""From edges to ZoneOutput: one message per gateway, each changed entity encoded once (row 3.5, DESIGN "A position update").
+"""From a tick's news to ZoneOutput: one message per gateway, each changed entity encoded once (rows 3.5 and 3.6).
 
-A gateway gets a table of encoded rows and, for each of its viewers, the indexes of the rows it sees.
+A gateway gets two tables of encoded rows, steps and places, and, for each of its viewers, the indexes of the rows it is sent.
 """
 
 from __future__ import annotations
@@ -10,104 +10,162 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from actors.zone.interest import MASK, SHIFT, Change
-from actors.zone.rows import MOVE_OUT, yaw_to_u16
+from actors.zone.entities import EntityTable
+from actors.zone.interest import MASK, SHIFT
+from actors.zone.pacing import Turn
+from actors.zone.rows import MAX_HOP, MAX_STEP, MOVE_OUT, PLACE_OUT, to_cm, yaw_to_u16
 from realm_proto import internal_pb2, realtime_pb2
 
 
-@dataclass(slots=True)
-class Tick:
-    """What happened in a tick, by entity number: masks of length capacity, and what only few entities have."""
+class Broadcast:
+    """Where viewers believe the entities to be: what was said of each last, in whole centimetres, so that steps add up exactly.
 
-    moved: np.ndarray
-    acked: np.ndarray
-    restated: set[int] = field(default_factory=set)  # properties changed
-    fresh: dict[int, int] = field(default_factory=dict)  # viewers that start from nothing, and for which attach
-    corrections: dict[int, bytes] = field(default_factory=dict)  # serialised Correction
+    `places` and `moves` are rows by entity number; a row of `moves` counts only in the tick that made it.
+    """
+
+    def __init__(self, table: EntityTable) -> None:
+        numbers = np.arange(table.capacity)
+        self.places = np.zeros(table.capacity, PLACE_OUT)
+        self.moves = np.zeros(table.capacity, MOVE_OUT)
+        self.places["number"] = self.moves["number"] = numbers
+        self._cm = np.zeros((table.capacity, 3), np.int64)
+        self._table = table
+
+    def say(self, moved: np.ndarray, seen_anew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The places of this tick. `moved`: a mask of who moved; `seen_anew`: numbers that may stand elsewhere than was said last.
+
+        Returns masks: who has news, and for whom a step from the last place says it.
+        """
+        table, places = self._table, self.places
+        looked_at = moved.copy()
+        looked_at[seen_anew] = True
+        numbers = np.flatnonzero(looked_at)
+        cm = to_cm(table.position[numbers])
+        yaw = yaw_to_u16(table.yaw[numbers])
+        sequence = (table.sequence[numbers] & 0xFFFF).astype(np.uint16)
+        step = cm - self._cm[numbers]
+        hop = sequence - places["sequence"][numbers]
+        told = moved[numbers] | step.any(1) | (yaw != places["yaw"][numbers]) | (hop != 0)
+        fits = told & (np.abs(step).max(1, initial=0) <= MAX_STEP) & (hop <= MAX_HOP)
+        self._cm[numbers] = cm
+        places["sequence"][numbers] = sequence
+        places["x"][numbers], places["y"][numbers], places["z"][numbers] = cm[:, 0], cm[:, 1], cm[:, 2]
+        places["yaw"][numbers] = yaw
+        small = numbers[fits]
+        rows = np.empty(len(small), MOVE_OUT)
+        rows["number"] = small
+        rows["sequence"] = sequence[fits] & 0xFF
+        step = step[fits]
+        rows["dx"], rows["dy"], rows["dz"] = step[:, 0], step[:, 1], step[:, 2]
+        rows["yaw"] = yaw[fits]
+        self.moves[small] = rows
+        news, steps = np.zeros(table.capacity, bool), np.zeros(table.capacity, bool)
+        news[numbers[told]] = True
+        steps[small] = True
+        return news, steps
 
 
-class Columns:
-    """The table's columns that views need; a plain holder so that this module does not know the zone."""
-
-    def __init__(self, position: np.ndarray, yaw: np.ndarray, sequence: np.ndarray, gateway: np.ndarray) -> None:
-        self.position, self.yaw, self.sequence, self.gateway = position, yaw, sequence, gateway
-
-
-def encode_moves(columns: Columns, numbers: np.ndarray) -> bytes:
-    """MOVE_OUT rows of `numbers`."""
-    rows = np.empty(len(numbers), MOVE_OUT)
-    rows["number"] = numbers
-    rows["sequence"] = columns.sequence[numbers] & 0xFFFF
-    place = columns.position[numbers]
-    rows["x"], rows["y"], rows["z"] = place[:, 0], place[:, 1], place[:, 2]
-    rows["yaw"] = yaw_to_u16(columns.yaw[numbers])
-    return rows.tobytes()
-
-
-def encode_correction(columns: Columns, number: int, reason: str) -> bytes:
+def encode_correction(table: EntityTable, number: int, reason: str) -> bytes:
     """A serialised Correction: where the entity really is."""
-    x, y, z = (float(v) for v in columns.position[number])
+    x, y, z = (float(v) for v in table.position[number])
     return realtime_pb2.Correction(
-        sequence=int(columns.sequence[number]),
+        sequence=int(table.sequence[number]),
         position=realtime_pb2.Vector3(x=x, y=y, z=z),
         reason=reason,
-        yaw=float(columns.yaw[number]),
+        yaw=float(table.yaw[number]),
     ).SerializeToString()
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Views that start from nothing: for which attach; and, after a hand-over, whose they are."""
+
+    attach_epoch: int
+    session_id: str = ""
+    transfer: int = 0
+
+
+@dataclass(slots=True)
+class News:
+    """What a tick says beside rows.
+
+    `acked`: a mask of those whose moves were judged. `told`, `keys`: viewers, sorted, and the key of a state that each is told.
+    `ended`: edges. `fresh`, `corrections` (serialised Correction): by viewer.
+    """
+
+    acked: np.ndarray
+    told: np.ndarray
+    keys: np.ndarray
+    ended: np.ndarray
+    fresh: dict[int, Beginning] = field(default_factory=dict)
+    corrections: dict[int, bytes] = field(default_factory=dict)
+
+
 def outputs(
-    change: Change, tick: Tick, columns: Columns, gateways: Iterable[int], state_of: Callable[[int], bytes]
+    turn: Turn,
+    news: News,
+    said: Broadcast,
+    table: EntityTable,
+    gateways: Iterable[int],
+    state_of: Callable[[int], bytes],
 ) -> dict[int, internal_pb2.ZoneOutput]:
     """The messages of a tick by gateway index; a gateway without news gets none.
 
-    `state_of(number)` is the serialised EntityState. zone_id, epoch and tick are left for the caller to fill in.
+    `state_of(key)` is a serialised EntityState. zone_id, epoch and tick are left for the caller to fill in.
     """
-    seer = change.edges >> SHIFT
-    seen = change.edges & MASK
-    tells = change.entered | tick.moved[seen]
-    states = change.entered
-    if tick.restated:
-        restated = np.zeros(len(tick.moved), bool)
-        restated[list(tick.restated)] = True
-        states = states | restated[seen]
-    gateway_of = columns.gateway
-    owner = gateway_of[seer]
-    ended_seer = change.ended >> SHIFT
-    ended_owner = gateway_of[ended_seer] if len(ended_seer) else ended_seer
-    fresh_or_corrected = tick.fresh.keys() | tick.corrections.keys()
-
+    gateway_of = table.gateway
+    steps = _Pairs(turn.seer[turn.steps], turn.seen[turn.steps], gateway_of)
+    places = _Pairs(turn.seer[turn.places], turn.seen[turn.places], gateway_of)
+    states = _Pairs(news.told, news.keys, gateway_of)
+    leaves = _Pairs(news.ended >> SHIFT, news.ended & MASK, gateway_of)
+    others = news.fresh.keys() | news.corrections.keys()
     made = {}
     for gateway in gateways:
-        mine = tells & (owner == gateway)
-        seers, numbers = seer[mine], seen[mine]
         out = internal_pb2.ZoneOutput()
-        events = _events(
-            out,
-            state_of,
-            (seer[states & (owner == gateway)], seen[states & (owner == gateway)]),
-            (ended_seer[ended_owner == gateway], change.ended[ended_owner == gateway] & MASK),
-            tick,
-            [number for number in fresh_or_corrected if gateway_of[number] == gateway],
-        )
-        has_view = np.zeros(len(tick.moved), bool)
-        has_view[seers] = True
-        has_view |= tick.acked & (gateway_of == gateway)
-        has_view[list(events)] = True
+        mine = [number for number in others if gateway_of[number] == gateway]
+        events = _events(out, state_of, states.of(gateway), leaves.of(gateway), news, mine)
+        step_to, step_of = steps.of(gateway)
+        place_to, place_of = places.of(gateway)
+        has_view = news.acked & (gateway_of == gateway)
+        has_view[step_to] = True
+        has_view[place_to] = True
+        has_view[events] = True
         viewers = np.flatnonzero(has_view)
         if not len(viewers):
             continue
-        in_table = np.zeros(len(tick.moved), bool)
-        in_table[numbers] = True
-        table = np.flatnonzero(in_table)
-        place = np.zeros(len(tick.moved), np.uint32)
-        place[table] = np.arange(len(table), dtype=np.uint32)
-        out.moves = encode_moves(columns, table)
         out.viewers = viewers.astype("<u2").tobytes()
-        out.acks = columns.sequence[viewers].astype("<u4").tobytes()
-        out.move_end = np.searchsorted(seers, viewers, side="right").astype("<u4").tobytes()
-        out.move_index = place[numbers].astype("<u4").tobytes()
+        out.acks = table.sequence[viewers].astype("<u4").tobytes()
+        out.moves, out.move_index = _gathered(said.moves, step_of)
+        out.move_end = np.searchsorted(step_to, viewers, side="right").astype("<u4").tobytes()
+        if len(place_to):
+            out.places, out.place_index = _gathered(said.places, place_of)
+            out.place_end = np.searchsorted(place_to, viewers, side="right").astype("<u4").tobytes()
         made[gateway] = out
     return made
+
+
+class _Pairs:
+    """(viewer, something) sorted by viewer, and which of them a gateway is told."""
+
+    def __init__(self, viewers: np.ndarray, what: np.ndarray, gateway_of: np.ndarray) -> None:
+        self._viewers, self._what = viewers, what
+        self._gateway = gateway_of[viewers]
+
+    def of(self, gateway: int) -> tuple[np.ndarray, np.ndarray]:
+        mine = self._gateway == gateway
+        if mine.all():
+            return self._viewers, self._what
+        return self._viewers[mine], self._what[mine]
+
+
+def _gathered(rows: np.ndarray, numbers: np.ndarray) -> tuple[bytes, bytes]:
+    """The rows of the entities among `numbers`, each once, and for each of `numbers` the index of its row."""
+    used = np.zeros(len(rows), bool)
+    used[numbers] = True
+    table = np.flatnonzero(used)
+    place = np.zeros(len(rows), "<u4")
+    place[table] = np.arange(len(table), dtype=np.uint32)
+    return rows[table].tobytes(), place[numbers].tobytes()
 
 
 def _events(
@@ -115,10 +173,10 @@ def _events(
     state_of: Callable[[int], bytes],
     states: tuple[np.ndarray, np.ndarray],
     leaves: tuple[np.ndarray, np.ndarray],
-    tick: Tick,
+    news: News,
     others: list[int],
-) -> dict[int, internal_pb2.ViewerEvents]:
-    """Fill `out.states` and `out.events`; both pairs are (viewers, entities). Returns the events by viewer."""
+) -> list[int]:
+    """Fill `out.states` and `out.events`; the pairs are (viewers, keys) and (viewers, entities). Returns who has an event."""
     events: dict[int, internal_pb2.ViewerEvents] = {}
 
     def of(viewer: int) -> internal_pb2.ViewerEvents:
@@ -129,17 +187,26 @@ def _events(
 
     for viewer in others:
         event = of(viewer)
-        if viewer in tick.fresh:
-            event.reset, event.attach_epoch = True, tick.fresh[viewer]
-        if viewer in tick.corrections:
-            event.correction = tick.corrections[viewer]
-    place: dict[int, int] = {}
-    for viewer, number in zip(states[0].tolist(), states[1].tolist(), strict=True):
-        at = place.get(number)
-        if at is None:
-            at = place[number] = len(out.states)
-            out.states.append(state_of(number))
-        of(viewer).states.append(at)
-    for viewer, number in zip(leaves[0].tolist(), leaves[1].tolist(), strict=True):
-        of(viewer).leaves.append(number)
-    return events
+        begins = news.fresh.get(viewer)
+        if begins is not None:
+            event.reset, event.attach_epoch = True, begins.attach_epoch
+            event.session_id, event.transfer = begins.session_id, begins.transfer
+        if viewer in news.corrections:
+            event.correction = news.corrections[viewer]
+    if len(states[0]):
+        keys, index = np.unique(states[1], return_inverse=True)
+        out.states.extend(map(state_of, keys.tolist()))
+        for viewer, told in _by_viewer(states[0], index):
+            of(viewer).states.extend(told)
+    if len(leaves[0]):
+        for viewer, left in _by_viewer(*leaves):
+            of(viewer).leaves.extend(left)
+    return list(events)
+
+
+def _by_viewer(viewers: np.ndarray, what: np.ndarray) -> Iterable[tuple[int, list[int]]]:
+    """`viewers` is sorted."""
+    starts = np.flatnonzero(np.diff(viewers, prepend=-1))
+    ends = [*starts[1:].tolist(), len(viewers)]
+    told = what.tolist()
+    return ((v, told[a:b]) for v, a, b in zip(viewers[starts].tolist(), starts.tolist(), ends, strict=True))

@@ -39,11 +39,12 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Someone came or went, for the game. `why`: enter, crossing, restore; leave, crossing."""
+    """Someone came or went, and where, for the game. `why`: enter, crossing; leave, crossing."""
 
     came: bool
     entity: Entity
     why: str
+    at: Standing
 
 
 @dataclass(slots=True)
@@ -82,8 +83,14 @@ class Zone:
         margin = interest.radius + interest.hysteresis + MARGIN_BEYOND_M
         self.borders = Borders(self.table, spec.id, epoch, margin, world.border_hysteresis)
         self.timings = Timings()
-        self.happened: list[Happening] = []
-        self.on_change: Callable[[str], None] = lambda entity_id: None  # something durable changed
+        self.on_change: Callable[[str], None] = lambda entity_id: None  # something durable of it changed
+        self.on_gone: Callable[[str, str], None] = lambda entity_id, session_id: None
+        self.on_happening: Callable[[Happening], None] = lambda happening: None
+        self.writes = 0  # durable changes so far
+        self.bounds = spec.bounds
+        self.geometry = Geometry.of(world.obstacles, spec.bounds)
+        self.rules = Rules.of(spec.bounds, world, self.table, self.geometry)
+        self.intake = Intake(self.table, self.rules)
         self._use(spec.bounds)
         self.history = History(self.table.capacity, world.rewind_s, world.tick_hz)
         self.population = Population(spec.id, self.table, lambda: self.rules, self.showing, self.borders)
@@ -95,10 +102,7 @@ class Zone:
         self.geometry = Geometry.of(self.world.obstacles, bounds)
         self.rules = Rules.of(bounds, self.world, self.table, self.geometry)
         self.rules.allow(lambda ground: self.borders.allowed(ground, self._now))
-        if hasattr(self, "intake"):
-            self.intake.use(self.rules)
-        else:
-            self.intake = Intake(self.table, self.rules)
+        self.intake.use(self.rules)
 
     def remap(self, world_map: WorldMap) -> None:
         """The world's map has changed, perhaps this zone's own ground. An older one than the present changes nothing."""
@@ -115,27 +119,57 @@ class Zone:
         standing = self.population.enter(who, now)
         entity = self.table.by_session[who.session_id]
         if not known:
-            self.history.forget(entity.number)
-            self.happened.append(Happening(True, entity, "enter"))
-        self.on_change(entity.entity_id)
+            self._came(entity, "enter")
+        self._wrote(entity)
         return standing
 
     def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
         standing = self.population.attach(session_id, gateway_id, attach_epoch, instead_of)
-        self.on_change(standing.entity_id)
+        self._wrote(self.table.by_session[session_id])
         return standing
 
     def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
         entity = self.population.detach(session_id, attach_epoch, instead_of)
         if entity is not None:
-            self.on_change(entity.entity_id)
+            self._wrote(entity)
 
     def leave(self, session_id: str) -> Standing | None:
         entity = self.table.by_session.get(session_id)
         standing = self.population.leave(session_id)
         if entity is not None and standing is not None:
-            self.happened.append(Happening(False, entity, "leave"))
+            self.on_happening(Happening(False, entity, "leave", standing))
+            self.writes += 1
+            self.on_gone(entity.entity_id, session_id)
         return standing
+
+    def spawn(
+        self,
+        entity_id: str,
+        entity_type: str,
+        name: str,
+        at: tuple[float, float, float, float],
+        properties: Mapping[str, Any],
+    ) -> Entity:
+        """An entity without a session; `at` is x, y, z, yaw. Raises Conflict if there is one of that id, RateLimited if full."""
+        entity = self.population.spawn(entity_id, entity_type, name, at, self._now)
+        entity.properties = dict(properties)
+        self.history.forget(entity.number)
+        self._wrote(entity)
+        return entity
+
+    def despawn(self, entity: Entity) -> None:
+        """An own entity without a session is gone for good."""
+        self.population.remove(entity.number)
+        self.writes += 1
+        self.on_gone(entity.entity_id, "")
+
+    def _came(self, entity: Entity, why: str) -> None:
+        self.history.forget(entity.number)
+        self.on_happening(Happening(True, entity, why, self.standing(entity)))
+
+    def _wrote(self, entity: Entity) -> None:
+        self.writes += 1
+        self.on_change(entity.entity_id)
 
     def of_session(self, session_id: str) -> Entity:
         return self.population.of_session(session_id)
@@ -155,6 +189,22 @@ class Zone:
         """How many entities it has, ghosts not counted."""
         return int(np.count_nonzero(self.table.mine))
 
+    @property
+    def ghosts(self) -> int:
+        return len(self.table) - self.own
+
+    @property
+    def resyncs(self) -> int:
+        return self.showing.resyncs
+
+    @property
+    def handed_over(self) -> int:
+        return self.population.handed_over
+
+    @property
+    def admitted(self) -> int:
+        return self.population.admitted
+
     # --- from zone to zone -------------------------------------------------------------------------------------
 
     def crossers(self, now: float) -> dict[str, list[int]]:
@@ -164,20 +214,25 @@ class Zone:
     def pack(self, numbers: Iterable[int], now: float, wall: float) -> list[Parcel]:
         return self.population.pack(numbers, now, wall)
 
-    def depart(self, parcels: Iterable[Parcel], to: str, now: float) -> list[Entity]:
+    def unpack(self, parcels: Iterable[Parcel]) -> None:
+        """They were not handed over after all."""
+        self.population.unpack(parcels)
+
+    def depart(self, parcels: Iterable[Parcel], to: str, now: float) -> None:
         parcels = list(parcels)
-        entities = [self.table.by_id.get(parcel.entity_id) for parcel in parcels]
+        leaving = [self.table.by_id[p.entity_id] for p in parcels if p.entity_id in self.table.by_id]
+        standing = {entity.number: self.standing(entity) for entity in leaving}
         numbers = set(self.population.depart(parcels, to, now))
-        gone = [entity for entity in entities if entity is not None and entity.number in numbers]
-        self.happened += (Happening(False, entity, "crossing") for entity in gone)
-        return gone
+        for entity in leaving:
+            if entity.number in numbers:
+                self.on_happening(Happening(False, entity, "crossing", standing[entity.number]))
 
     def admit(self, arrived: Mapping[str, bytes], now: float, wall: float) -> list[Entity]:
+        """See Population.admit; those who are new here are to be stored anew."""
         admitted = self.population.admit(arrived, now, wall)
         for entity in admitted:
-            self.history.forget(entity.number)
-            self.happened.append(Happening(True, entity, "crossing"))
-            self.on_change(entity.entity_id)
+            self._came(entity, "crossing")
+            self._wrote(entity)
         return admitted
 
     def take_border(self, data: bytes, now: float) -> bool:
@@ -203,24 +258,27 @@ class Zone:
             self.showing.forget(number)
             self.history.forget(number)
 
-    def take_happenings(self) -> list[Happening]:
-        """Who came and went since the last call."""
-        happened, self.happened = self.happened, []
-        return happened
-
     # --- moves in ----------------------------------------------------------------------------------------------
 
     def take_input(self, gateway_id: str, rows: bytes) -> None:
         """MOVE_IN rows from a gateway."""
         self.intake.take(self.showing.known_gateway(gateway_id), rows)
 
-    def place(self, number: int, x: float, y: float, z: float, yaw: float) -> None:
-        """Put an own entity somewhere: what the game moves, nobody judges. Places outside the zone are the nearest inside."""
-        table = self.table
-        table.position[number] = self.rules.clip(x, y, z)
-        table.yaw[number] = yaw
+    def walk(self, number: int, x: float, z: float, yaw: float) -> bool:
+        """Put an own entity there, which the game moves: no limit of speed, but no way through an obstacle either.
+
+        Returns whether it is there: not if something is in the way, or nobody may stand there.
+        """
+        table, rules = self.table, self.rules
+        before = table.position[number : number + 1].astype(np.float64)
+        after = np.array([[x, before[0, 1], z]], np.float32).astype(np.float64)
+        if table.frozen[number] or not rules.within(after, before, np.isfinite(after).all(1))[0]:
+            return False
+        if rules.geometry and rules.geometry.blocked(before[:, [0, 2]], after[:, [0, 2]])[0]:
+            return False
+        table.position[number], table.yaw[number] = after[0], yaw
         self._moved[number] = True
-        self.showing.unsettle()
+        return True
 
     # --- the tick ----------------------------------------------------------------------------------------------
 
@@ -281,7 +339,7 @@ class Zone:
                 entity.properties[name] = value
         entity.version += 1
         self.population.restate(entity.number, properties)
-        self.on_change(entity.entity_id)
+        self._wrote(entity)
         return entity.version
 
     # --- what outlives a process (row 1.9) ---------------------------------------------------------------------
@@ -292,8 +350,6 @@ class Zone:
 
     def restore(self, stored: Iterable[Record], kept: bytes, age_s: float, now: float) -> list[Entity]:
         """See keeping.restore. Returns those that are not taken in."""
-        here, refused = keeping.restore(self.population, self.table, self.rules, self.id, stored, kept, age_s, now)
-        self.happened += (Happening(True, entity, "restore") for entity in here)
-        return refused
+        return keeping.restore(self.population, self.table, self.rules, self.id, stored, kept, age_s, now)
 
 

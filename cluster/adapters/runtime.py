@@ -14,12 +14,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from cluster import periodic
 from cluster.adapters.nats_bus import NatsBus
 from cluster.adapters.ray_calls import RayCalls
 from cluster.adapters.redis import processes
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
-from cluster.errors import Fenced, RealmError, Unavailable
+from cluster.errors import Unavailable
 from cluster.ports.calls import Calls
 from cluster.realm import Realm
 from cluster.subjects import Subjects
@@ -90,17 +91,8 @@ async def until_available(step: Callable[[], Awaitable[T]]) -> T:
 
 
 async def every(period_s: float, step: Callable[[], Awaitable[None]], what: str) -> None:
-    """Run a step for ever, `period_s` between its ends. Errors of the realm are logged; being fenced ends the process."""
-    while True:
-        await asyncio.sleep(period_s)
-        try:
-            await step()
-        except Fenced:
-            stop_fenced(what)
-        except RealmError as error:
-            log.warning("step_failed", what=what, error=str(error))
-        except Exception:
-            log.exception("step_failed", what=what)
+    """`periodic.every` in a process that ends when it is fenced."""
+    await periodic.every(period_s, step, what, lambda fenced: stop_fenced(fenced))
 
 
 def stop_fenced(what: str) -> None:

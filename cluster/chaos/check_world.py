@@ -2,10 +2,10 @@
 
 What must hold, and what is allowed:
 
-- An epoch of a zone belongs to one process; epochs grow; no write of an epoch lands once a newer one was taken. Without exception.
-- Whoever was replaced may take itself for the owner for `SURVIVAL_S` more, not counting times of trouble: until its next write is refused.
-- An entity is in one place of the store, always. In two only after an entry or a leave of its player whose outcome nobody knows, and
-  then for `STRAY_S` at most, not counting times of trouble.
+- An epoch of a zone belongs to one process; epochs grow; no write of an epoch lands once a newer one was given out. Ever.
+- Whoever was replaced may take itself for the owner for `SURVIVAL_S` more, not counting times of trouble.
+- An entity is in one place of the store, always. In two only while its player enters or leaves, or after that had an outcome which
+  nobody knows; then for `STRAY_S` at most, not counting times of trouble.
 - No two owners with the newest epochs of their zones simulate one entity, in any sample, with the same exception.
 - Who is in the world is in the store without interruption, and simulated by somebody again after `LIMBO_S`, not counting times of
   trouble, and after `LONG_LIMBO_S` in any case.

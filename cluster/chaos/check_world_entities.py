@@ -1,4 +1,4 @@
-"""No entity lost or doubled, every acknowledged change present, in every step of the store and in every sample (rows 3.7 and 7.2)."""
+"""No entity lost or doubled, every acknowledged change present: at each write and in each sample (rows 3.7 and 7.2)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Place = tuple[str, str]  # zone, and in or arriving
 class _Entity:
     """`wanted`: whether it is in the world; None while its player asks for a change of that, and when nobody heard the outcome.
 
-    `before`: what it was when that was asked. `doubt_s`: for how long something may still be left of what nobody heard the outcome of.
+    `before`: what it was when that was asked. `doubt_s`: so long there may be something left of a request without an outcome.
     """
 
     wanted: bool | None = False

@@ -39,9 +39,9 @@ class Owner:
 class ZoneStore(Protocol):
     """Every write carries the zone's epoch and raises Fenced unless that is the newest; all raise Unavailable.
 
-    Writes of one incarnation are numbered as they are called, by the store object: one that was given up and runs late changes nothing
-    (and raises Unavailable, if anybody still waits for it). So an incarnation uses one store object, one write at a time; places may be
-    saved beside them. All are idempotent: after Unavailable, which may mean done or not, the caller repeats them.
+    Writes of one incarnation are numbered as they are called, by the store object: one that was given up and runs late changes
+    nothing (and raises Unavailable, if anybody still waits for it). So an incarnation uses one store object, one write at a time;
+    places may be saved beside them. All are idempotent: after Unavailable, which may mean done or not, the caller repeats them.
     """
 
     async def owner(self, zone_id: str) -> Owner: ...
@@ -60,15 +60,16 @@ class ZoneStore(Protocol):
     ) -> None:
         """A group commit: entity id -> (session id, record), entity id -> session id. All of it, or nothing.
 
-        A session's zone (`zones_of`) becomes this one with a put, and none with a drop if it was this one. Session ids may be empty.
+        A session's zone (`zones_of`) becomes this one with a put, and none with a drop if it was this one. Drops come first.
+        Session ids may be empty.
         """
 
     async def hand_over(self, zone_id: str, epoch: int, to_zone: str, parcels: Sequence[Parcel]) -> None:
         """From this zone's entities to the other's arrivals, in one step; the sessions' zone is the other one from now on.
 
-        A parcel whose entity is not among this zone's entities, or came there by the same transfer or a later one, is left as it is:
-        it was handed over before. An arrival of the same entity with a lower transfer is replaced. Raises NotFound, and hands nothing
-        over, if the other zone was discarded.
+        A parcel whose entity is not among this zone's entities, or came there by the same transfer or a later one, is left as it
+        is: it was handed over before. An arrival of the same entity with a lower transfer is replaced. Raises NotFound, and hands
+        nothing over, if the other zone was discarded.
         """
 
     async def claim(self, zone_id: str, epoch: int) -> dict[str, bytes]:

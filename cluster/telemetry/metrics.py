@@ -104,7 +104,13 @@ class WatchedZone(Protocol):
     @property
     def intake(self) -> WatchedIntake: ...
     @property
-    def table(self) -> Sized: ...
+    def own(self) -> int: ...
+    @property
+    def ghosts(self) -> int: ...
+    @property
+    def handed_over(self) -> int: ...
+    @property
+    def admitted(self) -> int: ...
 
 
 class ZoneMetrics(Metrics):
@@ -116,6 +122,7 @@ class ZoneMetrics(Metrics):
         self._failed_ticks = 0
         self._failed_checkpoints = 0
         self._zone: Labels = (("zone_id", zone_id),)
+        self._watched: WatchedZone | None = None
         self.add(
             HistogramSource("rayrealm_zone_tick_seconds", "Work of a tick", lambda: self._tick_s, fixed=self._zone),
             CounterSource(
@@ -145,25 +152,35 @@ class ZoneMetrics(Metrics):
         )
 
     def watch(self, zone: WatchedZone) -> None:
-        """Once the zone has started."""
-        fixed = self._zone
+        """Whenever an incarnation of the zone has started here: totals are its own."""
+        first, self._watched = self._watched is None, zone
+        if not first:
+            return
+        fixed, now = self._zone, self._present
         self.add(
-            GaugeSource("game_zone_population", "Entities in the zone", lambda: len(zone.table), fixed=fixed),
-            GaugeSource("rayrealm_zone_epoch", "The zone's incarnation", lambda: zone.epoch, fixed=fixed),
-            CounterSource("rayrealm_zone_ticks_total", "Ticks", lambda: zone.ticks, fixed=fixed),
+            GaugeSource("game_zone_population", "Entities in the zone", lambda: now().own, fixed=fixed),
+            GaugeSource("rayrealm_zone_ghosts", "Entities of zones near", lambda: now().ghosts, fixed=fixed),
             CounterSource(
-                "rayrealm_zone_moves_applied_total", "Moves that became true", lambda: zone.intake.applied, fixed=fixed
+                "rayrealm_zone_handed_over_total", "Entities given to zones near", lambda: now().handed_over, fixed=fixed
             ),
             CounterSource(
-                "rayrealm_zone_resyncs_total", "Gateways that had lost an output", lambda: zone.resyncs, fixed=fixed
+                "rayrealm_zone_admitted_total", "Entities taken from zones near", lambda: now().admitted, fixed=fixed
+            ),
+            GaugeSource("rayrealm_zone_epoch", "The zone's incarnation", lambda: now().epoch, fixed=fixed),
+            CounterSource("rayrealm_zone_ticks_total", "Ticks", lambda: now().ticks, fixed=fixed),
+            CounterSource(
+                "rayrealm_zone_moves_applied_total", "Moves that became true", lambda: now().intake.applied, fixed=fixed
             ),
             CounterSource(
-                "rayrealm_zone_moves_refused_total", "Moves refused", lambda: zone.intake.refused, "reason", fixed
+                "rayrealm_zone_resyncs_total", "Gateways that had lost an output", lambda: now().resyncs, fixed=fixed
+            ),
+            CounterSource(
+                "rayrealm_zone_moves_refused_total", "Moves refused", lambda: now().intake.refused, "reason", fixed
             ),
             CounterSource(
                 "rayrealm_zone_inputs_dropped_total",
                 "Moves that were never judged",
-                lambda: zone.intake.dropped,
+                lambda: now().intake.dropped,
                 "reason",
                 fixed,
             ),
@@ -182,6 +199,10 @@ class ZoneMetrics(Metrics):
 
     def checkpoint_failed(self) -> None:
         self._failed_checkpoints += 1
+
+    def _present(self) -> WatchedZone:
+        assert self._watched is not None  # noqa: S101 - sources are added when there is one
+        return self._watched
 
 
 class WatchedSessions(Protocol):

@@ -116,6 +116,14 @@ class ZoneReplica(_message.Message):
     slot: int
     def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., tick: _Optional[int] = ..., places: _Optional[bytes] = ..., whole: _Optional[bool] = ..., slot: _Optional[int] = ...) -> None: ...
 
+class ZoneFollower(_message.Message):
+    __slots__ = ("follower", "sent_at")
+    FOLLOWER_FIELD_NUMBER: _ClassVar[int]
+    SENT_AT_FIELD_NUMBER: _ClassVar[int]
+    follower: bytes
+    sent_at: float
+    def __init__(self, follower: _Optional[bytes] = ..., sent_at: _Optional[float] = ...) -> None: ...
+
 class SessionsMoved(_message.Message):
     __slots__ = ("zone_id", "session_ids")
     ZONE_ID_FIELD_NUMBER: _ClassVar[int]

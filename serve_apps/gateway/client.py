@@ -53,6 +53,7 @@ class Client:
         self.heard = False  # a message came on this socket
         self.confirmed = False  # the session's actor was told that the socket is open
         self.asked_again_at = float("-inf")
+        self.transfer = 0  # of its entity, from zone to zone, as far as views have told
         self.sighted = False  # its present views began from nothing
         self.token_at = now  # when the newest recovery token was given out
         self.connection = connection

@@ -18,7 +18,8 @@ from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.connection import guard
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.redis.topics import RedisTopicLog
-from cluster.adapters.runtime import OpenRuntime, every, open_runtime
+from cluster.adapters.redis.world import RedisWorldStore
+from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
 from cluster.realm import Realm
 from cluster.telemetry.gateway_metrics import GatewayMetrics
 from realm_proto import internal_pb2
@@ -83,6 +84,8 @@ class GatewayRunner:
         await bus.subscribe(subjects.gateways_control(), hub.control)
         await bus.subscribe(subjects.gateway_reliable(gateway_id), hub.reliable.receive)
         await bus.subscribe(subjects.gateway_alive(), hub.heard_gateway)
+        await bus.subscribe(subjects.world_map(), hub.world.take)
+        hub.world.take((await until_available(RedisWorldStore(runtime.redis, settings.namespace).load))[0])
         self.hub = hub
         self._runtime = runtime
         Door.hub = hub

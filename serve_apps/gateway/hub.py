@@ -13,12 +13,15 @@ import structlog
 
 from actors.session.attaching import Attached
 from actors.session.states import SessionState
+from actors.session.world_info import ground_result
 from cluster.errors import RealmError, Unavailable
+from cluster.mapwatch import MapWatch
 from cluster.ports.bus import Bus
 from cluster.ports.calls import Calls
 from cluster.realm import Realm
 from cluster.subjects import Subjects
 from cluster.telemetry.gateway_metrics import GatewayMetrics
+from cluster.worldmap import WorldMap
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client, Socket
 from serve_apps.gateway.connection import Close, Closing, Connection, Moved, Ping, Received
@@ -31,6 +34,7 @@ from serve_apps.gateway.proto_framing import MOVE_METHOD
 from serve_apps.gateway.reliable import ReliableLink
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from serve_apps.gateway.views import View
+from serve_apps.gateway.zone_calls import ZoneCalls
 from serve_apps.gateway.zone_link import ZoneLink
 
 FULL_RETRY_S = 5
@@ -62,7 +66,9 @@ class Hub:
         self.gateway_id = gateway_id
         self.settings = realm.settings
         self.clients: dict[str, Client] = {}
-        self.zones = ZoneLink(gateway_id, bus, subjects, self._write_view, clock)
+        self.world = MapWatch(WorldMap.declared(realm.settings.world))
+        self.zones = ZoneLink(gateway_id, bus, subjects, self._write_view, clock, self.clients.get, self._crossed)
+        self.zone_calls = ZoneCalls(self.zones, clock, realm.settings.gateway.call_deadline_s)
         self.reliable = ReliableLink(gateway_id, bus, subjects, self.clients, self._write_reliable, clock)
         self.greeting = Greeting(gateway_id, realm, wall_clock)
         self.leaving = Leaving(
@@ -249,6 +255,8 @@ class Hub:
                 self.close(client, Close(order.code), order.reason)
         elif message.HasField("drain"):
             self.leaving.drain(self._clock(), message.drain.deadline_s)
+        elif message.HasField("answers"):
+            self.zone_calls.receive(message.answers)
         elif message.HasField("probe"):
             probe = message.probe
             self.health.answered(probe.part, probe.number, self._clock())
@@ -272,6 +280,10 @@ class Hub:
         client.world, client.state = world, SessionState.IN_WORLD
         if not client.closed:
             self.zones.show(client, world["zone"], world["number"])
+
+    def _crossed(self, client: Client, zone_id: str, number: int) -> None:
+        """The client's entity walked into another zone."""
+        client.world = {**(client.world or {}), **ground_result(self.world.map, zone_id), "number": number}
 
     def left(self, client: Client) -> None:
         self.zones.hide(client)

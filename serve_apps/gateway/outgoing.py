@@ -16,7 +16,9 @@ from enum import IntEnum
 
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.messages import Framing
-from serve_apps.gateway.views import PendingView, View
+from serve_apps.gateway.pending import PendingView
+from serve_apps.gateway.shrinking import MIN_BYTES, shrunk, shrunk_one
+from serve_apps.gateway.views import View
 
 MAX_BATCH_BYTES = 64 * 1024
 MAX_BATCH_COUNT = 50
@@ -55,6 +57,7 @@ class Outgoing:
 
     def frame(self, data: bytes, now: float) -> list[Frame]:
         """An answer, or anything that keeps its place. Returns the frames to write now."""
+        data = shrunk(data) if self.framing is Framing.PROTO else data
         ready = [*self.flush(now, force=True), (data, self.framing)]
         return self._pass(ready)
 
@@ -79,10 +82,9 @@ class Outgoing:
             return []
         notices, self._notices = self._notices, []
         self._notice_bytes, self._notices_due = 0, float("inf")
-        if len(notices) == 1:
-            return [(notices[0], self.framing)]
-        framing = json_framing if self.framing is Framing.JSON else proto_framing
-        return [(framing.join(notices), self.framing)]
+        if self.framing is Framing.JSON:
+            return [(notices[0] if len(notices) == 1 else json_framing.join(notices), self.framing)]
+        return [(shrunk(notices[0] if len(notices) == 1 else proto_framing.join(notices)), self.framing)]
 
     def speak(self, framing: Framing, now: float) -> list[Frame]:
         """Use another framing from now on. Returns the frames to write first."""
@@ -111,7 +113,9 @@ class Outgoing:
 
     def encode_view(self, view: View) -> bytes:
         if self.framing is Framing.PROTO:
-            return view.to_proto()
+            made = view.to_proto()
+            # Steps do not compress: a crowd's views would pay for the attempt twenty times a second.
+            return shrunk_one(made) if len(made) - len(view.moves) > MIN_BYTES else made
         return json_framing.encode_notification("world.view", view.to_json())
 
     def block(self, now: float) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 
 from cluster.ports.bus import Bus
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client
-from serve_apps.gateway.views import PendingView, View, split
+from serve_apps.gateway.pending import PendingView
+from serve_apps.gateway.views import View, split
 
 MAX_BATCH_BYTES = 512 * 1024
 EARLY_LIMIT = 4_096
@@ -16,7 +18,9 @@ ASK_AGAIN_S = 0.5
 
 
 class ZoneLink:
-    """`write_view(client, view)` is where a view goes. Counters are plain ints, read when metrics are scraped."""
+    """`write_view(client, view)` is where a view goes; `find(session_id)` a client of this gateway; `crossed(client, zone_id, number)` is
+    told when a client's entity was handed over to another zone. Counters are plain ints, read when metrics are scraped.
+    """
 
     def __init__(
         self,
@@ -25,11 +29,18 @@ class ZoneLink:
         subjects: Subjects,
         write_view: Callable[[Client, View], None],
         clock: Callable[[], float],
+        find: Callable[[str], Client | None] = lambda session_id: None,
+        crossed: Callable[[Client, str, int], None] = lambda client, zone_id, number: None,
     ) -> None:
         self.moves_in = 0
         self.outputs_in = 0
         self.stale_outputs = 0
         self.lost_outputs = 0
+        self.crossings = 0
+        self._find = find
+        self._crossed = crossed
+        self._calls: dict[str, list[internal_pb2.ZoneCall]] = {}
+        self._shown: dict[str, list[int]] = {}  # entities that were handed over, and whose views have come
         self._gateway_id = gateway_id
         self._bus = bus
         self._subjects = subjects
@@ -54,15 +65,30 @@ class ZoneLink:
         if len(pending) >= MAX_BATCH_BYTES:
             self.flush()
 
+    def call(self, zone_id: str, call: internal_pb2.ZoneCall) -> None:
+        """A call for the zone's next batch."""
+        self._calls.setdefault(zone_id, []).append(call)
+
+    def epoch(self, zone_id: str) -> int:
+        """Of the zone's newest incarnation that was heard of, 0 if none was."""
+        return self._epochs.get(zone_id, 0)
+
     def flush(self) -> None:
-        """One ZoneInput per zone with moves; called every `input_flush_s`."""
+        """One ZoneInput per zone with moves, calls or confirmations; called every `input_flush_s`."""
         if self._lost:
             self._ask_to_start_over()
-        if not self._pending:
+        if not (self._pending or self._calls or self._shown):
             return
         pending, self._pending = self._pending, {}
-        for zone_id, rows in pending.items():
-            batch = internal_pb2.ZoneInput(gateway_id=self._gateway_id, rows=bytes(rows))
+        calls, self._calls = self._calls, {}
+        shown, self._shown = self._shown, {}
+        for zone_id in pending.keys() | calls.keys() | shown.keys():
+            batch = internal_pb2.ZoneInput(
+                gateway_id=self._gateway_id,
+                rows=bytes(pending.get(zone_id, b"")),
+                calls=calls.get(zone_id, ()),
+                shown=array("H", shown.get(zone_id, ())).tobytes(),
+            )
             self._bus.publish(self._subjects.zone_input(zone_id), batch.SerializeToString())
 
     def show(self, client: Client, zone_id: str, number: int) -> None:
@@ -99,6 +125,8 @@ class ZoneLink:
         viewers, early, write = self._viewers, self._early, self._write_view
         for number, view in split(out):
             key = (zone_id, number)
+            if view.session_id and not self._rebind(zone_id, number, view):
+                continue
             client = viewers.get(key)
             if client is not None and view.attach_epoch > client.attach_epoch:
                 # The session has another socket here, whose attach has not been answered yet: this one gets no more.
@@ -121,6 +149,28 @@ class ZoneLink:
                 write(client, view)
             else:
                 self._keep_early(key, view)
+
+    def _rebind(self, zone_id: str, number: int, view: View) -> bool:
+        """Views that begin because the entity was handed over to this zone: whose they are, they say themselves.
+
+        Returns whether the view is to be shown.
+        """
+        client = self._find(view.session_id)
+        if client is None or client.attach_epoch != view.attach_epoch or client.world is None:
+            return False  # not here, or not yet: the zone says it again
+        if view.transfer < client.transfer:
+            return False  # from where it was before
+        self._shown.setdefault(zone_id, []).append(number)
+        client.transfer = view.transfer
+        if client.zone_id != zone_id or client.number != number:
+            self.hide(client)
+            self.crossings += 1
+            self._crossed(client, zone_id, number)
+            self._early.pop((zone_id, number), None)
+            client.connection.entity = number
+            client.sighted = False
+            self._viewers[zone_id, number] = client
+        return True
 
     def _count(self, zone_id: str, epoch: int, number: int) -> None:
         """Newest wins for moves, but a reset, a state or a leave that was lost would be missing for good."""

@@ -10,31 +10,27 @@ from google.protobuf import json_format, struct_pb2
 
 from realm_proto import realtime_pb2 as pb
 
-ROW = struct.Struct("<HHfffH")
+PLACE_ROW, MOVE_ROW = struct.Struct("<HHiiiH"), struct.Struct("<HBbbbH")
+RADIANS = 9.587379924285257e-05
 
 
 def view_params(frame: pb.ViewFrame) -> dict[str, Any]:
     """Of `world.view`, as JSON."""
     params: dict[str, Any] = {"tick": frame.tick, "ack": frame.ack, "leaves": list(frame.leaves)}
-    names = ("number", "sequence", "x", "y", "z")
-    params["moves"] = [
-        dict(zip(names, row[:5], strict=True)) | {"yaw": row[5] * 9.587379924285257e-05}
-        for row in ROW.iter_unpack(frame.moves)
-    ]
+    for name, row, axes in (("places", PLACE_ROW, "x y z"), ("moves", MOVE_ROW, "dx dy dz")):
+        params[name] = [
+            {"number": number, "sequence": sequence, "yaw": yaw * RADIANS}
+            | {axis: cm / 100 for axis, cm in zip(axes.split(), way, strict=True)}
+            for number, sequence, *way, yaw in row.iter_unpack(getattr(frame, name))
+        ]
     params["states"] = [
-        {
-            "number": s.number,
-            "entity_id": s.entity_id,
-            "entity_type": s.entity_type,
-            "name": s.name,
-            "version": s.version,
-            "properties": json.loads(s.properties_json or "{}"),
-        }
-        | ({"link_dead": True} if s.link_dead else {})
+        {"number": s.number, "version": s.version, "properties": json.loads(s.properties_json or "{}")}
+        | ({} if s.change else {"entity_id": s.entity_id, "entity_type": s.entity_type, "name": s.name})
+        | {flag: True for flag in ("link_dead", "change") if getattr(s, flag)}
         for s in frame.states
     ]
     if frame.HasField("reset"):
-        params["reset"] = {"zone": frame.reset.zone_id, "epoch": frame.reset.epoch}
+        params["reset"] = {"zone": frame.reset.zone_id, "epoch": frame.reset.epoch, "number": frame.reset.number}
     if frame.HasField("correction"):
         params["correction"] = json_format.MessageToDict(frame.correction, always_print_fields_with_no_presence=True)
     return params

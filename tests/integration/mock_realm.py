@@ -26,6 +26,7 @@ from tests.integration.mock_frames import encode, join, view_params
 from tests.integration.mock_sessions import Attach, MockSessions, Refusal, Session
 
 BOUNDS = {"min_x": 0.0, "min_z": 0.0, "max_x": 200.0, "max_z": 200.0}
+LAND = BOUNDS | {"max_x": 400.0}
 DEADLINE_S = 5.0
 RECOVERY_PREFIX = "rayrealm.recovery."
 
@@ -248,9 +249,20 @@ class MockRealm:
     def _world(self, session: Session) -> dict[str, Any]:
         x, y, z = session.place
         world: dict[str, Any] = {"zone": "zon_mock", "bounds": BOUNDS, "entity_id": f"ent_{session.number}"}
+        world |= {"land": LAND}
         world |= {"number": session.number, "position": {"x": x, "y": y, "z": z}, "yaw": 0.0}
         world |= {"tick_hz": 20.0, "interest_radius": 50.0, "max_speed": 8.0, "name": "Mock"}
         return world | {"character_id": session.character_id, "sequence": session.sequence}
+
+    def _entity(self, session: Session) -> dict[str, Any]:
+        x, y, z = session.place
+        entity: dict[str, Any] = {
+            "number": session.number,
+            "entity_id": f"ent_{session.number}",
+            "entity_type": "player",
+        }
+        entity |= {"name": "Mock", "version": 1, "properties": {"hp": 5}, "link_dead": False}
+        return entity | {"position": {"x": x, "y": y, "z": z}, "yaw": 0.0, "sequence": session.sequence}
 
     async def _hear(self, session: Session, socket: ServerConnection, frame: str | bytes) -> None:
         session.opened_by = 0
@@ -322,6 +334,12 @@ class MockRealm:
             case "world.leave":
                 session.character_id = None
                 return {}
+            case "state.sync.request":
+                return {"tick": 7, "zone": "zon_mock", "entities": [self._entity(session)]}
+            case "state.sync.delta":
+                return {"version": params["version"] + 1}
+            case "game.message":
+                return {"result": {"heard": params["data"]}, "tick": params.get("tick", 7)}
             case "presence.update":
                 session.status = params["status"]
                 return {"status": session.status}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,10 +10,9 @@ import pytest
 from rayrealm_client import errors
 from rayrealm_client.client import RealmClient
 from rayrealm_client.keeper import Loss
-from rayrealm_client.models import ChatMessage, Presence
+from rayrealm_client.models import GameAnswer, Presence
 from rayrealm_client.policy import Backoff
 from rayrealm_client.view import Position
-from realm_proto import realtime_pb2 as pb
 from tests.integration.mock_players import DEADLINE_S, FRAMINGS, PASSWORD, again, client_of, enter, until
 from tests.integration.mock_realm import MockRealm
 from tests.integration.mock_sessions import Refusal
@@ -32,17 +30,6 @@ async def player(realm: MockRealm, request: pytest.FixtureRequest) -> AsyncItera
     async with client_of(realm, request.param) as client:
         await enter(client)
         yield client
-
-
-def frame_of(tick: int = 1, ack: int = 0, **fields: object) -> pb.ViewFrame:
-    return pb.ViewFrame(tick=tick, ack=ack, **fields)  # type: ignore[arg-type]
-
-
-def row(number: int, sequence: int, x: float) -> bytes:
-    return struct.pack("<HHfffH", number, sequence, x, 0.0, 0.0, 0)
-
-
-BOB = pb.EntityState(number=9, entity_id="ent_9", entity_type="player", name="Bob", version=1)
 
 
 class TestAccounts:
@@ -103,12 +90,18 @@ class TestCalls:
         assert await player.chat_join("trade") == ["trade"]
         assert await player.chat_send("trade", "hello") == "msg_1"
         assert await player.chat_leave("trade") == []
+        snapshot = await player.state_sync()
+        assert (snapshot.tick, snapshot.own.properties, snapshot.others) == (7, {"hp": 5}, ())
+        assert await player.state_change("ent_2", 1, {"hp": None}) == 2
+        assert await player.game_message("dig", {"deep": True}) == GameAnswer({"heard": {"deep": True}}, 7)
+        assert await player.game_message("shoot", [1], tick=5) == GameAnswer({"heard": [1]}, 5)
         await player.notify("system.ping", {"echo": 5})
         assert await player.request("system.ping", {"echo": [1, None, "x"]}) == {
             "echo": [1, None, "x"],
             "server_time": 1.0,
         }
         assert ("system.ping", {"echo": 5}) in realm.calls
+        assert ("state.sync.delta", {"entity_id": "ent_2", "version": 1, "properties": {"hp": None}}) in realm.calls
         await player.leave()
         assert player.world is None
         with pytest.raises(errors.NotConnected):
@@ -137,78 +130,6 @@ class TestCalls:
         await until(lambda: len(realm.moves) == 2)
         assert realm.moves == [(1, 100.5, 0.0, 101.25), (2, 100.75, 0.0, 101.5)]
         assert player.position == Position(100.75, 0.0, 101.5)
-
-
-class TestSeeing:
-    async def test_entities_callbacks_and_iterators(self, realm: MockRealm, player: RealmClient) -> None:
-        came: list[str] = []
-        left: list[str] = []
-        player.on_enter(lambda entity: came.append(entity.name))
-        player.on_leave(lambda entity: left.append(entity.name))
-        views = player.views()
-        await realm.see(frame_of(1, moves=row(9, 4, 1.5), states=[BOB], reset={"zone_id": "z", "epoch": 3}))
-        await realm.see(frame_of(2, ack=5, moves=row(9, 5, 2.5)))
-        first, second = await anext(views), await anext(views)
-        assert (first.tick, second.tick, player.acked) == (1, 2, 5)
-        assert player.entities[9].position == Position(2.5, 0.0, 0.0)
-        assert player.entities[9].sequence == 5
-        await realm.see(frame_of(3, leaves=[9]))
-        assert (await anext(views)).leaves == (9,)
-        assert (came, left, player.entities) == (["Bob"], ["Bob"], {})
-
-    async def test_a_correction_moves_the_own_character(self, realm: MockRealm, player: RealmClient) -> None:
-        corrections: list[str] = []
-        player.on_correction(lambda correction: corrections.append(correction.reason))
-        await player.move(150.0, 0.0, 150.0)
-        where = pb.Vector3(x=100.0, z=100.5)
-        await realm.see(frame_of(correction=pb.Correction(sequence=1, position=where, reason="too_fast")))
-        await until(lambda: bool(corrections))
-        assert corrections == ["too_fast"]
-        assert player.position == Position(100.0, 0.0, 100.5)
-        assert player.corrections == 1
-
-    async def test_a_callback_that_fails_hurts_nobody(self, realm: MockRealm, player: RealmClient) -> None:
-        seen: list[int] = []
-        player.on_view(lambda view, changes: seen[view.tick])
-        remove = player.on_view(lambda view, changes: seen.append(view.tick))
-        await realm.see(frame_of(1))
-        await until(lambda: seen == [1])
-        remove()
-        views = player.views()
-        await realm.see(frame_of(2))
-        assert (await anext(views)).tick == 2
-        assert seen == [1]
-
-    async def test_a_reader_that_stops_reading_misses_no_leave(self, realm: MockRealm, player: RealmClient) -> None:
-        views = player.views(limit=2)
-        await realm.see(frame_of(0, states=[BOB], moves=row(9, 1, 1.0)))
-        await realm.see(frame_of(1, leaves=[9]))
-        for tick in range(2, 50):
-            await realm.see(frame_of(tick))
-        await until(lambda: player.views_seen == 50)
-        assert len(views) == 2
-        assert (await anext(views)).leaves == (9,)
-
-    async def test_notices(self, realm: MockRealm, player: RealmClient) -> None:
-        chats: list[ChatMessage] = []
-        presences: list[Presence] = []
-        player.on_chat(chats.append)
-        player.on_presence(presences.append)
-        notices = player.notices()
-        message = {"message_id": "m", "channel": "c", "from": "usr_b", "name": "B", "text": "hi", "sent_at": 1}
-        await realm.notify("chat.message", message)
-        await realm.notify("presence.changed", {"user_id": "usr_b", "status": "away"})
-        methods = [(await anext(notices)).method, (await anext(notices)).method]
-        assert methods == ["chat.message", "presence.changed"]
-        assert chats == [ChatMessage("m", "c", "usr_b", "B", "hi", 1.0)]
-        assert presences == [Presence("usr_b", "away", None, None)]
-
-    async def test_iterators_end_with_the_client(self, realm: MockRealm) -> None:
-        async with client_of(realm) as client:
-            await enter(client)
-            views, notices = client.views(), client.notices()
-        assert [view async for view in views] == []
-        assert [notice async for notice in notices] == []
 
 
 class TestReconnecting:

@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from rayrealm_client.codec import decode
-from rayrealm_client.view import Entity, View, apply
+from rayrealm_client.scene import Scene
+from rayrealm_client.view import View
 from tests.integration.bad_input import JSON, request
 from tests.integration.strangers import a_user, closes, connected, in_world, until
 from tests.local_realm import LocalRealm, local_realm
@@ -126,17 +127,17 @@ class TestSlowClients:
         raw, client = await enter(small)
         await until(lambda: client.outgoing.merged_views > 5)
         await crowd.stop()
-        entities: dict[int, Entity] = {}
+        scene = Scene()
 
         def up_to_date() -> bool:
-            known = {number: entity.sequence for number, entity in entities.items()}
+            known = {number: entity.sequence for number, entity in scene.entities.items()}
             return known == {player.world["number"]: player.sequence for player in crowd.players}
 
         while not up_to_date():
             opcode, payload = await raw.read()
             for item in decode(payload.decode()) if opcode == TEXT else []:
                 if isinstance(item, View):
-                    apply(item, entities)
+                    scene.apply(item)
         assert client.outgoing.blocked_since is None
         assert closes(small) == {}
         raw.abort()

@@ -1,4 +1,4 @@
-"""Time that jumps: an event loop whose clock goes on only when nothing is left to do, and processes inside it that can be killed and stopped.
+"""Time that jumps: a loop whose clock goes on when nothing is left to do, and processes in it that can be killed and stopped.
 
 One seed is one history: nothing here waits for the machine, and nothing reads its clock. There is no I/O; whoever tries is told.
 """

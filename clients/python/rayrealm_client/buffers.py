@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
 from rayrealm_client.errors import NoticesLost
-from rayrealm_client.view import View, merge
+from rayrealm_client.merging import merge
+from rayrealm_client.view import View
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rayrealm_client.anys import Json, Params
 from rayrealm_client.errors import CodecError, ConnectionLost, DeadlineExceeded
-from rayrealm_client.models import Presence, Zone
+from rayrealm_client.models import GameAnswer, Presence, Snapshot, Zone
 from rayrealm_client.policy import Backoff, Random
 from rayrealm_client.watching import Watching
 from rayrealm_client.wishes import Wishes
@@ -65,6 +65,26 @@ class Calls(Watching):
     async def zones(self) -> list[Zone]:
         body = object_of(await self.request("world.zones"))
         return [Zone.of(item) for item in body.get("zones", [])]
+
+    async def state_sync(self) -> Snapshot:
+        """What the character sees, as its zone has it, itself included. Views say the same, tick by tick."""
+        return Snapshot.of(object_of(await self.request("state.sync.request")))
+
+    async def state_change(self, entity_id: str, version: int, properties: dict[str, Json]) -> int:
+        """Change properties of an entity of one's own; None takes one away. The new version, once it is durable.
+
+        Raises Conflict if `version` is not the current one; its `current` is what holds.
+        """
+        params = {"entity_id": entity_id, "version": version, "properties": properties}
+        return _integer(object_of(await self.request("state.sync.delta", params)), "version")
+
+    async def game_message(self, type: str, data: Json = None, tick: int | None = None) -> GameAnswer:  # noqa: A002 - the wire's name
+        """Something for the game's code; what it may be is for the game to say.
+
+        `tick`: of the view that the player acted on (`tick` of the client), for what has to be judged as it was seen.
+        """
+        params: dict[str, Json] = {"type": type, "data": data} | ({} if tick is None else {"tick": tick})
+        return GameAnswer.of(object_of(await self.request("game.message", params)))
 
     async def presence_update(self, status: str) -> str:
         """`status`: online, away, busy or invisible."""
@@ -132,6 +152,13 @@ def text_of(body: dict[str, Any], member: str) -> str:
     value = body.get(member)
     if not isinstance(value, str):
         raise CodecError(f"{member} is no string")
+    return value
+
+
+def _integer(body: dict[str, Any], member: str) -> int:
+    value = body.get(member)
+    if type(value) is not int:
+        raise CodecError(f"{member} is no integer")
     return value
 
 

@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Self
 
 import httpx
@@ -27,9 +28,10 @@ from rayrealm_client.keeper import Keeper, Loss
 from rayrealm_client.link import Link
 from rayrealm_client.models import Character, MoveOver, Ready, RecoveryToken, Tokens, World
 from rayrealm_client.policy import Backoff, Random, Reconnect
+from rayrealm_client.prediction import Prediction
 from rayrealm_client.recovery import Opening
 from rayrealm_client.reliable import Reliable
-from rayrealm_client.view import ORIGIN, Position, View
+from rayrealm_client.view import Position, View
 from rayrealm_client.wishes import ask_again, insist
 
 log = logging.getLogger("rayrealm_client")
@@ -44,10 +46,11 @@ class RealmClient(Calls):
     again with its session, and where that is gone it sets up what it had (topics, channels, watches, its
     character in the world). Every call has a deadline of `timeout_s` and raises a RealmError; see `errors`.
 
-    `entities`: number -> Entity, what is in view right now. `world`: the zone the character is in, or None.
-    `position`, `yaw`, `sequence`: the own character as last moved or corrected; `acked`: the newest own move
-    that the zone has judged. `accounts`: the calls that need no socket, and the tokens. `reliable`: counts of the numbered
-    notifications, among them `gaps`, which stays 0. `degraded`: parts of the realm that do not answer at the moment.
+    `entities`: number -> Entity, what is in view right now; `own`: the own character as its zone states it; `tick`: of the newest
+    view. `world`: what the character is in, or None; `zone`: the id of its zone, which changes when it walks over a border.
+    `position`, `yaw`, `sequence`: the own character as last moved or corrected; `acked`: the newest own move that the zone has
+    judged; `prediction` has all of them. `accounts`: the calls that need no socket, and the tokens. `reliable`: counts of the
+    numbered notifications, among them `gaps`, which stays 0. `degraded`: parts of the realm that do not answer at the moment.
     """
 
     def __init__(
@@ -68,11 +71,9 @@ class RealmClient(Calls):
         """
         super().__init__(timeout_s, backoff or Backoff(), rng or random.SystemRandom())
         self.world: World | None = None
+        self.zone: str | None = None
         self.session_ready: Ready | None = None
-        self.position: Position = ORIGIN
-        self.yaw = 0.0
-        self.sequence = 0
-        self.acked = 0
+        self.prediction = Prediction()
         self.corrections = 0
         self.reconnects = 0
         self.degraded: frozenset[str] = frozenset()
@@ -184,6 +185,22 @@ class RealmClient(Calls):
 
     # --- the world ---------------------------------------------------------------------------------------
 
+    @property
+    def position(self) -> Position:
+        return self.prediction.position
+
+    @property
+    def yaw(self) -> float:
+        return self.prediction.yaw
+
+    @property
+    def sequence(self) -> int:
+        return self.prediction.sequence
+
+    @property
+    def acked(self) -> int:
+        return self.prediction.acked
+
     async def enter(self, character_id: str, zone: str | None = None) -> World:
         """Bring a character into the world; it comes back there after every reconnect, until `leave`."""
         link = await self._keeper.connected(self._timeout_s)
@@ -210,9 +227,7 @@ class RealmClient(Calls):
         if link is None or self.world is None:
             self._keeper.want()
             raise NotConnected("not in the world")
-        self.sequence += 1
-        self.position, self.yaw = Position(x, y, z), yaw
-        sequence = self.sequence
+        sequence = self.prediction.move(x, y, z, yaw)
         try:
             await self._within(link.send(OwnMove(x, y, z, yaw, sequence)))
         except ConnectionLost as error:
@@ -228,16 +243,20 @@ class RealmClient(Calls):
 
     def _adopt_world(self, world: World) -> None:
         self.world = world
-        self.position, self.yaw = world.position, world.yaw
-        self.sequence = max(self.sequence, world.sequence)
-        self.acked = max(self.acked, world.sequence)
+        self.prediction.rebase(world.position, world.yaw, world.sequence)
         self._takes_views = True
+        self._be_in(world.zone)
         self._listeners.call("world", world)
 
     def _forget_world(self) -> None:
-        self.world = None
+        self.world = self.zone = None
         self._takes_views = False
         self._forget_entities()
+
+    def _be_in(self, zone: str) -> None:
+        if zone != self.zone:
+            self.zone = zone
+            self._listeners.call("zone", zone)
 
     # --- what arrives ------------------------------------------------------------------------------------
 
@@ -247,11 +266,16 @@ class RealmClient(Calls):
                 self._heed(item)
                 self._tell(item)
         elif self._takes_views:  # else it was on its way while the character left
-            self.acked = max(self.acked, item.ack)
+            changes = self._scene.apply(item)
             if item.correction is not None:
                 self.corrections += 1
-                self.position, self.yaw = item.correction.position, item.correction.yaw
-            self._show(item)
+                self.prediction.correct(item.correction)
+            self.prediction.acknowledge(item.ack)
+            if item.reset is not None:
+                if self.world is not None:
+                    self.world = replace(self.world, zone=item.reset.zone, number=item.reset.number)
+                self._be_in(item.reset.zone)
+            self._show(item, changes)
 
     def _heed(self, notice: Notification) -> None:
         """What the client itself does about a notification. Raises CodecError for one that has not the agreed shape."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from rayrealm_client.errors import CodecError
-from rayrealm_client.view import Position
+from rayrealm_client.view import Entity, Position
+from rayrealm_client.views import cm
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+-]+")  # what a JWT has, and RFC 6455 lets a subprotocol have
 
@@ -89,7 +90,11 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The result of `world.enter`. `sequence`: the newest of the own moves that was judged before."""
+    """The result of `world.enter`. `sequence`: the newest of the own moves that was judged before.
+
+    `bounds`: of the zone that was entered; `land`: of all zones that form one land with it. Who walks over a border gets another
+    `zone` and `number`, no more: `RealmClient.zones` tells what there is now.
+    """
 
     zone: str
     bounds: Bounds
@@ -103,13 +108,16 @@ class World:
     character_id: str
     name: str
     sequence: int
+    land: Bounds
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         with _shape("world"):
+            bounds = Bounds.of(body["bounds"])
+            land = body.get("land")
             return cls(
                 str(body["zone"]),
-                Bounds.of(body["bounds"]),
+                bounds,
                 str(body["entity_id"]),
                 int(body["number"]),
                 position(body["position"]),
@@ -120,7 +128,51 @@ class World:
                 str(body["character_id"]),
                 str(body["name"]),
                 int(body["sequence"]),
+                bounds if land is None else Bounds.of(land),
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The result of `state.sync.request`: what the viewer sees after a tick, as the zone has it. `own`: its own entity."""
+
+    tick: int
+    zone: str
+    own: Entity
+    others: tuple[Entity, ...]
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        with _shape("state.sync.request"):
+            tick = int(body["tick"])
+            own, *others = (_entity(item, tick) for item in body["entities"])
+            return cls(tick, str(body["zone"]), own, tuple(others))
+
+
+@dataclass(frozen=True, slots=True)
+class GameAnswer:
+    """What the game made of a message, at which of the zone's ticks."""
+
+    result: Any
+    tick: int
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        with _shape("game.message"):
+            return cls(body["result"], int(body["tick"]))
+
+
+@dataclass(frozen=True, slots=True)
+class GameEvent:
+    """`game.event`: something that the game tells this player."""
+
+    type: str
+    data: Any
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        with _shape("game.event"):
+            return cls(_text(body["type"]), body.get("data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +321,25 @@ def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise TypeError("not a number of seconds")
     return float(value)
+
+
+def _entity(body: Mapping[str, Any], tick: int) -> Entity:
+    place, properties = body["position"], body["properties"]
+    if not isinstance(properties, dict):
+        raise TypeError("properties are an object")
+    return Entity(
+        int(body["number"]),
+        str(body["entity_id"]),
+        str(body["entity_type"]),
+        str(body["name"]),
+        int(body["version"]),
+        properties,
+        (cm(place["x"]), cm(place["y"]), cm(place["z"])),
+        float(body["yaw"]),
+        int(body["sequence"]) & 0xFFFF,
+        tick,
+        bool(body.get("link_dead", False)),
+    )
 
 
 def position(body: Mapping[str, Any]) -> Position:

@@ -86,7 +86,7 @@ class Scene:
 
     def _apply_seldom(self, view: View) -> Changes:
         entities = self.entities
-        left: dict[str, Entity] = {}
+        left: list[Entity] = []
         known: dict[str, Entity] = {}  # before a reset, by id: those that are stated again go on as the same
         if view.reset is not None:
             known = {entity.entity_id: entity for entity in entities.values()}
@@ -98,7 +98,7 @@ class Scene:
         for number in view.leaves:
             gone = entities.pop(number, None)
             if gone is not None:
-                left[gone.entity_id] = gone
+                left.append(gone)
         entered: list[Entity] = []
         restated: list[Entity] = []
         own = False
@@ -110,7 +110,7 @@ class Scene:
             entity = entities.get(state.number)
             if entity is None or not (state.change or entity.entity_id == state.entity_id):
                 if entity is not None:  # the number means someone else now
-                    left[entity.entity_id] = entity
+                    left.append(entity)
                 entity = known.pop(state.entity_id, None)
                 if entity is None:
                     entity = Entity(state.number, state.entity_id, state.entity_type, state.name)
@@ -122,7 +122,7 @@ class Scene:
             else:
                 restated.append(entity)
             _state(entity, state)
-        return Changes(tuple(entered), tuple(restated), (*left.values(), *known.values()), own)
+        return Changes(tuple(entered), tuple(restated), (*left, *known.values()), own)
 
     def _state_own(self, state: State) -> None:
         if self.own is None or not (state.change or self.own.entity_id == state.entity_id):

@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 class Move(NamedTuple):
-    """By how much an entity has moved since the viewer was told last: centimetres. `sequence` is the low 8 bits of the mover's own."""
+    """By how much an entity has moved since the viewer was told last, centimetres. `sequence`: the low 8 bits of the mover's own."""
 
     number: int
     sequence: int
@@ -73,7 +73,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A move of the viewer's own was refused; `position` is where its character was after the zone had judged all up to `sequence`."""
+    """A move of the viewer's own was refused; `position`: where its character is, all moves up to `sequence` having been judged."""
 
     sequence: int
     position: Position
@@ -141,7 +141,9 @@ NO_CHANGES = Changes()
 
 def merged(properties: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
     """`properties` after a change; a null takes one away."""
-    return {name: value for name, value in {**properties, **changed}.items() if name not in changed or value is not None}
+    return {
+        name: value for name, value in {**properties, **changed}.items() if name not in changed or value is not None
+    }
 
 
 def newer_sequence(held: int, low: int) -> int:

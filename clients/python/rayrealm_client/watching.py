@@ -12,8 +12,9 @@ from rayrealm_client.codec import Notification
 from rayrealm_client.errors import CodecError
 from rayrealm_client.keeper import Loss
 from rayrealm_client.listeners import Listeners
-from rayrealm_client.models import ChatMessage, Presence, Ready, World
-from rayrealm_client.view import Changes, Correction, Entity, View, apply
+from rayrealm_client.models import ChatMessage, GameEvent, Presence, Ready, World
+from rayrealm_client.scene import Scene
+from rayrealm_client.view import Changes, Correction, Entity, View
 
 log = logging.getLogger("rayrealm_client")
 
@@ -21,14 +22,25 @@ Remove = Callable[[], None]
 
 
 class Watching:
-    """`entities`: number -> Entity, what is in view right now."""
+    """`entities`: number -> Entity, what is in view right now, without the own character."""
 
     def __init__(self) -> None:
-        self.entities: dict[int, Entity] = {}
+        self._scene = Scene()
+        self.entities = self._scene.entities
         self.views_seen = 0
         self._listeners = Listeners()
         self._view_buffers: WeakSet[ViewBuffer] = WeakSet()
         self._notice_buffers: WeakSet[NoticeBuffer[Notification]] = WeakSet()
+
+    @property
+    def own(self) -> Entity | None:
+        """The own character as its zone has stated it: id, version, properties. None before that. Where it is: `position`."""
+        return self._scene.own
+
+    @property
+    def tick(self) -> int:
+        """Of the newest view."""
+        return self._scene.tick
 
     def views(self, limit: int = 64) -> ViewBuffer:
         """An iterator over views; `entities` is already up to the newest one.
@@ -55,8 +67,20 @@ class Watching:
     def on_leave(self, callback: Callable[[Entity], object]) -> Remove:
         return self._listeners.add("leave", callback)
 
+    def on_own(self, callback: Callable[[Entity], object]) -> Remove:
+        """The own character's state was said or has changed."""
+        return self._listeners.add("own", callback)
+
+    def on_zone(self, callback: Callable[[str], object]) -> Remove:
+        """In another zone than before, with its id: after an entry, or because the character walked over a border."""
+        return self._listeners.add("zone", callback)
+
+    def on_game(self, callback: Callable[[GameEvent], object]) -> Remove:
+        """What the game's code tells this player."""
+        return self.on_notice("game.event", lambda params: callback(GameEvent.of(params)))
+
     def on_correction(self, callback: Callable[[Correction], object]) -> Remove:
-        """After `position` was set to where the character really is."""
+        """After `position` was put right: where the zone has the character, and from there the moves that it has not judged."""
         return self._listeners.add("correction", callback)
 
     def on_world(self, callback: Callable[[World], object]) -> Remove:
@@ -105,23 +129,23 @@ class Watching:
         for presence in made:
             self._listeners.call("presence", presence)
 
-    def _show(self, view: View) -> None:
+    def _show(self, view: View, changes: Changes) -> None:
+        """Tell of a view that was applied."""
         self.views_seen += 1
-        changes = apply(view, self.entities)
         if view.correction is not None:
             self._listeners.call("correction", view.correction)
         for entity in changes.left:
             self._listeners.call("leave", entity)
         for entity in changes.entered:
             self._listeners.call("enter", entity)
+        if changes.own:
+            self._listeners.call("own", self.own)
         self._listeners.call("view", view, changes)
         for views in self._view_buffers:
             views.put(view)
 
     def _forget_entities(self) -> None:
-        gone = tuple(self.entities.values())
-        self.entities.clear()
-        for entity in gone:
+        for entity in self._scene.clear():
             self._listeners.call("leave", entity)
 
     def _end_watching(self) -> None:

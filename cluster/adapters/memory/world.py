@@ -31,3 +31,4 @@ class MemoryWorldStore:
         if self._written > write:
             raise Unavailable("memory")
         self._world, self._written = (world_map, plan), write
+        await self._on_the_way()

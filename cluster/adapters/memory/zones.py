@@ -37,7 +37,7 @@ class _Zone:
 class MemoryZoneStore:
     """Implements `cluster.ports.zones.ZoneStore`.
 
-    `on_the_way` is awaited after a write has its number and before it runs: a test may hold it up there, as a network does.
+    `on_the_way` is awaited by a write once it has its number, and again before it answers: a test may hold it up there, or lose it.
     """
 
     def __init__(self, epochs: EpochStore, on_the_way: OnTheWay = at_once) -> None:
@@ -55,8 +55,10 @@ class MemoryZoneStore:
         await self._on_the_way()
         if expected is not None and await self._epochs.current("zone", zone_id) != expected:
             raise Fenced(f"a newer incarnation of {zone_id} exists")
+        epoch = await self._epochs.take("zone", zone_id)
         self._zones[zone_id].slot = slot
-        return await self._epochs.take("zone", zone_id)
+        await self._on_the_way()
+        return epoch
 
     async def load(self, zone_id: str) -> StoredZone:
         zone = self._zones[zone_id]
@@ -77,10 +79,11 @@ class MemoryZoneStore:
             zone.entities[entity_id] = record
             if session_id:
                 self._zone_of[session_id] = zone_id
+        await self._on_the_way()
 
     async def hand_over(self, zone_id: str, epoch: int, to_zone: str, parcels: Sequence[Parcel]) -> None:
-        other = self._zones[to_zone]
         zone = await self._write(zone_id, epoch)
+        other = self._zones[to_zone]
         if other.written == (await self._epochs.current("zone", to_zone), CLOSED):
             raise NotFound("zone_discarded")
         for parcel in parcels:
@@ -93,6 +96,7 @@ class MemoryZoneStore:
                 other.arrivals[entity_id] = (transfer, parcel.record)
             if parcel.session_id:
                 self._zone_of[parcel.session_id] = to_zone
+        await self._on_the_way()
 
     async def claim(self, zone_id: str, epoch: int) -> dict[str, bytes]:
         answered = self._answered.get(zone_id, (0, 0))
@@ -108,6 +112,43 @@ class MemoryZoneStore:
                 zone.claimed[entity_id] = write
         zone.arrivals.clear()
         found = {entity_id: zone.entities[entity_id] for entity_id in zone.claimed}
-        await self._on_the_way_back()
+        await self._on_the_way()
         self._answered[zone_id] = write
         return found
+
+    async def save_places(self, zone_id: str, epoch: int, places: bytes, now: float) -> None:
+        write = (epoch, next(self._numbers))
+        await self._on_the_way()
+        zone = await self._fenced(zone_id, epoch)
+        if zone.places_written > write:
+            raise Unavailable("memory")
+        zone.places, zone.places_written = (places, now), write
+        await self._on_the_way()
+
+    async def zones_of(self, session_ids: Sequence[str]) -> dict[str, str]:
+        return {session_id: self._zone_of[session_id] for session_id in session_ids if session_id in self._zone_of}
+
+    async def discard(self, zone_id: str, epoch: int) -> bool:
+        await self._on_the_way()
+        zone = await self._fenced(zone_id, epoch)
+        if zone.entities or zone.arrivals:
+            return False
+        self._zones[zone_id] = _Zone(written=(epoch, CLOSED), places_written=(epoch, CLOSED))
+        await self._on_the_way()
+        return True
+
+    async def _write(self, zone_id: str, epoch: int) -> _Zone:
+        """The zone, for a write of its entities that comes neither from an older incarnation nor late."""
+        write = (epoch, next(self._numbers))
+        await self._on_the_way()
+        zone = await self._fenced(zone_id, epoch)
+        if zone.written > write:
+            raise Unavailable("memory")
+        zone.written = write
+        return zone
+
+    async def _fenced(self, zone_id: str, epoch: int) -> _Zone:
+        # Epoch 0 is nobody's.
+        if not epoch or await self._epochs.current("zone", zone_id) != epoch:
+            raise Fenced(f"a newer incarnation of {zone_id} exists")
+        return self._zones[zone_id]

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from actors.session.world_info import bounds_result
 from actors.zone.rows import pack_move_in
 from cluster.errors import InvalidState
 from cluster.ports.calls import SUPERVISOR
@@ -81,13 +80,8 @@ async def zones(services: Services, _client: Client, _: NoParams) -> dict[str, A
     listed = await services.calls.call(
         SUPERVISOR, "zones", deadline_s=services.settings.gateway.call_deadline_s, idempotent=True
     )
-    bounds = {zone.id: bounds_result(zone.bounds) for zone in services.settings.world.zones}
-    return {
-        "zones": [
-            {"zone": z["zone"], "name": z["name"], "bounds": bounds[z["zone"]], "population": z["population"]}
-            for z in listed
-        ]
-    }
+    told = ("zone", "name", "bounds", "population")
+    return {"zones": [{name: zone[name] for name in told} for zone in listed]}
 
 
 async def move(services: Services, client: Client, params: Position) -> dict[str, Any]:

@@ -121,6 +121,15 @@ class TestReasons:
         )
         assert any(name.startswith("world.zones.0.bounds") and reason in why for name, why in problems().items())
 
+    def test_grounds_that_overlap(self, tmp_path: Path) -> None:
+        file = tmp_path / "realm.toml"
+        zone = '[[world.zones]]\nid = "zon_{0}"\nname = "A"\nbounds = {{min_x = {1}, min_z = 0, max_x = {2}, max_z = 9}}\n'
+        spawn = '[world]\nspawn_zone = "zon_a"\n'
+        file.write_text(spawn + zone.format("a", 0, 100) + zone.format("b", 99.5, 200))
+        assert problems() == {"world": "the grounds of zon_a and zon_b overlap"}
+        file.write_text(spawn + zone.format("a", 0, 100) + zone.format("b", 100, 200) + zone.format("c", 900, 999))
+        assert [zone.id for zone in load().world.zones] == ["zon_a", "zon_b", "zon_c"]
+
     def test_two_zones_of_one_name(self, tmp_path: Path) -> None:
         zone = '[[world.zones]]\nid = "zon_a"\nname = "A"\nbounds = {min_x = 0, min_z = 0, max_x = 1, max_z = 1}\n'
         (tmp_path / "realm.toml").write_text(f'[world]\nspawn_zone = "zon_a"\n{zone}{zone}')

@@ -8,29 +8,30 @@ from hypothesis import strategies as st
 
 from rayrealm_client.buffers import NoticeBuffer, ViewBuffer
 from rayrealm_client.errors import NoticesLost
-from rayrealm_client.view import Entity, Move, State, View, apply
+from rayrealm_client.scene import Scene
+from rayrealm_client.view import Place, State, View
 
 
 def view(tick: int, came: int | None = None, left: int | None = None) -> View:
     states = () if came is None else (State(came, f"ent_{came}", "player", "N", 1, {}),)
-    moves = (Move(0, tick, float(tick), 0.0, 0.0, 0.0),)
-    return View(tick, tick, moves, states, () if left is None else (left,))
+    places = () if came is None else (Place(came, tick, tick, 0, 0, 0.0),)
+    return View(tick, tick, places, (), states, () if left is None else (left,))
 
 
 class TestViewBuffer:
     @given(st.integers(2, 5), st.integers(1, 30))
     async def test_bounded_and_no_state_or_leave_is_lost(self, limit: int, count: int) -> None:
-        buffer, live, late = ViewBuffer(limit), dict[int, Entity](), dict[int, Entity]()
+        buffer, live, late = ViewBuffer(limit), Scene(), Scene()
         for tick in range(count):
             sent = view(tick, came=tick, left=tick - 3 if tick >= 3 else None)
-            apply(sent, live)
+            live.apply(sent)
             buffer.put(sent)
             assert len(buffer) <= limit
         buffer.close()
         received = [seen async for seen in buffer]
         for seen in received:
-            apply(seen, late)
-        assert set(late) == set(live)
+            late.apply(seen)
+        assert set(late.entities) == set(live.entities)
         assert received[-1].tick == count - 1
         assert buffer.merged == count - len(received)
 

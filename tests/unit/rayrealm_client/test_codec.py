@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rayrealm_client import codec
 from rayrealm_client.codec import Failure, Framing, Notification, OwnMove, Request, Result, decode, encode
 from rayrealm_client.errors import CodecError
-from rayrealm_client.view import Correction, Move, Position, Reset, State, View
+from rayrealm_client.view import Correction, Move, Place, Position, Reset, State, View
 from realm_proto import realtime_pb2 as pb
 
 float32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -33,14 +33,22 @@ ids = st.integers(0, 2**63 - 1) | text.filter(bool)
 methods = text.filter(lambda name: name not in {codec.VIEW_METHOD, codec.MOVE_METHOD, *codec.UNNUMBERED})
 seqs = st.none() | st.integers(1, codec.MAX_SEQ)
 yaws = uint16.map(lambda turns: turns / 65_536 * math.tau)
+cm = st.integers(-(2**31), 2**31 - 1)
+step = st.integers(-127, 127)
+none = st.just("")
 views = st.builds(
     View,
     uint32,
     uint32,
-    st.lists(st.builds(Move, uint16, uint16, float32, float32, float32, yaws), max_size=4).map(tuple),
-    st.lists(st.builds(State, uint16, text, text, text, uint32, params, st.booleans()), max_size=3).map(tuple),
+    st.lists(st.builds(Place, uint16, uint16, cm, cm, cm, yaws), max_size=4).map(tuple),
+    st.lists(st.builds(Move, uint16, st.integers(0, 255), step, step, step, yaws), max_size=4).map(tuple),
+    st.lists(
+        st.builds(State, uint16, text, text, text, uint32, params, st.booleans())
+        | st.builds(State, uint16, none, none, none, uint32, params, st.booleans(), st.just(value=True)),
+        max_size=3,
+    ).map(tuple),
     st.lists(uint16, max_size=3).map(tuple),
-    st.none() | st.builds(Reset, text, st.integers(0, 2**64 - 1)),
+    st.none() | st.builds(Reset, text, st.integers(0, 2**64 - 1), uint16),
     st.none() | st.builds(Correction, uint32, st.builds(Position, float32, float32, float32), text, float32),
 )
 items = (
@@ -56,7 +64,8 @@ items = (
 def same(left: Any, right: Any) -> bool:
     """Equal; yaws, known in steps of 1/65536 turn, may differ in the last bit of the float."""
     if isinstance(left, View) and isinstance(right, View):
-        near = [a[:5] == b[:5] and math.isclose(a.yaw, b.yaw) for a, b in zip(left.moves, right.moves, strict=True)]
+        pairs = [*zip(left.places, right.places, strict=True), *zip(left.moves, right.moves, strict=True)]
+        near = [a[:5] == b[:5] and math.isclose(a.yaw, b.yaw) for a, b in pairs]
         rest = ("tick", "ack", "states", "leaves", "reset", "correction")
         return all(near) and all(getattr(left, name) == getattr(right, name) for name in rest)
     return bool(left == right)
@@ -110,8 +119,9 @@ class TestAgainstTheSchema:
         assert tagged == {"@type": "type.googleapis.com/rayrealm.v1.PresenceUpdate", "value": "GAM="}
 
     def test_a_view(self) -> None:
-        row = struct.pack("<HHfffH", 9, 65_535, 1.0, 2.0, 3.0, 16_384)
-        frame = pb.ViewFrame(tick=3, ack=70_001, moves=row + row, leaves=[4])
+        place = struct.pack("<HHiiiH", 9, 65_535, 100, -200, 2**31 - 1, 16_384)
+        row = struct.pack("<HBbbbH", 9, 255, -128, 127, 0, 32_768)
+        frame = pb.ViewFrame(tick=3, ack=70_001, places=place, moves=row + row, leaves=[4])
         frame.states.add(
             number=9,
             entity_id="ent_9",
@@ -120,11 +130,32 @@ class TestAgainstTheSchema:
             version=2,
             properties_json='{"hp": 5}',
         )
-        frame.reset.zone_id, frame.reset.epoch = "zon_a", 2**63
+        frame.states.add(number=5, version=3, properties_json='{"bag": null}', change=True)
+        frame.reset.zone_id, frame.reset.epoch, frame.reset.number = "zon_a", 2**63, 5
         (view,) = decode(pb.WebSocketMessage(view=frame).SerializeToString())
-        move = Move(9, 65_535, 1.0, 2.0, 3.0, math.pi / 2)
-        state = State(9, "ent_9", "player", "N", 2, {"hp": 5})
-        assert view == View(3, 70_001, (move, move), (state,), (4,), Reset("zon_a", 2**63), None)
+        where = Place(9, 65_535, 100, -200, 2**31 - 1, math.pi / 2)
+        move = Move(9, 255, -128, 127, 0, math.pi)
+        states = (State(9, "ent_9", "player", "N", 2, {"hp": 5}), State(5, "", "", "", 3, {"bag": None}, change=True))
+        assert view == View(3, 70_001, (where,), (move, move), states, (4,), Reset("zon_a", 2**63, 5), None)
+
+    def test_a_move_that_no_row_can_say_becomes_several(self) -> None:
+        view = View(1, 0, moves=(Move(7, 1, 300, -128, 0, 0.0),))
+        (back,) = decode(encode(view, "proto"))
+        assert isinstance(back, View)
+        assert [(m.dx, m.dy, m.dz) for m in back.moves] == [(127, -127, 0), (127, -1, 0), (46, 0, 0)]
+
+    @pytest.mark.parametrize(
+        "view", [View(1, 0, (Place(7, 1, 2**31, 0, 0, 0.0),)), View(1, 0, (Place(-1, 1, 0, 0, 0, 0.0),))]
+    )
+    def test_what_no_row_can_say_at_all(self, view: View) -> None:
+        with pytest.raises(CodecError, match="no row"):
+            encode(view, "proto")
+
+    def test_a_view_in_json_is_in_metres(self) -> None:
+        view = View(1, 0, (Place(7, 1, 150, -1, 0, 0.0),), (Move(7, 2, 100, -1, 0, 0.0),))
+        params = json.loads(encode(view, "json"))["params"]
+        assert params["places"] == [{"number": 7, "sequence": 1, "x": 1.5, "y": -0.01, "z": 0.0, "yaw": 0.0}]
+        assert params["moves"] == [{"number": 7, "sequence": 2, "dx": 1.0, "dy": -0.01, "dz": 0.0, "yaw": 0.0}]
 
     def test_a_view_in_json_may_leave_members_out(self) -> None:
         frame = '{"jsonrpc":"2.0","method":"world.view","params":{"tick":5,"ack":6,"leaves":[1]}}'
@@ -234,6 +265,14 @@ BOMB = zlib.compress(bytes(16 * 1024 * 1024))
         pb.WebSocketMessage(notification=pb.Notification(method="a")).SerializeToString(),
         pb.WebSocketMessage(jsonrpc="2.0", notification=pb.Notification(method="a", seq=2**53)).SerializeToString(),
         pb.WebSocketMessage(view=pb.ViewFrame(moves=b"x" * 17)).SerializeToString(),
+        pb.WebSocketMessage(view=pb.ViewFrame(places=b"x" * 17)).SerializeToString(),
+        *(
+            '{"jsonrpc":"2.0","method":"world.view","params":{"tick":1,"ack":1,"places":[{"number":1,"sequence":1,'
+            f'"x":{x},"y":0,"z":0}}]}}}}'
+            for x in ('"1"', "true", "null", "1e999", "21474836.48", "-21474836.49")
+        ),
+        '{"jsonrpc":"2.0","method":"world.view","params":{"tick":1,"ack":1,"moves":[{"number":1,"sequence":1,"dx":0,"dy":0}]}}',
+        '{"jsonrpc":"2.0","method":"world.view","params":{"tick":1,"ack":1,"reset":{"zone":"z","epoch":1}}}',
         pb.WebSocketMessage(view=pb.ViewFrame(states=[{"properties_json": "[1]"}])).SerializeToString(),
         batch(),
         batch(messages=[pb.WebSocketMessage(batch=pb.BatchMessage())]),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from actors.zone.interest import NOTHING, SHIFT, Change, contains, look
+from actors.zone.interest import NOTHING, SHIFT, Change, look
 
 RADIUS, HYSTERESIS = 10.0, 2.0
 
@@ -39,6 +39,16 @@ def check(change: Change, before: set[tuple[int, int]], after: set[tuple[int, in
     assert pairs(change.ended) == before - after
 
 
+def check_details(change: Change, before: np.ndarray, position: np.ndarray) -> None:
+    """What is said beside the edges themselves."""
+    kept = ~change.entered
+    assert len(change.was) == len(change.gap) == len(change.edges)
+    assert (before[change.was[kept]] == change.edges[kept]).all()
+    assert (change.was[change.entered] == 0).all()
+    apart = position[change.edges >> SHIFT] - position[change.edges & 0xFFFF]
+    assert np.allclose(change.gap, (apart[:, (0, 2)].astype(np.float64) ** 2).sum(1))
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_against_every_pair_over_many_ticks(seed: int) -> None:
     """Positions on a grid of halves, so that a pair is often exactly on a border; everything comes and goes."""
@@ -55,6 +65,7 @@ def test_against_every_pair_over_many_ticks(seed: int) -> None:
         change = look(position, alive, sees & alive, edges, RADIUS, HYSTERESIS)
         now = brute(position, alive, sees, known)
         check(change, known, now)
+        check_details(change, edges, position)
         edges, known = change.edges, now
 
 
@@ -135,13 +146,6 @@ def test_nobody_looks() -> None:
 def test_far_apart_is_seen_by_nobody() -> None:
     change = look(at((0, 0), (90, 90)), everybody(2), everybody(2), NOTHING, RADIUS, HYSTERESIS)
     check(change, set(), set())
-
-
-def test_contains() -> None:
-    haystack = np.array([2, 4, 6], np.int64)
-    assert contains(haystack, np.array([1, 2, 5, 6, 7], np.int64)).tolist() == [False, True, False, True, False]
-    assert contains(NOTHING, haystack).tolist() == [False] * 3
-    assert contains(haystack, NOTHING).tolist() == []
 
 
 def test_distance_is_not_rounded_to_float32() -> None:

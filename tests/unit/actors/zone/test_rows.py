@@ -8,7 +8,19 @@ import struct
 import numpy as np
 import pytest
 
-from actors.zone.rows import MOVE_IN, MOVE_OUT, PLACE, TURN, pack_move_in, u16_to_yaw, yaw_to_u16
+from actors.zone.rows import (
+    BORDER_ROW,
+    MAX_HOP,
+    MOVE_IN,
+    MOVE_OUT,
+    PLACE,
+    PLACE_OUT,
+    TURN,
+    pack_move_in,
+    to_cm,
+    u16_to_yaw,
+    yaw_to_u16,
+)
 
 
 def layout(dtype: np.dtype) -> list[tuple[int, str, str]]:
@@ -17,15 +29,58 @@ def layout(dtype: np.dtype) -> list[tuple[int, str, str]]:
 
 
 def test_a_move_out_is_laid_out_as_the_protocol_says() -> None:
-    assert MOVE_OUT.itemsize == 18
+    assert MOVE_OUT.itemsize == 8
     assert layout(MOVE_OUT) == [
         (0, "<u2", "number"),
+        (2, "|u1", "sequence"),
+        (3, "|i1", "dx"),
+        (4, "|i1", "dy"),
+        (5, "|i1", "dz"),
+        (6, "<u2", "yaw"),
+    ]
+
+
+def test_a_place_out_is_laid_out_as_the_protocol_says() -> None:
+    assert PLACE_OUT.itemsize == 18
+    assert layout(PLACE_OUT) == [
+        (0, "<u2", "number"),
         (2, "<u2", "sequence"),
-        (4, "<f4", "x"),
-        (8, "<f4", "y"),
-        (12, "<f4", "z"),
+        (4, "<i4", "x"),
+        (8, "<i4", "y"),
+        (12, "<i4", "z"),
         (16, "<u2", "yaw"),
     ]
+
+
+def test_a_border_row_has_no_padding() -> None:
+    assert [name for _, _, name in layout(BORDER_ROW)] == ["number", "sequence", "x", "y", "z", "yaw"]
+    assert BORDER_ROW.itemsize == 24
+
+
+def test_several_hops_fit_what_a_move_out_says_of_a_sequence() -> None:
+    assert 4 * MAX_HOP < 256
+
+
+@pytest.mark.parametrize(
+    ("metres", "cm"),
+    [
+        (0.0, 0),
+        (1.234, 123),
+        (-1.236, -124),
+        (0.005, 0),  # the nearest even one, as numpy rounds
+        (0.015, 2),
+        (1_000_000.0, 100_000_000),
+        (1e30, 2**31 - 1),
+        (-1e30, 1 - 2**31),
+    ],
+)
+def test_metres_to_centimetres(metres: float, cm: int) -> None:
+    assert to_cm(np.array([metres])).tolist() == [cm]
+
+
+def test_centimetres_of_a_float32_are_not_those_of_a_rounded_float32() -> None:
+    position = np.array([[16_777.215, 0.0, 3.0]], np.float32)
+    assert to_cm(position).tolist() == [[round(float(position[0, 0]) * 100), 0, 300]]
 
 
 def test_a_move_in_is_24_bytes_and_the_packer_agrees() -> None:
