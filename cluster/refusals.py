@@ -1,4 +1,4 @@
-"""Errors of `cluster/errors.py` as a ZoneRefusal, and back: what a zone refuses is told by the gateway as if it had refused itself."""
+"""Errors of `cluster/errors.py` as a ZoneRefusal and back: what a zone refuses, a client hears as if its gateway had refused it."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class EntityTypeSettings(Section):
 
     max_speed: Metres = 8.0
     max_acceleration: Metres = 60.0
-    visibility: dict[str, Literal["owner", "near", "all"]] = {}
+    visibility: dict[Annotated[str, Field(min_length=1, max_length=64)], Literal["owner", "near", "all"]] = {}
 
 
 class MovementSettings(Section):

@@ -1,102 +1,39 @@
 """Writes proto/golden/: frames, and what they say, for every client to be tested against (see scripts/generate-golden).
 
 Bytes are made by protobuf's reference implementation, what they say is written down here by hand: nothing of the gateway or of
-a client takes part.
+a client takes part. A view that is `unheld` can be read, and is refused by a client that holds nobody: it is about somebody
+whom the client was never told of, or where.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import math
-import struct
 import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import any_pb2, struct_pb2
-from google.protobuf.message import Message
-
+from golden_frames import (
+    Vector,
+    a_move,
+    a_notification,
+    a_request,
+    batch,
+    binary,
+    message,
+    notification,
+    packed,
+    request,
+    text,
+    told_text,
+    update,
+)
+from golden_views import no_views, not_held, text_view, views
 from realm_proto import realtime_pb2 as pb
 
 FOLDER = Path(__file__).parents[1] / "proto" / "golden"
-Vector = dict[str, Any]
-Item = dict[str, Any]
-TURN = math.tau / 65_536
 PING = "system.ping"
-
-
-def binary(name: str, message: Message | bytes, **says: Any) -> Vector:
-    data = message if isinstance(message, bytes) else message.SerializeToString(deterministic=True)
-    return {"name": name, "hex": data.hex(), **says}
-
-
-def text(name: str, frame: Any, **says: Any) -> Vector:
-    said = frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
-    return {"name": name, "text": said, **says}
-
-
-def packed(value: Any) -> any_pb2.Any:
-    """Plain JSON, or a message."""
-    made = any_pb2.Any()
-    if isinstance(value, Message):
-        made.Pack(value, deterministic=True)
-    else:
-        plain = struct_pb2.Struct()
-        plain.update(value)
-        made.Pack(plain, deterministic=True)
-    return made
-
-
-def message(**members: Any) -> pb.WebSocketMessage:
-    return pb.WebSocketMessage(jsonrpc="2.0", **members)
-
-
-def request(method: str, params: Any = None, **request_id: Any) -> pb.WebSocketMessage:
-    body = pb.Request(method=method)
-    if params is not None:
-        body.params.CopyFrom(packed(params))
-    return message(request=body, **request_id)
-
-
-def notification(method: str, params: Any = None, seq: int = 0) -> pb.WebSocketMessage:
-    body = pb.Notification(method=method, seq=seq)
-    if params is not None:
-        body.params.CopyFrom(packed(params))
-    return message(notification=body)
-
-
-def batch(*messages: pb.WebSocketMessage, stored: bool = False, size: int | None = None) -> pb.BatchMessage:
-    """`stored`: as a zlib stream without compression, which every zlib writes alike."""
-    plain = pb.BatchMessage(messages=messages)
-    if not stored:
-        return plain
-    data = plain.SerializeToString(deterministic=True)
-    return pb.BatchMessage(
-        compressed=True, original_size=len(data) if size is None else size, payload=zlib.compress(data, 0)
-    )
-
-
-def update(x: float, y: float, z: float, yaw: float, sequence: int) -> pb.PositionUpdate:
-    position, rotation = pb.Vector3(x=x, y=y, z=z), pb.Rotation(yaw=yaw)
-    return pb.PositionUpdate(position=position, rotation=rotation, sequence=sequence)
-
-
-def a_request(request_id: Any, method: str, params: Any = None) -> Item:
-    return {"kind": "request", "id": request_id, "method": method, "params": params or {}}
-
-
-def a_notification(method: str, params: Any = None, seq: int | None = None) -> Item:
-    """`seq`: of a reliable one."""
-    said = {"kind": "notification", "method": method, "params": params or {}}
-    return said if seq is None else {**said, "seq": seq}
-
-
-def a_move(x: float, y: float, z: float, yaw: float, sequence: int) -> Item:
-    return {"kind": "move", "x": x, "y": y, "z": z, "yaw": yaw, "sequence": sequence}
-
-
 PLAIN = {"list": [1, -2.5, "é", None, True, []], "nested": {"deeper": {"x": 0.125}}, "nothing": {}}
 PLACE = (1.5, 0.0, -2.25, 0.5, 7)
 PLACE_JSON = {"position": {"x": 1.5, "y": 0.0, "z": -2.25}, "rotation": {"yaw": 0.5}, "sequence": 7}
@@ -166,60 +103,6 @@ def to_server() -> list[Vector]:
     ]  # fmt: skip
 
 
-def a_view(tick: int, ack: int, **members: Any) -> Item:
-    empty: Item = {"moves": [], "states": [], "leaves": [], "reset": None, "correction": None}
-    return {"kind": "view", "tick": tick, "ack": ack, **empty, **members}
-
-
-ROWS = [(0, 0, 0.0, 0.0, 0.0, 0), (65_535, 65_535, 1.5, -1_000.0, 399.75, 65_535), (258, 772, 0.25, 2.0, 3.0, 16_384)]
-MOVES = [{"number": n, "sequence": s, "x": x, "y": y, "z": z, "yaw": turns * TURN} for n, s, x, y, z, turns in ROWS]
-STATES: list[dict[str, Any]] = [
-    {"number": 258, "entity_id": "ent_1", "entity_type": "player", "name": "Ann é", "version": 3, "properties": {"hp": 5}},
-    {"number": 0, "entity_id": "ent_0", "entity_type": "player", "name": "", "version": 1, "properties": {}},
-    {"number": 7, "entity_id": "ent_7", "entity_type": "player", "name": "Bo", "version": 2, "properties": {}, "link_dead": True},
-]  # fmt: skip
-RESET = {"zone": "zon_meadow", "epoch": 2**32 + 1}
-CORRECTION = {"sequence": 9, "position": {"x": 1.0, "y": 0.0, "z": 2.5}, "reason": "too_fast", "yaw": 0.25}
-
-
-def frame(**members: Any) -> pb.ViewFrame:
-    return pb.ViewFrame(tick=4_000_000_000, ack=9, **members)
-
-
-def views() -> list[tuple[str, pb.ViewFrame, Item]]:
-    moves = b"".join(struct.pack("<HHfffH", *row) for row in ROWS)
-    states = [
-        pb.EntityState(
-            **{name: value for name, value in state.items() if name != "properties"},
-            properties_json=json.dumps(state["properties"]) if state["properties"] else "",
-        )
-        for state in STATES
-    ]
-    reset = pb.ViewReset(zone_id="zon_meadow", epoch=2**32 + 1)
-    correction = pb.Correction(sequence=9, position=pb.Vector3(x=1, y=0, z=2.5), reason="too_fast", yaw=0.25)
-    parts: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-        "moves": ({"moves": moves}, {"moves": MOVES}),
-        "states": ({"states": states}, {"states": STATES}),
-        "leaves": ({"leaves": [0, 300, 65_535]}, {"leaves": [0, 300, 65_535]}),
-        "reset": ({"reset": reset}, {"reset": RESET}),
-        "correction": ({"correction": correction}, {"correction": CORRECTION}),
-    }
-    whole: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    for members, says in parts.values():
-        whole[0].update(members)
-        whole[1].update(says)
-    parts = {"nothing new": ({}, {}), **parts, "everything": whole}
-    return [
-        (f"view: {name}", frame(**members), a_view(4_000_000_000, 9, **says)) for name, (members, says) in parts.items()
-    ]
-
-
-def text_view(view: Item) -> dict[str, Any]:
-    """The notification; what is empty may be absent, and is here."""
-    params = {name: value for name, value in view.items() if name != "kind" and value not in ([], None)}
-    return {"jsonrpc": "2.0", "method": "world.view", "params": params}
-
-
 def to_client() -> list[Vector]:
     result = pb.Response(result=packed({"echo": PLAIN}))
     data = {"state": "authenticated", "reason": "wrong_state"}
@@ -259,17 +142,14 @@ def to_client() -> list[Vector]:
         binary("compressed batch", message(batch=batch(*answers, stored=True)), items=said, batch=True),
         binary("deflated batch", deflated(), items=[a_notification("m", {})] * 4, batch=True),
         *(binary(name, pb.WebSocketMessage(view=made), items=[says]) for name, made, says in views()),
-        binary("view: rows that are torn", pb.WebSocketMessage(view=frame(moves=bytes(17))), refused=True),
         binary(
-            "view: properties that are no object",
-            pb.WebSocketMessage(view=frame(states=[pb.EntityState(number=1, properties_json="[1]")])),
-            refused=True,
+            "view in a compressed batch",
+            message(batch=batch(pb.WebSocketMessage(view=views()[-1][1]), told, stored=True)),
+            items=[views()[-1][2], said[2]],
+            batch=True,
         ),
-        text(
-            "text view: link_dead that is neither true nor false",
-            told_text("world.view", {"tick": 1, "ack": 1, "states": [{**STATES[1], "link_dead": 1}]}),
-            refused=True,
-        ),
+        *no_views(),
+        *not_held(),
         binary("not protobuf", b"\xff\xff\xff", refused=True),
         binary("wrong version", pb.WebSocketMessage(jsonrpc="1.0", notification=told.notification), refused=True),
         binary("size of a batch that is a lie", message(batch=batch(told, stored=True, size=9)), refused=True),
@@ -310,10 +190,6 @@ def to_client() -> list[Vector]:
         text("no json", "{", refused=True),
         text("wrong text version", {"jsonrpc": "1.0", "id": 7, "result": {}}, refused=True),
     ]
-
-
-def told_text(method: str, params: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "method": method, "params": params}
 
 
 def deflated() -> pb.WebSocketMessage:

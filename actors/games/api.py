@@ -1,7 +1,7 @@
 """What a game is made of (row 7.6): a class with hooks that the zone calls. docs/games.md is the guide.
 
-A zone has one object of the game's class for as long as its process lives. All hooks are called one at a time, on the zone's tick, and
-must return at once. What a game must not forget it keeps in entities' properties: the object dies with the zone's process.
+A zone has one object of the game's class for as long as its process lives. All hooks are called one at a time, on the zone's tick,
+and must return at once. What a game must not forget it keeps in entities' properties: the object dies with the zone's process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from cluster.errors import InvalidState
 from cluster.settings import EntityTypeSettings
 
 if TYPE_CHECKING:
-    from actors.zone.game_zone import GameEntity, GameZone
+    from actors.zone.game_entity import GameEntity
+    from actors.zone.game_zone import GameZone
 
 
 class Refused(InvalidState):
@@ -21,9 +22,6 @@ class Refused(InvalidState):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, "in_world")
-
-    def __reduce__(self) -> tuple[type[Refused], tuple[str]]:
-        return (Refused, (self.reason,))
 
 
 class Behaviour(Protocol):
@@ -51,7 +49,7 @@ class Game:
         """Once, before the first tick of a zone's process, when its entities are there again."""
 
     def on_enter(self, zone: GameZone, entity: GameEntity, reason: str) -> None:
-        """An entity is here now. `reason`: `enter` (a player came), `crossing` (from another zone), `restore` (the zone's process is new)."""
+        """An entity is here now. `reason`: `enter` (a player came), `crossing` (from another zone), `restore` (new process)."""
 
     def on_leave(self, zone: GameZone, entity: GameEntity, reason: str) -> None:
         """... and is not any more; it stands as it last did. `reason`: `leave` (the world), `crossing` (to another zone)."""
@@ -60,7 +58,7 @@ class Game:
         """Every tick, `dt` seconds."""
 
     def on_message(
-        self, zone: GameZone, entity: GameEntity, kind: str, data: Any, seen_tick: int
+        self, zone: GameZone, entity: GameEntity, kind: str, data: Any, seen_tick: float
     ) -> Mapping[str, Any] | None:
         """A player's `game.message`. The result, a JSON object, is the answer, given once what changed is durable.
 

@@ -1,9 +1,9 @@
 """How fast entities may be by now (row 7.1): nobody is at full speed at once, and packets that come late are no crime.
 
-What a zone sees of a walk is bent by the network: two moves that were made a second apart may arrive together, and the other way round.
-So the way is measured from an anchor, a moment at which the entity was certainly no faster than some speed. Since then it may have gone
-as far as one gets in that time, and in `late_s` more, when accelerating all the way. An anchor is replaced only by one that allows less,
-so that nobody gets the time for late packets twice.
+What a zone sees of a walk is bent by the network: moves that were made a second apart may arrive together, and the other way
+round. So the way is measured from an anchor, a moment at which the entity was certainly no faster than some speed. Since then it
+may have gone as far as one gets in that time, and in `late_s` more, when accelerating all the way. An anchor is replaced only by one
+that allows less, so that nobody gets the time for late packets twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STOOD = 3.0  # who was silent for so many `late_s` was standing
 
 
 def reach(speed: np.ndarray, top: np.ndarray, acceleration: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Metres that one gets who starts at `speed` m/s, speeds up by `acceleration` m/s2 and goes on at `top` m/s. All of one shape."""
+    """Metres that one gets who starts at `speed`, speeds up by `acceleration` m/s2 and goes on at `top` m/s. All of one shape."""
     ramp = np.minimum(seconds, (top - speed) / acceleration)
     metres: np.ndarray = (speed + 0.5 * acceleration * ramp) * ramp + top * (seconds - ramp)
     return metres
@@ -59,7 +59,8 @@ class Motion:
             self.rest(who[stood], now - late_s)
         since = np.maximum(now - self._anchor_at[who], 0.0)
         speed = np.minimum(self._anchor_speed[who], top)
-        return reach(speed, top, acceleration, since + late_s) - self._gone[who] + SLACK_M
+        left: np.ndarray = reach(speed, top, acceleration, since + late_s) - self._gone[who] + SLACK_M
+        return left
 
     def went(
         self, who: np.ndarray, way: np.ndarray, top: np.ndarray, acceleration: np.ndarray, late_s: float, now: float

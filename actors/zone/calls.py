@@ -1,11 +1,12 @@
 """The desk of a zone: requests of its players, taken as they come and judged in order at the tick (rows 3.4 and 7.6).
 
-A request comes and goes over the bus, so both may be lost, and a gateway that hears nothing says it again. Nothing is done twice: the
-desk remembers what it has answered.
+A request and its answer go over the bus, so either may be lost, and a gateway that hears nothing says it again. Nothing is done
+twice: the desk remembers what it has answered.
 """
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections import Counter, OrderedDict, deque
@@ -45,7 +46,7 @@ MAX_VERSION = 0xFFFFFFFF
 
 log = structlog.get_logger(__name__)
 
-Message = Callable[[Entity, str, Any, int], dict[str, Any]]
+Message = Callable[[Entity, str, Any, float], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,10 @@ class _Known:
 
 
 class CallDesk:
-    """`message`: the game's answer to game.message (game.py). `budget_s`: when so much of a tick is spent, the rest waits for the next one.
+    """`message`: the game's answer to game.message; `guarded`: properties that only the game changes (game.py). `budget_s`: when so
+    much of a tick is spent, the rest waits for the next one.
 
-    `done` counts by method, `dropped` by reason: `full` (the gateway is told), `overflow` (nobody is), `unreadable`.
+    `done` counts by method, `dropped` by reason: `full` (the gateway is told), `overflow` (nobody is).
     """
 
     def __init__(
@@ -160,9 +162,9 @@ class CallDesk:
     def sent(self, done: Iterable[Done]) -> None:
         """These were answered: whoever asks again is told the same."""
         for each in done:
-            known = self._known.get(each.gateway_id, {}).get(each.id)
-            if known is not None:
-                known.answer = each.answer
+            memory = self._known.get(each.gateway_id)
+            if memory is not None and each.id in memory:
+                memory[each.id].answer = each.answer
 
     def _forget(self, now: float) -> None:
         for gateway_id, known in list(self._known.items()):
@@ -234,7 +236,7 @@ class CallDesk:
         kind, data, seen_tick = params.get("type"), params.get("data"), params.get("seen_tick", 0)
         if not isinstance(kind, str) or not 0 < len(kind) <= MAX_KIND:
             raise InvalidInput([("type", f"1 to {MAX_KIND} characters")])
-        if not isinstance(seen_tick, int) or seen_tick < 0:
+        if not isinstance(seen_tick, int | float) or not 0 <= seen_tick < math.inf:
             raise InvalidInput([("seen_tick", "the tick of a view")])
         check_value(data, "data")
         if size_of(data, "data") > MAX_DATA_BYTES:

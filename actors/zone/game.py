@@ -12,7 +12,8 @@ import structlog
 from actors.games.api import Behaviour, Game
 from actors.zone.arrivals import Standing
 from actors.zone.entities import Entity
-from actors.zone.game_zone import GameEntity, GameZone, Index, World
+from actors.zone.game_entity import GameEntity, Index
+from actors.zone.game_zone import GameZone, World
 from cluster.errors import InvalidState, Ours, SettingsError, Theirs, Unavailable
 from cluster.game_class import load_class
 from cluster.settings import EntityTypeSettings, WorldSettings
@@ -69,6 +70,7 @@ class GameHost:
         self._slow_s = SLOW_SHARE / tick_hz
         self._events: dict[str, list[tuple[str, str, Any]]] = {}
         self._waiting = 0
+        self._started = False
         self._logged: dict[str, tuple[float, int]] = {}  # hook -> when, and how often since without a line
         self.zone = GameZone(world, self._dt, self._tell, self._index)
         try:
@@ -80,7 +82,8 @@ class GameHost:
     # --- hooks --------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Before the first tick, when the zone's entities are restored."""
+        """Before the first tick, when the zone's entities are restored. Nothing is told to the game before."""
+        self._started = True
         table = self._world.table
         here = [entity for number, entity in sorted(table.by_number.items()) if table.mine[number]]
         for entity in here:
@@ -91,14 +94,16 @@ class GameHost:
 
     def came(self, entity: Entity, why: str) -> None:
         """`why`: enter, crossing. To be called before the entry is committed: what the hook changes goes with it."""
-        self._index.add(entity)
-        self._enter(entity, why)
+        if self._started:
+            self._index.add(entity)
+            self._enter(entity, why)
 
     def left(self, entity: Entity, at: Standing, why: str) -> None:
         """`why`: leave, crossing; `at`: where it was. To be called before the leave is committed."""
         self._index.remove(entity)
         handle = GameEntity(self._world.table, entity, at)
-        self._run("on_leave", lambda: self._game.on_leave(self.zone, handle, why))
+        if self._started:
+            self._run("on_leave", lambda: self._game.on_leave(self.zone, handle, why))
 
     def _enter(self, entity: Entity, why: str) -> None:
         handle = GameEntity(self._world.table, entity)
@@ -133,7 +138,7 @@ class GameHost:
                 self._failed(hook, error)
         self._measured(hook, self._timer() - began)
 
-    def message(self, session_entity: Entity, kind: str, data: Any, seen_tick: int) -> dict[str, Any]:
+    def message(self, session_entity: Entity, kind: str, data: Any, seen_tick: float) -> dict[str, Any]:
         """The game's answer. Raises what the game raises of cluster.errors; Ours for any other failure."""
         entity = GameEntity(self._world.table, session_entity)
         began = self._timer()
@@ -203,7 +208,7 @@ class GameHost:
         return made
 
 
-def no_game(_entity: Entity, _kind: str, _data: Any, _seen_tick: int) -> dict[str, Any]:
+def no_game(_entity: Entity, _kind: str, _data: Any, _seen_tick: float) -> dict[str, Any]:
     """What `message` is in a world without a game."""
     raise InvalidState("no_game", "in_world")
 

@@ -94,10 +94,10 @@ class ZoneWorld:
     def watched(self) -> np.ndarray:
         return self._zone.showing.watched()
 
-    def ray(self, number: int, yaw: float, reach: float, radius: float, seen_tick: int) -> list[int]:
+    def ray(self, number: int, yaw: float, reach: float, radius: float, seen_tick: float) -> list[int]:
         zone = self._zone
         x, _, z = zone.table.position[number].tolist()
-        past = zone.history.at(float(seen_tick) if seen_tick else float(zone.ticks))
+        past = zone.history.at(seen_tick if seen_tick else float(zone.ticks))
         targets = past.alive.copy()
         targets[number] = False
         return ray_order(past.position, targets, (x, z), yaw, reach, radius)

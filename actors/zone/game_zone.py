@@ -9,13 +9,12 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
-from actors.zone.arrivals import Standing
 from actors.zone.entities import Entity, EntityTable
+from actors.zone.game_entity import GameEntity, Index
 from actors.zone.properties import check_change, check_value, check_whole, size_of
 from cluster.errors import InvalidInput, NotFound, Unavailable
 from cluster.settings import Bounds
@@ -29,10 +28,10 @@ PLAYER = "player"
 
 
 class World(Protocol):
-    """What a game's zone, and the desk that takes calls (calls.py), need of the zone. `wall`: Unix seconds of the present tick.
+    """What a game's zone, and the desk that takes calls (calls.py), need of the zone.
 
-    `declared`: the operator's zone that this one came from. `whole`: it is that zone, with all its ground. `away`: the store does not
-    answer, and durable changes must not be made. `writes`: how many durable changes were made so far.
+    `declared`: the operator's zone that this one came from. `whole`: it is that zone, with all its ground. `wall`: Unix seconds.
+    `away`: the store does not answer, and durable changes must not be made. `writes`: how many were made so far.
     """
 
     @property
@@ -86,102 +85,8 @@ class World(Protocol):
     def watched(self) -> np.ndarray:
         """A mask by number: somebody sees it."""
 
-    def ray(self, number: int, yaw: float, reach: float, radius: float, seen_tick: int) -> list[int]:
+    def ray(self, number: int, yaw: float, reach: float, radius: float, seen_tick: float) -> list[int]:
         """Whom a ray from the entity meets, nearest first, where they stood at `seen_tick` (0: now; see row 7.11)."""
-
-
-class GameEntity:
-    """An entity, read-only. Two handles of one entity are equal. After it is gone, `exists` is false, and where it was is not known
-    any more, but in `on_leave`.
-    """
-
-    __slots__ = ("_at", "_entity", "_table")
-
-    def __init__(self, table: EntityTable, entity: Entity, at: Standing | None = None) -> None:
-        self._table = table
-        self._entity = entity
-        self._at = at
-
-    def _now(self) -> Entity:
-        """Crossing a border and coming back makes another object of it."""
-        known = self._table.by_id.get(self._entity.entity_id)
-        if known is not None:
-            self._entity = known
-        return self._entity
-
-    def _place(self) -> Standing:
-        if self._at is not None:
-            return self._at
-        known = self._table.by_id.get(self._entity.entity_id)
-        if known is None:
-            raise NotFound("entity_gone")
-        return self._table.standing(known.number)
-
-    @property
-    def exists(self) -> bool:
-        """It is here, and this zone's: one that is just crossing to another is not."""
-        known = self._table.by_id.get(self._entity.entity_id)
-        return known is not None and bool(self._table.mine[known.number]) and not self._table.frozen[known.number]
-
-    @property
-    def id(self) -> str:
-        return self._entity.entity_id
-
-    @property
-    def type(self) -> str:
-        return self._entity.entity_type
-
-    @property
-    def name(self) -> str:
-        return self._entity.name
-
-    @property
-    def version(self) -> int:
-        return self._now().version
-
-    @property
-    def properties(self) -> Mapping[str, Any]:
-        """As they are now. Values are not to be changed in place: `GameZone.set` tells the players and the store."""
-        return MappingProxyType(self._now().properties)
-
-    @property
-    def is_player(self) -> bool:
-        return bool(self._entity.session_id)
-
-    @property
-    def link_dead(self) -> bool:
-        """A player who has lost the connection."""
-        return self._now().link_dead
-
-    @property
-    def x(self) -> float:
-        return self._place().x
-
-    @property
-    def y(self) -> float:
-        return self._place().y
-
-    @property
-    def z(self) -> float:
-        return self._place().z
-
-    @property
-    def yaw(self) -> float:
-        return self._place().yaw
-
-    def distance(self, other: GameEntity) -> float:
-        """Metres on the ground."""
-        mine, theirs = self._place(), other._place()
-        return math.hypot(mine.x - theirs.x, mine.z - theirs.z)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, GameEntity) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __repr__(self) -> str:
-        return f"<{self.type} {self.id} {self.name!r}>"
 
 
 class GameZone:
@@ -259,19 +164,20 @@ class GameZone:
         self,
         shooter: GameEntity,
         yaw: float,
-        range: float,
+        reach: float,
         radius: float,
-        seen_tick: int = 0,
+        seen_tick: float = 0,
         compensate: bool = True,
+        type: str | None = None,  # noqa: A002
     ) -> GameEntity | None:
-        """The nearest entity that a shot meets: a ray of `range` metres, entities being circles of `radius` metres.
+        """The nearest entity (of the type) that a shot meets: a ray of `reach` metres; entities are circles of `radius` metres.
 
-        With `compensate`, others stand where the shooter saw them at `seen_tick`, at most `world.rewind_s` ago.
+        With `compensate`, others stand where the shooter saw them at `seen_tick`, at most `world.rewind_s` ago. 0: where they are.
         """
-        number = self._own(shooter).number
-        for met in self._world.ray(number, yaw, range, radius, seen_tick if compensate else 0):
-            if self._here(met):
-                return self._handle(met)
+        met = self._world.ray(self._own(shooter).number, yaw, reach, radius, seen_tick if compensate else 0)
+        for number in met:
+            if self._here(number) and (type is None or self._world.table.by_number[number].entity_type == type):
+                return self._handle(number)
         return None
 
     # --- what changes -------------------------------------------------------------------------------------------
@@ -377,24 +283,6 @@ class GameZone:
         self._made += 1
         text = f"{self._world.id}/{self._world.epoch}/{self._made}"
         return f"ent_{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
-
-
-class Index:
-    """The ids of the zone's own entities by type, in the order in which they came."""
-
-    def __init__(self) -> None:
-        self._types: dict[str, dict[str, None]] = {}
-
-    def add(self, entity: Entity) -> None:
-        self._types.setdefault(entity.entity_type, {})[entity.entity_id] = None
-
-    def remove(self, entity: Entity) -> None:
-        self._types.get(entity.entity_type, {}).pop(entity.entity_id, None)
-
-    def ids(self, entity_type: str | None) -> list[str]:
-        if entity_type is not None:
-            return list(self._types.get(entity_type, ()))
-        return [entity_id for each in self._types.values() for entity_id in each]
 
 
 def _text(field: str, value: object, least: int, most: int) -> None:

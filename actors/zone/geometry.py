@@ -1,12 +1,13 @@
 """Static geometry (row 7.1): the map's obstacles on the ground plane, and which ways they are in. Plain Python over shapely.
 
-Obstacles that touch or overlap are one, so that nobody slips through a seam. For ways they are `SKIN_M` smaller than on the map: who
-walks along a wall touches it, and coordinates are rounded on the wire.
+Obstacles that touch or overlap are one, so that nobody slips through a seam. For ways they are `SKIN_M` smaller than on the map:
+who walks along a wall touches it, and coordinates are rounded on the wire.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -16,39 +17,45 @@ from cluster.settings import Bounds, Obstacle
 
 SKIN_M = 0.01
 MARGIN_M = 30.0  # entities walk a little into a neighbour's ground before it owns them
+FIRST_LOOK_M = 4.0  # around a place that is not free, then twice as far
+NOTHING = np.empty(0, object)
 
 
-def shape(obstacle: Obstacle) -> BaseGeometry:
-    """The obstacle as a polygon of (x, z)."""
-    if obstacle.rect is not None:
-        return shapely.box(*obstacle.rect)
-    return shapely.Polygon(obstacle.polygon)
+@lru_cache(maxsize=4)
+def _solids(obstacles: tuple[Obstacle, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """What the obstacles are together, as polygons of (x, z): on the map but without yards that have no gate, and without skins.
+
+    Kept, because it takes half a second for ten thousand of them, and a zone asks again whenever its ground changes.
+    """
+    solids = shapely.get_parts(shapely.union_all([_shape(obstacle) for obstacle in obstacles]))
+    thinner = shapely.buffer(solids, -SKIN_M, join_style="mitre")
+    # What is thinner than its own skin stays as it is.
+    filled = np.asarray(shapely.polygons(shapely.get_exterior_ring(solids)))
+    return filled, shapely.get_parts(np.where(shapely.is_empty(thinner), solids, thinner))
+
+
+def _shape(obstacle: Obstacle) -> BaseGeometry:
+    return shapely.Polygon(obstacle.polygon) if obstacle.rect is None else shapely.box(*obstacle.rect)
 
 
 class Geometry:
     """The obstacles in and near one zone. False if there are none: then nothing else needs to be asked."""
 
-    def __init__(self, shapes: Sequence[BaseGeometry], ground: BaseGeometry) -> None:
-        """`shapes` are polygons of (x, z) that may overlap; `ground` is where `free_place` looks."""
-        self._solid: np.ndarray = shapely.get_parts(shapely.union_all(shapes)) if len(shapes) else np.empty(0, object)
-        thinner = shapely.buffer(self._solid, -SKIN_M, join_style="mitre")
-        # What is thinner than its own skin stays as it is.
-        thin = shapely.is_empty(thinner)
-        self._walls: np.ndarray = shapely.get_parts(np.where(thin, self._solid, thinner))
-        shapely.prepare(self._walls)
-        self._tree = shapely.STRtree(self._walls)
+    def __init__(self, filled: np.ndarray, walls: np.ndarray, ground: BaseGeometry) -> None:
+        """Polygons of (x, z): where nobody is put, and what ways must not meet. `ground`: where `free_place` looks."""
+        self._filled = filled
+        self._walls = walls
+        shapely.prepare(walls)
+        self._tree = shapely.STRtree(walls)
         self._ground = ground
-        self._free: BaseGeometry | None = None
 
     @classmethod
     def of(cls, obstacles: Sequence[Obstacle], bounds: Bounds, margin: float = MARGIN_M) -> Geometry:
         """Of the `obstacles`, those within `margin` metres of the zone's ground."""
         ground = shapely.box(bounds.min_x, bounds.min_z, bounds.max_x, bounds.max_z)
-        near = shapely.box(
-            bounds.min_x - margin, bounds.min_z - margin, bounds.max_x + margin, bounds.max_z + margin
-        )
-        shapes = np.array([shape(obstacle) for obstacle in obstacles], object)
-        return cls(shapes[shapely.intersects(near, shapes)] if len(shapes) else [], ground)
+        near = shapely.box(bounds.min_x - margin, bounds.min_z - margin, bounds.max_x + margin, bounds.max_z + margin)
+        filled, walls = _solids(tuple(obstacles)) if obstacles else (NOTHING, NOTHING)
+        return cls(filled[shapely.intersects(near, filled)], walls[shapely.intersects(near, walls)], ground)
 
     def __bool__(self) -> bool:
         return bool(len(self._walls))
@@ -62,7 +69,7 @@ class Geometry:
         walked = np.flatnonzero((before != after).any(1))
         if not (len(self._walls) and len(walked)):
             return stopped
-        ways = shapely.linestrings(np.stack([before[walked], after[walked]], 1))
+        ways = np.asarray(shapely.linestrings(np.stack([before[walked], after[walked]], 1)))
         way, wall = self._tree.query(ways)
         if len(way):
             meets = shapely.intersects(self._walls[wall], ways[way])
@@ -82,14 +89,19 @@ class Geometry:
     def free_place(self, x: float, z: float) -> tuple[float, float]:
         """The nearest place on the zone's ground that is in no obstacle; the same place if it is free, or if none is.
 
-        A yard without a gate is not free: who is put there could not leave.
+        It is outside of walls all around, too: who is put into a yard without a gate could not leave.
         """
         if not self.covers(np.array([[x, z]]))[0]:
             return x, z
-        if self._free is None:
-            filled = shapely.polygons(shapely.get_exterior_ring(self._solid))
-            self._free = shapely.difference(self._ground, shapely.union_all(filled))
-        if shapely.is_empty(self._free):
-            return x, z
-        nearest = shapely.get_point(shapely.shortest_line(shapely.Point(x, z), self._free), 1)
-        return float(shapely.get_x(nearest)), float(shapely.get_y(nearest))
+        here, reach, all_seen = shapely.Point(x, z), FIRST_LOOK_M, False
+        while not all_seen:
+            around = shapely.box(x - reach, z - reach, x + reach, z + reach)
+            all_seen = bool(shapely.covers(around, self._ground))
+            solid = self._filled[shapely.intersects(around, self._filled)]
+            free = shapely.difference(shapely.intersection(around, self._ground), shapely.union_all(solid))
+            # What lies beyond what was looked at may be nearer than a corner of it.
+            if shapely.distance(here, free) <= reach:
+                nearest = shapely.get_point(shapely.shortest_line(here, free), 1)
+                return float(shapely.get_x(nearest)), float(shapely.get_y(nearest))
+            reach *= 2.0
+        return x, z

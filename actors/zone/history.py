@@ -108,8 +108,8 @@ def first_on_ray(
 ) -> int | None:
     """The number whose circle of `radius_m` on the ground the ray meets first within `range_m`; None if it meets none.
 
-    `position` (n, 3), `targets` a mask (n,). `yaw` 0 looks along +z and grows towards +x. Of two that are equally far, the lower number.
-    What is not finite hits nobody.
+    `position` (n, 3), `targets` a mask (n,). `yaw` 0 looks along +z and grows towards +x. Of two that are equally far, the lower
+    number. What is not finite hits nobody.
     """
     met = ray_order(position, targets, origin, yaw, range_m, radius_m)
     return met[0] if met else None

@@ -29,7 +29,7 @@ class Intake:
         return bool(self._batches)
 
     def use(self, rules: Rules) -> None:
-        """Other rules from now on: the zone's ground has changed."""
+        """Other rules from now on, because the zone's ground has changed; what waits is judged by them."""
         self._rules = rules
 
     def take(self, gateway: int | None, rows: bytes) -> None:
@@ -58,24 +58,32 @@ class Intake:
         # A gateway speaks only for the entities attached to it; alive is implied by having a gateway.
         held = (table.gateway[moves["number"]] == sender) & ~table.frozen[moves["number"]]
         self.dropped["not_attached"] += int(len(known) - np.count_nonzero(held))
-        mine = moves[held]
+        moves = moves[held]
+        # The next owner judges moves from where the entity stands when it is handed over.
+        frozen = table.frozen[moves["number"]]
+        self.dropped["handed_over"] += int(np.count_nonzero(frozen))
+        mine = moves[~frozen]
         moves = newest(mine, ROWS_PER_ENTITY)
         self.dropped["too_many"] += len(mine) - len(moves)
         refused: dict[int, str] = {}
         while len(moves):
             _, first = np.unique(moves["number"], return_index=True)
-            now_judged = moves[first]
-            verdict = judge(table, self._rules, now_judged, now)
-            good = now_judged["number"][verdict == OK]
-            moved[good] = True
-            acked[now_judged["number"][verdict != STALE_SEQUENCE]] = True
-            self.applied += len(good)
-            for number, why in zip(
-                now_judged["number"][verdict != OK].tolist(), verdict[verdict != OK].tolist(), strict=True
-            ):
-                self.refused[REASONS[why]] += 1
-                refused[number] = REASONS[why]
             later = np.ones(len(moves), bool)
             later[first] = False
+            self._judge(moves[first], now, moved, acked, refused)
             moves = moves[later]
         return refused
+
+    def _judge(
+        self, moves: np.ndarray, now: float, moved: np.ndarray, acked: np.ndarray, refused: dict[int, str]
+    ) -> None:
+        """At most one move of each entity."""
+        numbers = moves["number"].astype(np.intp)
+        verdict = judge(self._table, self._rules, moves, now)
+        good = verdict == OK
+        moved[numbers[good]] = True
+        acked[numbers[verdict != STALE_SEQUENCE]] = True
+        self.applied += int(np.count_nonzero(good))
+        for number, why in zip(numbers[~good].tolist(), verdict[~good].tolist(), strict=True):
+            self.refused[REASONS[why]] += 1
+            refused[number] = REASONS[why]

@@ -71,6 +71,6 @@ def restore(
             entity.incarnation = population.incarnations
         entity.owner = ""
         budget = rules.budget_cap_of(entity.entity_type) + rules.speed_of(entity.entity_type) * age_s
-        table.add(entity, *population.inside(x, y, z, yaw), sequence, budget, now)
+        table.add(entity, *population.as_left(x, y, z, yaw), sequence, budget, now)
         population.connect_again(entity)
     return refused

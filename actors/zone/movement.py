@@ -1,8 +1,8 @@
 """Authoritative movement (row 7.1): which moves become the truth.
 
-A move is refused when it is not finite, out of bounds, too fast, too sudden, into or through an obstacle, or not newer than the last
-one. Speed is judged by a budget in metres that fills at `max_speed * tolerance` up to `budget_s` seconds' worth: late and bunched packets
-are no crime, a teleport is. Acceleration is judged by acceleration.py, with the same tolerance and the same patience.
+A move is refused when it is not finite, out of bounds, too fast, too sudden, into or through an obstacle, or not newer than the
+last one. Speed is judged by a budget in metres that fills at `max_speed * tolerance` up to `budget_s` seconds' worth: late and
+bunched packets are no crime, a teleport is. Acceleration is judged by acceleration.py, with the same tolerance and patience.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def nowhere(ground: np.ndarray) -> np.ndarray:
 class Rules:
     """The limits of one zone. `low`, `high`: its ground and heights, (3,) x, y, z in metres. `late_s`: how late a packet may be.
 
-    By kind (`EntityTable.kind`), with the tolerance in them: `speeds` in m/s, `accelerations` in m/s2, `caps` of the budget in metres.
-    `allowed`: which places (n, 2) x, z outside the zone's own ground one may walk to.
+    By kind (`EntityTable.kind`), with the tolerance in them: `speeds` in m/s, `accelerations` in m/s2, `caps` of the budget in
+    metres. `allowed`: which places (n, 2) x, z outside the zone's own ground one may walk to.
     """
 
     low: np.ndarray
@@ -46,9 +46,7 @@ class Rules:
     allowed: Callable[[np.ndarray], np.ndarray] = nowhere
 
     @classmethod
-    def of(
-        cls, bounds: Bounds, world: WorldSettings, table: EntityTable, geometry: Geometry | None = None
-    ) -> Rules:
+    def of(cls, bounds: Bounds, world: WorldSettings, table: EntityTable, geometry: Geometry | None = None) -> Rules:
         """`table` learns the kinds. Without `geometry`: the world's obstacles, as far as they are near."""
         movement = world.movement
         types = sorted({PLAYER, *world.types})
@@ -108,7 +106,7 @@ class Rules:
 
     def within(self, places: np.ndarray, before: np.ndarray, finite: np.ndarray) -> np.ndarray:
         """Which of the `places` (n, 3) may be gone to from the places `before`. Those that are not `finite` are not asked about."""
-        inside: np.ndarray = ((places >= self.low) & (places <= self.high)).all(1)
+        inside: np.ndarray = np.all((places >= self.low) & (places <= self.high), axis=1)
         if inside.all():
             return inside
         outside = np.flatnonzero(~inside & finite & (places[:, 1] >= self.low[1]) & (places[:, 1] <= self.high[1]))
@@ -141,7 +139,7 @@ def judge(table: EntityTable, rules: Rules, moves: np.ndarray, now: float) -> np
 
     Returns a verdict per move, one of the constants above. Moves that are OK are the truth afterwards.
     """
-    who = moves["number"]
+    who = moves["number"].astype(np.intp)
     kind = table.kind[who]
     at = np.empty((len(moves), 3))
     at[:, 0], at[:, 1], at[:, 2] = moves["x"], moves["y"], moves["z"]

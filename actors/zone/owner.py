@@ -19,7 +19,9 @@ from actors.zone.calls import CallDesk, Done, messages
 from actors.zone.game import GameHost, load_game, no_game
 from actors.zone.game_world import ZoneWorld
 from actors.zone.orphans import EVERY_S, Orphans
+from actors.zone.replication import Replication
 from actors.zone.ticker import Ticker
+from actors.zone.ticktimes import TickTimes
 from actors.zone.writer import Writer
 from actors.zone.zone import Happening, Zone
 from cluster.errors import Fenced, NotFound, RealmError, Unavailable
@@ -38,7 +40,6 @@ from realm_proto import internal_pb2
 CLAIM_S = 0.5  # how often a zone looks for arrivals that nobody told it of
 SWEEP_S = 1.0
 MAX_PROBES = 1_000
-REPLICA_S = 0.1  # a follower hears at least so often
 BACKGROUND_LIMIT = 10_000
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,8 @@ class ZoneOwner:
     def __init__(self, zone: Zone, slot: int, tools: Tools) -> None:
         self.zone = zone
         self.slot = slot
-        self.followed = False  # a follower listens
+        self.times = TickTimes(1.0 / tools.settings.world.tick_hz)
+        self.replication = Replication(zone, slot)
         self.writer = Writer(
             zone.id, zone.epoch, tools.store, self._stored, tools.clock, tools.rng, tools.on_fenced
         )
@@ -82,8 +84,6 @@ class ZoneOwner:
         self._crossing: set[str] = set()  # zones that something is being handed over to
         self._arrivals = asyncio.Event()
         self._claiming = asyncio.Lock()
-        self._replica_at = float("-inf")
-        self._replica_whole = True
         self._work: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
@@ -112,14 +112,19 @@ class ZoneOwner:
         for subject, take in (
             (subjects.zone_input(zone.id), self._take_input),
             (subjects.zone_border(zone.id), self._take_border),
+            (subjects.zone_follower(zone.id), self._take_follower),
             (subjects.world_map(), self._take_map),
         ):
             self._subscriptions.append(await tools.bus.subscribe(subject, take))
-        world = tools.settings.world
         self._loops = [asyncio.create_task(self.writer.run())]
         await self._claim()
         if self.game is not None:
             self.game.start()
+        self._live()
+        log.info("zone_started", zone=zone.id, epoch=zone.epoch, slot=self.slot, entities=zone.own)
+
+    def _live(self) -> None:
+        world = self._tools.settings.world
         self._loops += [
             asyncio.create_task(self._tick_for_ever()),
             asyncio.create_task(self._claim_for_ever()),
@@ -127,7 +132,6 @@ class ZoneOwner:
             asyncio.create_task(self._every(SWEEP_S, self._sweep, "sweep")),
             asyncio.create_task(self._every(EVERY_S, self.orphans.sweep, "orphans")),
         ]
-        log.info("zone_started", zone=zone.id, epoch=zone.epoch, slot=self.slot, entities=zone.own)
 
     def _readable(self, stored: Mapping[str, bytes]) -> list[records.Record]:
         """One entity that cannot be read must not keep the zone from starting: its session brings it back when it attaches."""
@@ -153,12 +157,21 @@ class ZoneOwner:
     async def last_words(self) -> bytes:
         """Stop to give the zone to a follower: everything is written, no tick follows. Returns where everybody stands.
 
-        Raises Unavailable while the store is away; then the zone goes on.
+        Raises Unavailable while the store is away; then the zone goes on, and so it does when this is cancelled.
         """
         await self.writer.written()
-        for task in self._loops[1:]:
+        writing, *living = self._loops
+        self._loops = [writing]
+        for task in living:
             task.cancel()
-        await self.writer.written()
+        try:
+            await asyncio.gather(*living, return_exceptions=True)
+            if self._work:
+                await asyncio.wait(self._work)
+            await self.writer.written()
+        except BaseException:
+            self._live()
+            raise
         return self.zone.places()
 
     # --- the hot lane ------------------------------------------------------------------------------------------
@@ -182,6 +195,9 @@ class ZoneOwner:
         if self.zone.take_border(data, self._tools.clock()):
             self._arrivals.set()
 
+    def _take_follower(self, _data: bytes) -> None:
+        self.replication.asked(self._tools.clock())
+
     def _take_map(self, data: bytes) -> None:
         try:
             self.zone.remap(WorldMap.load(data))
@@ -202,6 +218,7 @@ class ZoneOwner:
                 zone.showing.start_over()
             ended = clock()
             metrics.ticked(ended - began, self.ticker.skipped)
+            self.times.add(ended - began)
             await asyncio.sleep(self.ticker.after(ended))
 
     def _tick(self, now: float) -> None:
@@ -219,8 +236,8 @@ class ZoneOwner:
                 bus.publish(subjects.gateway_control(gateway_id), message)
         if self._probes:
             self._answer_probes()
-        if self.followed:
-            self._replicate(ticked.moved, now)
+        for message in self.replication.tell(ticked.moved, now):
+            bus.publish(subjects.zone_replica(zone.id), message)
         if done:
             self._spawn(self._answer(done))
         for to, numbers in zone.crossers(now).items():
@@ -252,26 +269,6 @@ class ZoneOwner:
             self.game.came(happening.entity, happening.why)
         else:
             self.game.left(happening.entity, happening.at, happening.why)
-
-    def _replicate(self, moved: Any, now: float) -> None:
-        numbers = None if self._replica_whole else moved.nonzero()[0]
-        if numbers is not None and not len(numbers) and now - self._replica_at < REPLICA_S:
-            return
-        self._replica_at = now
-        message = internal_pb2.ZoneReplica(
-            zone_id=self.zone.id,
-            epoch=self.zone.epoch,
-            tick=self.zone.ticks,
-            places=self.zone.places(numbers),
-            whole=self._replica_whole,
-            slot=self.slot,
-        )
-        self._replica_whole = False
-        self._tools.bus.publish(self._tools.subjects.zone_replica(self.zone.id), message.SerializeToString())
-
-    def follow(self) -> None:
-        """A follower listens from now on, and needs to hear everything once."""
-        self.followed = self._replica_whole = True
 
     # --- answers to calls --------------------------------------------------------------------------------------
 

@@ -156,6 +156,12 @@ class Population:
         """The nearest place in the zone where one can stand. What is not finite counts as the middle: it would stop every tick."""
         return *self._rules().standing_place(x, y, z), yaw if math.isfinite(yaw) else 0.0
 
+    def as_left(self, x: float, y: float, z: float, yaw: float) -> tuple[float, float, float, float]:
+        """Where an entity of the store stands: its place if that is ground of any zone, since it may be on its way there."""
+        here = self._borders.map.at(x, z) if math.isfinite(x) and math.isfinite(z) else None
+        inside = self.inside(x, y, z, yaw)
+        return (x, inside[1], z, inside[3]) if here is not None else inside
+
     def _next_incarnation(self) -> int:
         self.incarnations += 1
         return self.incarnations

@@ -84,6 +84,7 @@ class Writer:
         self._turn = asyncio.Lock()
         self._work = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._claimed = 0  # the last claim whose answer arrived
         self._fenced = False
         self._failing = 0  # tries since the last that the store answered
 
@@ -157,11 +158,13 @@ class Writer:
     async def claim(self) -> dict[str, bytes]:
         """Take in what was handed over to this zone: records by entity id. In turn with the commits.
 
-        Raises Unavailable after `deadline_s`, Fenced. Whatever was claimed without an answer comes with the next claim.
+        Raises Unavailable after `deadline_s`, Fenced. Whatever was claimed without an answer comes with the next.
         """
         try:
             async with asyncio.timeout(self._limits.deadline_s), self._turn:
-                return await self._attempt(lambda: self._store.claim(self._zone_id, self._epoch))
+                claimed = await self._attempt(lambda: self._store.claim(self._zone_id, self._epoch, self._claimed))
+                self._claimed = claimed.number
+                return claimed.records
         except TimeoutError:
             raise Unavailable("redis") from None
 

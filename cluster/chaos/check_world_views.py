@@ -42,6 +42,8 @@ class CalmCheck:
                 self._stored.append(event)
             case "sees":
                 self._sees.append(event)
+            case "broken":
+                self._found("wrong_views", event["t"], event["bot"], f"was sent what it cannot apply: {event['why']}")
             case "calm":
                 self._judge(event["t"])
                 self._truth, self._stored, self._sees = [], [], []
@@ -100,14 +102,15 @@ class CalmCheck:
             elif name in seen and far > self._radius + self._hysteresis + self._reach:
                 self._found("wrong_views", t, bot, f"sees {name}, {far:.1f} m away")
             if name in seen:
-                self._compare(t, bot, name, seen[name], there)
+                self._compare(t, bot, me, name, seen[name], there)
         for name in seen.keys() - everyone.keys():
             self._found("wrong_views", t, bot, f"sees {name}, who is in no zone")
 
-    def _compare(self, t: float, bot: str, name: str, seen: Seen, there: Seen) -> None:
-        off = math.dist(seen[:3], there[:3])
-        if off > self._reach:
+    def _compare(self, t: float, bot: str, me: str, name: str, seen: Seen, there: Seen) -> None:
+        if None not in seen[:3] and (off := math.dist(seen[:3], there[:3])) > self._reach:
             self._found("wrong_views", t, bot, f"sees {name} {off:.2f} m from where it is")
+        elif None in seen[:3] and name != me:
+            self._found("wrong_views", t, bot, f"sees {name} nowhere")
         if seen[3:] != there[3:]:
             self._found("wrong_views", t, bot, f"sees {name} as {seen[3]} {seen[4]}; it is {there[3]} {there[4]}")
 

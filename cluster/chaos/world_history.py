@@ -15,10 +15,11 @@ has `k`, its kind, and `t`, seconds on one clock. `by` is a process: whoever hol
 | invoked | op, bot, do, entity, ... | a player asks: enter, leave, state (version, values) |
 | acknowledged, failed, unknown | op, ... | as in `history.py`: state (version) |
 | reset | bot, zone, epoch | a player's views begin anew |
+| broken | bot, why | a player was sent a view that makes no sense to it |
 | gap | bot, s | a player who is in the world had no view for so long |
 | truth | calm, zone, epoch, entities | everyone rests: what the owner has, {entity: [x, y, z, version, values]} |
 | stored | calm, zone, entities, arriving | and the store, {entity: [version, values]} each |
-| sees | calm, bot, entity, zone, epoch, entities | and a player, {entity: [x, y, z, version, values]}, itself among them; null: it is not in the world |
+| sees | calm, bot, entity, zone, epoch, entities | and a player, {entity: [x, y, z, version, values]}, itself among them, where places may be null; all null: it is not in the world |
 | calm | calm | all of the above was said |
 """  # noqa: E501 - a table
 

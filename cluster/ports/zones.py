@@ -36,6 +36,14 @@ class Owner:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Records by entity id. `number` names the claim."""
+
+    number: int
+    records: dict[str, bytes]
+
+
 class ZoneStore(Protocol):
     """Every write carries the zone's epoch and raises Fenced unless that is the newest; all raise Unavailable.
 
@@ -72,10 +80,10 @@ class ZoneStore(Protocol):
         nothing over, if the other zone was discarded.
         """
 
-    async def claim(self, zone_id: str, epoch: int) -> dict[str, bytes]:
+    async def claim(self, zone_id: str, epoch: int, after: int = 0) -> Claimed:
         """From the zone's arrivals to its entities, all of them in one step. Returns what was claimed.
 
-        What an earlier claim of this incarnation took before its answer was lost comes again.
+        `after`: the number of the incarnation's last claim whose answer arrived, 0 for none. What later ones took comes again.
         """
 
     async def save_places(self, zone_id: str, epoch: int, places: bytes, now: float) -> None: ...

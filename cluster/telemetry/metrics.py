@@ -113,6 +113,15 @@ class WatchedZone(Protocol):
     def admitted(self) -> int: ...
 
 
+class WatchedGame(Protocol):
+    """Totals by hook."""
+
+    @property
+    def errors(self) -> Mapping[str, int]: ...
+    @property
+    def slow(self) -> Mapping[str, int]: ...
+
+
 class ZoneMetrics(Metrics):
     def __init__(self, zone_id: str, registry: CollectorRegistry | None = None) -> None:
         super().__init__(registry)
@@ -161,7 +170,10 @@ class ZoneMetrics(Metrics):
             GaugeSource("game_zone_population", "Entities in the zone", lambda: now().own, fixed=fixed),
             GaugeSource("rayrealm_zone_ghosts", "Entities of zones near", lambda: now().ghosts, fixed=fixed),
             CounterSource(
-                "rayrealm_zone_handed_over_total", "Entities given to zones near", lambda: now().handed_over, fixed=fixed
+                "rayrealm_zone_handed_over_total",
+                "Entities given to zones near",
+                lambda: now().handed_over,
+                fixed=fixed,
             ),
             CounterSource(
                 "rayrealm_zone_admitted_total", "Entities taken from zones near", lambda: now().admitted, fixed=fixed
@@ -185,6 +197,18 @@ class ZoneMetrics(Metrics):
                 fixed,
             ),
         )
+
+    def watch_game(self, game: WatchedGame) -> None:
+        """Once the zone has a game."""
+        for name, text, counts in (
+            ("rayrealm_game_errors_total", "Hooks of the game that raised", lambda: game.errors),
+            (
+                "rayrealm_game_slow_total",
+                "Hooks of the game that took a quarter of a tick or longer",
+                lambda: game.slow,
+            ),
+        ):
+            self.add(CounterSource(name, text, counts, "hook", self._zone))
 
     def ticked(self, seconds: float, skipped: int) -> None:
         """A tick's work took `seconds`; `skipped` ticks were left out since the start."""

@@ -29,7 +29,7 @@ from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.picows_app import Door
 from serve_apps.gateway.router import Router
-from serve_apps.gateway.routes import chat, presence, session, state, system, world
+from serve_apps.gateway.routes import chat, game, presence, session, state, system, world
 from serve_apps.gateway.services import Services
 from serve_apps.gateway.upgrade import Refusal
 
@@ -47,7 +47,7 @@ http = FastAPI(openapi_url=None)
 def build_router() -> Router:
     """Every method a client may call."""
     router = Router()
-    for routes in (system, session, world, state, presence, chat):
+    for routes in (system, session, world, state, game, presence, chat):
         routes.add_to(router)
     return router
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cluster.ports.accounts import CharacterStore
 from cluster.ports.bus import Bus
-from cluster.ports.calls import Calls, zone_actor
+from cluster.ports.calls import Calls
 from cluster.ports.topics import TopicLog
 from cluster.settings import Settings
 from cluster.subjects import Subjects
@@ -42,16 +42,11 @@ class Services:
             idempotent=idempotent,
         )
 
-    async def zone(self, client: Client, method: str, *args: Any, idempotent: bool = False) -> Any:
-        """Call the zone the client is in."""
-        return await self.calls.call(
-            zone_actor(client.zone_id),
-            method,
-            client.session_id,
-            *args,
-            deadline_s=self.settings.gateway.call_deadline_s,
-            idempotent=idempotent,
-        )
+    async def zone(
+        self, client: Client, method: str, params: dict[str, Any], idempotent: bool = False
+    ) -> dict[str, Any]:
+        """Ask the zone that the client is in, over the bus: see ZoneCalls.call."""
+        return await self.hub.zone_calls.call(client, method, params, idempotent)
 
     async def publish(self, topic: str, method: str, params_json: bytes, key: str, result: str) -> str:
         """To everyone who listens to the topic: kept when this returns. Raises Unavailable.

@@ -67,7 +67,7 @@ class ZoneCalls:
     async def call(
         self, client: Client, method: str, params: dict[str, Any], idempotent: bool = False
     ) -> dict[str, Any]:
-        """The zone's result. Raises what it refused with, Unavailable when there was no answer in time: it may or may not have acted.
+        """The zone's result. Raises what it refused with; Unavailable without an answer in time: it may or may not have acted.
 
         `idempotent`: may be done twice, as by an incarnation of the zone and by the next one.
         """

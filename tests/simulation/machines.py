@@ -14,7 +14,7 @@ import structlog
 
 from cluster.adapters.retrying import RetryingCalls
 from cluster.errors import RealmError, Unavailable
-from tests.simulation.virtual_time import Process, VirtualLoop, me
+from tests.simulation.virtual_time import OUTSIDE, Process, VirtualLoop, me
 
 RESTART_S = (1.0, 2.0)
 CALL_S = (0.0005, 0.003)
@@ -94,7 +94,7 @@ class Machines:
 
     def _later(self, actor: Actor) -> None:
         actor.process = actor.runner = None
-        asyncio.get_running_loop().call_later(self._rng.uniform(*RESTART_S), self._launch, actor)
+        asyncio.get_running_loop().call_later(self._rng.uniform(*RESTART_S), self._launch, actor, context=OUTSIDE)
 
     def remove(self, name: str) -> None:
         """For good."""
@@ -130,7 +130,7 @@ class Machines:
             raise asyncio.CancelledError(f"{caller!r} is dead")
         answer: asyncio.Future[Any] = loop.create_future()
         sent = _copied(args)
-        loop.call_later(self._rng.uniform(*CALL_S), self._arrive, name, method, sent, answer)
+        loop.call_later(self._rng.uniform(*CALL_S), self._arrive, name, method, sent, answer, context=OUTSIDE)
         try:
             async with asyncio.timeout(max(0.0, timeout_s)):
                 return await answer
@@ -164,7 +164,8 @@ class Machines:
             self._reply(answer, said, None)
 
     def _reply(self, answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-        asyncio.get_running_loop().call_later(self._rng.uniform(*CALL_S), _settle, answer, result, error)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._rng.uniform(*CALL_S), _settle, answer, result, error, context=OUTSIDE)
 
 
 def _settle(answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cluster.errors import Unavailable
 from cluster.ports.bus import Handler, Responder
-from tests.simulation.virtual_time import Process
+from tests.simulation.virtual_time import OUTSIDE, Process
 
 HELD = 20_000
 """As many messages wait for a process that is stopped."""
@@ -47,11 +47,9 @@ class Network:
                 self.counts["lost"] += 1
                 continue
             pair = (sender, listener.process.number)
-            at = max(
-                self._last.get(pair, 0.0), now + self._rng.uniform(self.rough.least_s, self.rough.most_s)
-            )
+            at = max(self._last.get(pair, 0.0), now + self._rng.uniform(self.rough.least_s, self.rough.most_s))
             self._last[pair] = at
-            loop.call_at(at, self._deliver, listener, data)
+            loop.call_at(at, self._deliver, listener, data, context=OUTSIDE)
 
     def _deliver(self, listener: Subscription, data: bytes) -> None:
         process = listener.process
@@ -124,5 +122,3 @@ class ProcessBus:
 
     async def close(self) -> None:
         self._network.forget(self._process)
-
-

@@ -1,7 +1,7 @@
 """The store that simulated processes share: real in-memory adapters behind a server that takes time, fails and goes away.
 
-A request may be lost before it acts, or its answer after; it may act seconds later, when whoever asked has given up; all of this also
-happens to requests of processes that are dead or stopped by then. What zones' writes change is told to `watch`.
+A request may be lost before it acts, or its answer after; it may act seconds later, when whoever asked has given up. All of this
+happens to requests of processes, too, that are dead or stopped by then. What zones' writes change is told to `watch`.
 """
 
 from __future__ import annotations

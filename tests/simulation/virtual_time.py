@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
+from unittest import mock
 
 T = TypeVar("T")
 
@@ -23,6 +24,9 @@ BEGIN_S = 1_000.0
 """What the monotonic clock says then: not 0, as on no machine."""
 AT_ONCE = 1_000_000
 """Callbacks without a step of the clock: more is a loop that never waits."""
+
+OUTSIDE = contextvars.Context()
+"""Of no process: what is on its way between two does not care whether either of them stands still."""
 
 PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("PROCESS", default=None)
 
@@ -214,20 +218,29 @@ class _Seeded:
     def token_bytes(self, size: int = 16) -> bytes:
         return self._rng.randbytes(size)
 
+    def generator(self) -> type[random.Random]:
+        """In place of `random.Random`: one that is not given a seed takes the next of this one's."""
+        seeds = self._rng
+
+        class Generator(random.Random):
+            def __init__(self, seed: Any = None) -> None:
+                super().__init__(seeds.getrandbits(64) if seed is None else seed)
+
+        return Generator
+
 
 @contextlib.contextmanager
 def instead_of_the_machine(loop: VirtualLoop, seed: int) -> Iterator[None]:
     """The machine's clocks and its randomness are those of the loop and the seed."""
-    before = (time.monotonic, time.time, secrets.token_hex, secrets.token_bytes, random.getstate())
-    names = _Seeded(seed)
-    time.monotonic, time.time = loop.time, lambda: WALL + loop.time() - BEGIN_S
-    secrets.token_hex, secrets.token_bytes = names.token_hex, names.token_bytes  # type: ignore[assignment]
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        time.monotonic, time.time, secrets.token_hex, secrets.token_bytes = before[:4]
-        random.setstate(before[4])
+    names, before = _Seeded(seed), random.getstate()
+    with mock.patch.multiple(time, monotonic=loop.time, time=lambda: WALL + loop.time() - BEGIN_S):
+        with mock.patch.multiple(secrets, token_hex=names.token_hex, token_bytes=names.token_bytes):
+            with mock.patch.object(random, "Random", names.generator()):
+                random.seed(seed)
+                try:
+                    yield
+                finally:
+                    random.setstate(before)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]], seed: int = 0) -> T:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cluster.errors import Fenced, NotFound, Unavailable
 from cluster.ports.epochs import EpochStore
-from cluster.ports.zones import Owner, Parcel, StoredZone
+from cluster.ports.zones import Claimed, Owner, Parcel, StoredZone
 
 OnTheWay = Callable[[], Awaitable[None]]
 CLOSED = sys.maxsize  # a number that none is higher than
@@ -46,7 +46,6 @@ class MemoryZoneStore:
         self._numbers = itertools.count(1)
         self._zones: defaultdict[str, _Zone] = defaultdict(_Zone)
         self._zone_of: dict[str, str] = {}
-        self._answered: dict[str, tuple[int, int]] = {}
 
     async def owner(self, zone_id: str) -> Owner:
         return Owner(self._zones[zone_id].slot, await self._epochs.current("zone", zone_id))
@@ -98,12 +97,11 @@ class MemoryZoneStore:
                 self._zone_of[parcel.session_id] = to_zone
         await self._on_the_way()
 
-    async def claim(self, zone_id: str, epoch: int) -> dict[str, bytes]:
-        answered = self._answered.get(zone_id, (0, 0))
+    async def claim(self, zone_id: str, epoch: int, after: int = 0) -> Claimed:
         zone = await self._write(zone_id, epoch)
         write = zone.written
         for entity_id, claim in list(zone.claimed.items()):
-            if claim[0] != epoch or claim <= answered or entity_id not in zone.entities:
+            if claim <= (epoch, after) or entity_id not in zone.entities:
                 del zone.claimed[entity_id]
         for entity_id, (transfer, record) in zone.arrivals.items():
             if zone.transfers.get(entity_id, -1) < transfer:
@@ -113,8 +111,7 @@ class MemoryZoneStore:
         zone.arrivals.clear()
         found = {entity_id: zone.entities[entity_id] for entity_id in zone.claimed}
         await self._on_the_way()
-        self._answered[zone_id] = write
-        return found
+        return Claimed(write[1], found)
 
     async def save_places(self, zone_id: str, epoch: int, places: bytes, now: float) -> None:
         write = (epoch, next(self._numbers))

@@ -1,6 +1,6 @@
 -- A zone's arrivals become its entities. Returns entity, record, ... of them, and of those whose claim was not answered.
--- `claimed` has the write that claimed an entity, until the next claim says that its answer arrived; `transfers` what brought it here.
--- KEYS: epoch, written, entities, transfers, arrivals, claimed. ARGV: epoch, number, number of the last claim that was answered
+-- `claimed` has the write that claimed an entity, until a claim says that its answer arrived; `transfers` has what brought it here.
+-- KEYS: epoch, written, entities, transfers, arrivals, claimed. ARGV: epoch, number, that of the last claim whose answer arrived
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'fenced' end
 local epoch, number = string.match(redis.call('HGET', KEYS[2], 'entities') or '', '^(%d+)%.(%d+)$')
 if epoch == ARGV[1] and tonumber(number) > tonumber(ARGV[2]) then return 'late' end

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import Script, guard
 from cluster.errors import Fenced, NotFound, Unavailable
-from cluster.ports.zones import Owner, Parcel, StoredZone
+from cluster.ports.zones import Claimed, Owner, Parcel, StoredZone
 
 TAKE = Script(__file__, "zone_take.lua")
 COMMIT = Script(__file__, "zone_commit.lua")
@@ -37,7 +37,6 @@ class RedisZoneStore:
         self._client = client
         self._ns = namespace
         self._numbers = itertools.count(1)  # orders the writes of one incarnation
-        self._answered: dict[str, int] = {}  # zone -> its last claim whose answer came
 
     @guard()
     async def owner(self, zone_id: str) -> Owner:
@@ -97,14 +96,14 @@ class RedisZoneStore:
         _check(answer, zone_id)
 
     @guard()
-    async def claim(self, zone_id: str, epoch: int) -> dict[str, bytes]:
+    async def claim(self, zone_id: str, epoch: int, after: int = 0) -> Claimed:
         keys = [*self._entities(zone_id), self._key(zone_id, "arrivals"), self._key(zone_id, "claimed")]
         number = next(self._numbers)
-        answer = await CLAIM(self._client, keys, [epoch, number, self._answered.get(zone_id, 0)])
+        answer = await CLAIM(self._client, keys, [epoch, number, after])
         if isinstance(answer, bytes):
             _check(answer, zone_id)
-        self._answered[zone_id] = number
-        return {name.decode(): record for name, record in zip(answer[::2], answer[1::2], strict=True)}
+        records = {name.decode(): record for name, record in zip(answer[::2], answer[1::2], strict=True)}
+        return Claimed(number, records)
 
     @guard()
     async def save_places(self, zone_id: str, epoch: int, places: bytes, now: float) -> None:

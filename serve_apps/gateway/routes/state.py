@@ -1,32 +1,31 @@
-"""state.sync.*, first form: a snapshot, and versioned changes of one's own entity (row 3.4)."""
+"""state.sync.*: a snapshot, and versioned changes of one's own entity (row 3.4). The zone judges both at its tick."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, JsonValue
 
+from actors.zone.properties import check_change
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.router import IN_WORLD, NoParams, Params, Router
 from serve_apps.gateway.services import Services
-
-Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Delta(Params):
     entity_id: str = Field(min_length=1, max_length=64)
     version: int = Field(ge=1, le=0xFFFFFFFF)
-    properties: dict[Name, JsonValue] = Field(min_length=1, max_length=64)
+    properties: dict[str, JsonValue]
 
 
 async def request(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
-    snapshot: dict[str, Any] = await services.zone(client, "snapshot", idempotent=True)
-    return snapshot
+    return await services.zone(client, "state.sync.request", {}, idempotent=True)
 
 
 async def delta(services: Services, client: Client, params: Delta) -> dict[str, Any]:
-    version = await services.zone(client, "change", params.entity_id, params.version, params.properties)
-    return {"version": version}
+    check_change(params.properties)  # before they become JSON, where NaN is null
+    said = {"entity_id": params.entity_id, "version": params.version, "properties": params.properties}
+    return await services.zone(client, "state.sync.delta", said)
 
 
 def add_to(router: Router) -> None:

@@ -113,7 +113,11 @@ class TestReasons:
 
     @pytest.mark.parametrize(
         ("bounds", "reason"),
-        [("min_x = 5\nmin_z = 0\nmax_x = 5\nmax_z = 1", "min_x < max_x"), ("min_x = 0", "Field required")],
+        [
+            ("min_x = 5\nmin_z = 0\nmax_x = 5\nmax_z = 1", "min_x < max_x"),
+            ("min_x = nan\nmin_z = 0\nmax_x = 5\nmax_z = 1", "finite"),
+            ("min_x = 0", "Field required"),
+        ],
     )
     def test_zone_bounds(self, tmp_path: Path, bounds: str, reason: str) -> None:
         (tmp_path / "realm.toml").write_text(

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from actors.zone import zone as zone_module
 from actors.zone.oversize import MAX_BYTES, parts
-from actors.zone.zone import Zone
-from realm_proto import internal_pb2
-from tests.unit.actors.zone_model import View, arrival, make_zone, move, read
+from realm_proto import internal_pb2, realtime_pb2
+from tests.unit.actors.showing_model import Stage, View, read
 
 
-def crowd(size: int) -> Zone:
-    zone = make_zone(capacity=size + 1, radius=20.0)
+def news_of(size: int) -> bytes:
+    """A message with all there can be in one: resets, states, places, moves, leaves and a correction."""
+    stage = Stage(capacity=size + 1, radius=20.0)
     for n in range(size):
-        zone.enter(arrival(f"p{n}", 50 + n % 7, 50 + n % 5, "gtw_a"), 0.0)
-    entity = zone.of_session("ses_p3")
-    zone.commit_change(*zone.plan_change("ses_p3", entity.entity_id, 1, {"title": "x" * 200}))
-    return zone
-
-
-def news_of(zone: Zone) -> bytes:
-    """A message with all there can be in one: resets, states, rows, a leave and a correction."""
-    zone.tick(0.0)
-    zone.leave("ses_p0")
-    zone.attach("ses_p5", "gtw_a", 2)
+        stage.add(50 + n % 7, 50 + n % 5)
+    stage.tick()
+    stage.leave(0)
+    stage.attach(5, "gtw_a")
+    stage.change(3, title="x" * 200)
     for n in range(1, 12):
-        x = 90.0 if n == 4 else 51.0 + n % 7
-        zone.take_input("gtw_a", move(n, 1, x, 50.0 + n % 5))
-    [(_, data)] = zone.tick(0.1)
+        stage.walk(n, 2.0 if n % 3 == 0 else 0.3)
+    stage.corrections[4] = realtime_pb2.Correction(sequence=1, reason="too_fast").SerializeToString()
+    [(_, data)] = stage.messages()
     return data
 
 
@@ -43,11 +36,15 @@ def together(messages: list[bytes]) -> dict[int, View]:
 
 @pytest.mark.parametrize("limit", [6_000, 3_000, 1_000])
 def test_parts_say_what_the_whole_said(limit: int) -> None:
-    whole = news_of(crowd(24))
-    assert len(whole) > 6_000 // 4
+    whole = news_of(24)
+    assert len(whole) > 3_000
     out = internal_pb2.ZoneOutput.FromString(whole)
+    out.number = 0  # each part is numbered when it is sent
+    said = read(whole)
+    assert any(view.moves and view.places for view in said.values())
+    assert any(view.moves and not view.places for view in said.values())
     made = parts(out, limit)
-    assert together(made) == read(whole)
+    assert together(made) == said
     if limit < len(whole):
         assert len(made) > 1
     viewers = {data: len(read(data)) for data in made}
@@ -57,9 +54,24 @@ def test_parts_say_what_the_whole_said(limit: int) -> None:
 
 
 def test_an_ordinary_message_is_sent_as_it_is() -> None:
-    whole = news_of(crowd(12))
+    whole = news_of(12)
     assert parts(internal_pb2.ZoneOutput.FromString(whole)) == [whole]
     assert len(whole) < MAX_BYTES
+
+
+def test_a_part_without_places_says_nothing_of_them() -> None:
+    stage = Stage(capacity=10)
+    for n in range(8):
+        stage.add(50 if n < 4 else 90)
+    stage.tick()
+    stage.walk(0, 0.1)
+    stage.walk(7, 3.0)
+    [(_, data)] = stage.messages()
+    first, second = (
+        internal_pb2.ZoneOutput.FromString(part) for part in parts(internal_pb2.ZoneOutput.FromString(data), 120)
+    )
+    assert (bool(first.moves), first.places, first.place_end, first.place_index) == (True, b"", b"", b"")
+    assert (second.moves, bool(second.places)) == (b"", True)
 
 
 def test_one_viewer_is_never_parted() -> None:
@@ -68,14 +80,3 @@ def test_one_viewer_is_never_parted() -> None:
     out.events.add(viewer=1, states=[0])
     out.states.append(bytes(500))
     assert parts(out, 100) == [out.SerializeToString()]
-
-
-def test_a_zone_parts_what_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zone_module, "parts", lambda out: parts(out, 2_000))
-    zone = crowd(30)
-    messages = zone.tick(0.0)
-    assert len(messages) > 3
-    assert {gateway for gateway, _ in messages} == {"gtw_a"}
-    views = together([data for _, data in messages])
-    assert views.keys() == set(range(30))
-    assert all(len(view.states) == 29 and len(view.moves) == 29 and view.reset for view in views.values())

@@ -343,6 +343,17 @@ class TestCalm:
     def test_blind(self, story: WorldStory) -> None:
         assert self.near(story, 30.0, None) == {"wrong_views": 1}
 
+    def test_seen_without_a_place(self, story: WorldStory) -> None:
+        story.calm({A: {"ann": self.ANN}, B: {}})
+        sees = next(event for event in story.events if event["k"] == "sees")
+        sees["entities"] = {"ann": [None, None, None, 1, {}]}  # one's own place is not in one's views
+        assert story.found() == {}
+        assert self.near(story, 30.0, {"ben": [None, 0.0, 4, {"a": 1}]}) == {"wrong_views": 1}
+
+    def test_what_cannot_be_applied(self, story: WorldStory) -> None:
+        story.add("broken", bot="ann", why="a move of 3, which is not in view")
+        assert story.found() == {"wrong_views": 1}
+
     def test_itself_it_always_sees(self, story: WorldStory) -> None:
         story.calm({A: {"ann": self.ANN}, B: {}}, sees={"ann": {}})
         assert story.found() == {"wrong_views": 1}

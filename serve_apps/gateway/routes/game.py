@@ -1,0 +1,32 @@
+"""game.message: what a player does, for the game of the zone to judge at its tick (row 7.6)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue
+
+from actors.zone.properties import check_value
+from serve_apps.gateway.client import Client
+from serve_apps.gateway.router import IN_WORLD, Params, Router
+from serve_apps.gateway.services import Services
+
+Tick = Annotated[float, Field(ge=0, le=0xFFFFFFFF, allow_inf_nan=False)]
+
+
+class Message(Params):
+    """`seen_tick`: that of the view which was on the player's screen, with a fraction between two."""
+
+    type: str = Field(min_length=1, max_length=64)
+    data: JsonValue = None
+    seen_tick: Tick = 0.0
+
+
+async def message(services: Services, client: Client, params: Message) -> dict[str, Any]:
+    check_value(params.data, "data")
+    said = {"type": params.type, "data": params.data, "seen_tick": params.seen_tick}
+    return await services.zone(client, "game.message", said)
+
+
+def add_to(router: Router) -> None:
+    router.add("game.message", Message, message, IN_WORLD)
