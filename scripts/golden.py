@@ -12,7 +12,6 @@ import json
 import sys
 import zlib
 from pathlib import Path
-from typing import Any
 
 from golden_frames import (
     Vector,
@@ -30,6 +29,7 @@ from golden_frames import (
     update,
 )
 from golden_views import no_views, not_held, text_view, views
+
 from realm_proto import realtime_pb2 as pb
 
 FOLDER = Path(__file__).parents[1] / "proto" / "golden"

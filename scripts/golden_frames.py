@@ -1,4 +1,4 @@
-"""Frames by protobuf's reference implementation, and what they say, for golden.py: nothing of the gateway or of a client takes part."""
+"""Frames by protobuf's reference implementation, and what they say, for golden.py."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import struct
 from typing import Any
 
 from golden_frames import Item, Vector, binary, text, told_text
+
 from realm_proto import realtime_pb2 as pb
 
 TURN = math.tau / 65_536
@@ -23,7 +24,7 @@ FAR = 2**31
 PLACE_ROWS = [(0, 0, 0, 0, 0, 0), (65_535, 65_535, FAR - 1, -FAR, 39_975, 65_535), (258, 772, 25, 200, -301, 16_384)]
 MOVE_ROWS = [
     (0, 0, 0, 0, 0, 0),
-    (65_535, 255, 127, -128, 1, 65_535),
+    (65_535, 255, -128, 127, 1, 65_535),
     (258, 4, 50, -7, 0, 16_384),
     (258, 4, 127, 0, 0, 16_384),
 ]

@@ -34,12 +34,11 @@ class Whereabouts:
         self._clock = clock
         self._rng = rng
 
-    async def ask(
-        self, session_id: str, zone_id: str, method: str, *args: Any, deadline_s: float
-    ) -> tuple[str, Any]:
+    async def ask(self, session_id: str, zone_id: str, method: str, *args: Any, deadline_s: float) -> tuple[str, Any]:
         """Call a method about the session's entity where it is; `zone_id` is where it is believed to be.
 
-        Returns (zone, answer). Raises what the zone raised (InvalidState "not_in_zone": it is nowhere), Unavailable after the deadline.
+        Returns (zone, answer). Raises what the zone raised (InvalidState "not_in_zone": it is nowhere), Unavailable after the
+        deadline.
         """
         until, pause = self._clock() + deadline_s, PAUSE_S
         if self._watch.map.find(zone_id) is None:  # merged into another one
@@ -49,9 +48,7 @@ class Whereabouts:
             if left <= 0:
                 raise Unavailable(zone_id)
             try:
-                return zone_id, await self._owners.call(
-                    zone_id, method, *args, deadline_s=left, idempotent=True
-                )
+                return zone_id, await self._owners.call(zone_id, method, *args, deadline_s=left, idempotent=True)
             except Elsewhere as there:
                 zone_id = there.zone_id or await self._kept(session_id, zone_id)
             except InvalidState as refused:

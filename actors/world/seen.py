@@ -33,7 +33,10 @@ class ZoneSeen:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of Ray's that is alive. `host` as `rayrealm status` names it. `draining`: by the operator, or by Ray itself."""
+    """A node of Ray's that is alive. `host` as `rayrealm status` names it.
+
+    `draining`: it takes no zones, because the operator said so (`by_command`) or because Ray drains it.
+    """
 
     id: str
     host: str
@@ -41,6 +44,7 @@ class Node:
     name: str = ""
     head: bool = False
     draining: bool = False
+    by_command: bool = False
 
     @property
     def short(self) -> str:

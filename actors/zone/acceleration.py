@@ -2,8 +2,8 @@
 
 What a zone sees of a walk is bent by the network: moves that were made a second apart may arrive together, and the other way
 round. So the way is measured from an anchor, a moment at which the entity was certainly no faster than some speed. Since then it
-may have gone as far as one gets in that time, and in `late_s` more, when accelerating all the way. An anchor is replaced only by one
-that allows less, so that nobody gets the time for late packets twice.
+may have gone as far as one gets in that time, and in `late_s` more, when accelerating all the way. An anchor is replaced only by
+one that allows less, so that nobody gets the time for late packets twice.
 """
 
 from __future__ import annotations
@@ -74,12 +74,11 @@ class Motion:
         span = now - self._window_at[who]
         done = span >= WINDOW * late_s
         self._gone[who], self._window_way[who] = gone, window_way
-        again = unsure | done
-        if not again.any():
-            return
+        done &= ~unsure
+        # Who stands is measured again with every move, and goes on standing.
+        again = unsure | (done & (window_way > 0.0))
         restarted = who[again]
         self._window_at[restarted], self._window_way[restarted] = now, 0.0
-        done &= ~unsure
         if done.any():
             self._measured(
                 who[done], window_way[done], span[done] - late_s, gone[done], top[done], acceleration[done], now

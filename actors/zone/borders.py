@@ -1,8 +1,8 @@
 """What a zone shows of itself to the zones near it, and what it sees of them (row 7.2). Plain Python over the table.
 
-Each tick a zone tells every zone near it which of its own entities stand within the margin of the other's ground. The other keeps them
-as ghosts: seen by its viewers, never simulated. A ghost that is handed over becomes the zone's own and keeps its number, and the other
-way round, so that no viewer sees it leave.
+Each tick a zone tells every zone near it which of its own entities stand within the margin of the other's ground. The other keeps
+them as ghosts: seen by its viewers, never simulated. A ghost that is handed over becomes the zone's own and keeps its number, and
+the other way round, so that no viewer sees it leave.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Neighbour:
     heard: int = 0  # the number of its newest output
     heard_at: float = float("-inf")
     room: int = 0
+    departed: list[int] = field(default_factory=list)  # entities it was told of that belong to somebody else now
     names: np.ndarray = field(default_factory=lambda: np.full(NUMBERS, NOBODY, np.int32))
 
 
@@ -81,7 +82,8 @@ class Borders:
         self._margin = margin
         self._hysteresis = hysteresis
         self._near: dict[str, Neighbour] = {}
-        self._unbound: dict[int, float] = {}  # ghosts that were ours, until their new owner speaks of them
+        self._unbound: dict[int, float] = {}  # ghosts that were handed over, until their new owner speaks of them
+        self._unheard: dict[int, set[str]] = {}  # ghosts -> zones that spoke of an entity that the ghost seemed newer than
         self._changed: set[int] = set()
 
     # --- the map -----------------------------------------------------------------------------------------------
@@ -157,7 +159,9 @@ class Borders:
         """An own entity belongs to another zone now: it stays as a ghost if it is close. Returns whether it does."""
         entity, other = self._table.by_number[number], self._near.get(to)
         for known in self._near.values():
-            known.told[number] = False
+            if known.told[number]:
+                known.told[number] = False
+                known.departed.append(number)
         if other is None or self.me is None:
             return False
         other.hint = True
@@ -172,6 +176,7 @@ class Borders:
     def admitted(self, number: int) -> None:
         """A ghost has another owner now. The former one may still speak of it, and is not listened to."""
         self._unbound.pop(number, None)
+        self._unheard.pop(number, None)
         for other in self._near.values():
             other.names[other.names == number] = NOBODY
 
@@ -198,7 +203,7 @@ class Borders:
             fresh = told if first else told & (~other.told | changed)
             gone = np.flatnonzero(other.told & ~told) if not first else np.empty(0, np.int64)
             rows = np.flatnonzero(told & (moved | fresh))
-            idle = not (len(rows) or len(gone) or fresh.any() or other.hint or other.ask)
+            idle = not (len(rows) or len(gone) or fresh.any() or other.hint or other.ask or other.departed)
             if idle and now - other.told_at < KEEP_TELLING_S:
                 continue
             other.told, other.number, other.told_at = told, other.number + 1, now
@@ -211,10 +216,12 @@ class Borders:
                 room=table.room,
                 arrivals=other.hint,
                 resync=other.ask,
+                departed=() if first else other.departed,
             )
             for number in np.flatnonzero(fresh).tolist():
                 out.entities.add(number=number, record=records.dump(self.record(number)))
             other.hint = other.ask = False
+            other.departed.clear()
             made.append((zone_id, out.SerializeToString()))
         return made
 
@@ -252,6 +259,7 @@ class Borders:
         before = set(self._ghosts_of(out.zone_id)) - self._unbound.keys() if out.number == 1 else set()
         if out.number == 1:
             other.names[:] = NOBODY
+        self._let_go(other, out.departed, now)
         for said in out.entities:
             number = self._ghost(other, said, now)
             if number is not None:
@@ -265,6 +273,13 @@ class Borders:
         self._move(other, np.frombuffer(out.rows, BORDER_ROW), seen)
         return seen
 
+    def _let_go(self, other: Neighbour, numbers: Iterable[int], now: float) -> None:
+        """It handed these over. Their new owner may not have anything to say of them to us: then the ghosts go."""
+        for theirs in numbers:
+            if theirs < NUMBERS and (number := int(other.names[theirs])) != NOBODY:
+                other.names[theirs] = NOBODY
+                self._unbound[number] = now
+
     def _ghost(self, other: Neighbour, said: internal_pb2.BorderEntity, now: float) -> int | None:
         try:
             record = records.load(said.record)
@@ -274,6 +289,8 @@ class Borders:
         told, table = record.entity, self._table
         known = table.by_id.get(told.entity_id)
         if known is not None and (not known.owner or told.transfer < known.transfer):
+            if known.owner:  # unless that one has left, and came again: its ghost goes, and who spoke in vain is asked again
+                self._unheard.setdefault(known.number, set()).add(other.zone.id)
             return None  # it is ours, or somebody newer's: what is said is older than that
         if known is None:
             try:
@@ -326,6 +343,9 @@ class Borders:
             if entity is not None and entity.owner:
                 self._table.remove(number)
                 self._unbound.pop(number, None)
+                for zone_id in self._unheard.pop(number, ()):
+                    if zone_id in self._near:
+                        self._near[zone_id].ask = True
                 gone.append(number)
         return gone
 

@@ -24,8 +24,9 @@ NO_GATEWAY = -1
 class Entity:
     """What is not a column: ids and properties, which change seldom.
 
-    `incarnation` grows with every entity the zone ever had; `attach_epoch` is the session's, and orders its gateways. `owner` is empty
-    for an entity of this zone; a ghost's is the zone that it belongs to. `transfer` grows with every hand-over from zone to zone.
+    `incarnation` grows with every entity the zone ever had; `attach_epoch` is the session's, and orders its gateways. `owner` is
+    empty for an entity of this zone; a ghost's is the zone that it belongs to. `transfer` grows with every hand-over from zone to
+    zone.
     """
 
     number: int
@@ -50,7 +51,8 @@ class Entity:
 
 
 class EntityTable:
-    """Columns for `capacity` entities. Positions are metres; `yaw` radians. `by_session` has this zone's own, `by_id` the ghosts too.
+    """Columns for `capacity` entities. Positions are metres; `yaw` radians. `by_session` has this zone's own, `by_id` the ghosts
+    too.
 
     `mine`: alive and no ghost. `frozen`: being handed over, moves no more. `kind`: which limits it has (movement.py).
     """

@@ -1,7 +1,7 @@
 """What follows a zone's owner: where everybody stands, and whether the owner has fallen silent (row 7.4).
 
-Nobody is told that an owner died: it is not heard any more. So a follower must know whether it would hear it. What it asks of the owner
-comes back to itself through the same server, and only an owner that was not heard for all of the time before that is silent.
+Nobody is told that an owner died: it is not heard any more. So a follower must know whether it would hear it. What it asks of the
+owner comes back to itself through the same server, and only an owner that was not heard for all of the time before that is silent.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from actors.zone.game_entity import GameEntity, Index
 from actors.zone.game_zone import GameZone, World
 from cluster.errors import InvalidState, Ours, SettingsError, Theirs, Unavailable
 from cluster.game_class import load_class
-from cluster.settings import EntityTypeSettings, WorldSettings
+from cluster.settings import PLAYER, WorldSettings
 from cluster.telemetry.counts import Tally
 from realm_proto import internal_pb2
 
@@ -37,16 +37,18 @@ def load_game(name: str) -> type[Game] | None:
 
 
 def with_types(world: WorldSettings, game: type[Game] | None) -> WorldSettings:
-    """The settings with the game's entity types; what the operator has set goes before."""
+    """The settings with the game's entity types; what the operator has set goes before.
+
+    How fast players are is the operator's alone: session actors tell clients, and they have no game.
+    """
     types = dict(world.types)
     for name, theirs in (game.types if game is not None else {}).items():
         ours = types.get(name)
-        if ours is None:
-            types[name] = theirs
-        else:
-            fields = {field: getattr(ours, field) for field in ours.model_fields_set}
-            visibility = {**theirs.visibility, **ours.visibility}
-            types[name] = EntityTypeSettings(**{**theirs.model_dump(), **fields, "visibility": visibility})
+        said = set() if ours is None else ours.model_fields_set
+        limits = set() if name == PLAYER else theirs.model_fields_set - said - {"visibility"}
+        changes: dict[str, object] = {field: getattr(theirs, field) for field in limits}
+        changes["visibility"] = {**theirs.visibility, **(ours.visibility if ours is not None else {})}
+        types[name] = world.limits(name).model_copy(update=changes)
     return world.model_copy(update={"types": types})
 
 

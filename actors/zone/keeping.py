@@ -48,8 +48,8 @@ def restore(
     population.incarnations = int(rows["incarnation"].max(initial=0))
     age_s = min(max(age_s, 0.0), MAX_OUTAGE_S)
     refused: list[Entity] = []
-    # Those with a number of this zone first, so that they keep it; newest first: of two with one session, the older one had left, and
-    # the store was not told.
+    # Those with a number of this zone first, so that they keep it; newest first: of two with one session, the older one had left,
+    # and the store was not told.
     order = sorted(stored, key=lambda record: (record.zone != zone_id, -record.entity.incarnation))
     population.incarnations = max([population.incarnations, *(record.entity.incarnation for record in order)])
     for record in order:

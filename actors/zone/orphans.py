@@ -1,4 +1,6 @@
-"""Entities that nobody speaks for any more: their session ended while the zone was away, or an entry failed half way. Plain asyncio."""
+"""Entities that nobody speaks for any more: their session ended while the zone was away, or an entry failed half way. Plain
+asyncio.
+"""
 
 from __future__ import annotations
 

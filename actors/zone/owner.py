@@ -70,13 +70,13 @@ class ZoneOwner:
         self.slot = slot
         self.times = TickTimes(1.0 / tools.settings.world.tick_hz)
         self.replication = Replication(zone, slot)
-        self.writer = Writer(
-            zone.id, zone.epoch, tools.store, self._stored, tools.clock, tools.rng, tools.on_fenced
-        )
+        self.writer = Writer(zone.id, zone.epoch, tools.store, self._stored, tools.clock, tools.rng, tools.on_fenced)
         world = ZoneWorld(zone, lambda: self.writer.away, tools.wall_clock)
         game = load_game(tools.settings.world.game)
         self.game = GameHost(game, world, tools.settings.world.tick_hz) if game is not None else None
         message, guarded = (self.game.message, self.game.guarded) if self.game is not None else (no_game, frozenset())
+        if self.game is not None:
+            tools.metrics.watch_game(self.game)
         self.desk = CallDesk(world, message, guarded)
         self.orphans = Orphans(zone, tools.store, tools.sessions, tools.characters, self.leave)
         self._tools = tools
@@ -95,7 +95,9 @@ class ZoneOwner:
     # --- beginning and end -------------------------------------------------------------------------------------
 
     async def begin(self, world_map: WorldMap, places: bytes | None = None, places_at: float = 0.0) -> None:
-        """Take everything back from the store, then live. `places`: newer ones than the store's, of a follower, and when they were so."""
+        """Take everything back from the store, then live. `places`: newer ones than the store's, of a follower, and when they
+        were so.
+        """
         tools, zone = self._tools, self.zone
         zone.remap(world_map)
         stored = await tools.store.load(zone.id)

@@ -85,7 +85,9 @@ class Population:
         return self._table.standing(entity.number)
 
     def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> Entity | None:
-        """No views any more; the entity stays. Ignored if a newer attach holds; `instead_of` as for `attach`. Returns who is detached."""
+        """No views any more; the entity stays. Ignored if a newer attach holds; `instead_of` as for `attach`. Returns who is
+        detached.
+        """
         entity = self._table.by_session.get(session_id)
         if entity is None:
             self._not_departed(session_id)
@@ -110,7 +112,9 @@ class Population:
         return standing
 
     def of_session(self, session_id: str) -> Entity:
-        """The session's entity. Raises Elsewhere if it was or is being handed over, InvalidState if the zone knows nothing of it."""
+        """The session's entity. Raises Elsewhere if it was or is being handed over, InvalidState if the zone knows nothing of
+        it.
+        """
         entity = self._table.by_session.get(session_id)
         if entity is None:
             self._not_departed(session_id)
@@ -213,7 +217,9 @@ class Population:
         return departed
 
     def admit(self, arrived: Mapping[str, bytes], now: float, wall: float) -> list[Entity]:
-        """Those that were handed over to this zone: the store says that they are its own. Returns them; the caller stores them anew."""
+        """Those that were handed over to this zone: the store says that they are its own. Returns them; the caller stores them
+        anew.
+        """
         admitted = []
         for entity_id, data in arrived.items():
             try:

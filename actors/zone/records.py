@@ -12,7 +12,9 @@ from actors.zone.entities import Entity
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`zone` wrote it, so that the number in it is that zone's. `budget`: metres the entity might still go at `at` (Unix seconds)."""
+    """`zone` wrote it, so that the number in it is that zone's. `budget`: metres the entity might still go at `at` (Unix
+    seconds).
+    """
 
     entity: Entity
     standing: Standing

@@ -351,5 +351,3 @@ class Zone:
     def restore(self, stored: Iterable[Record], kept: bytes, age_s: float, now: float) -> list[Entity]:
         """See keeping.restore. Returns those that are not taken in."""
         return keeping.restore(self.population, self.table, self.rules, self.id, stored, kept, age_s, now)
-
-

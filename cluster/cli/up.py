@@ -12,6 +12,7 @@ import typer
 
 from cluster import settings as realm_settings
 from cluster.cli.signals import Signals
+from cluster.game_class import load_class
 from cluster.launch import Launch
 from cluster.settings import Settings
 from cluster.telemetry.logs import configure
@@ -36,6 +37,7 @@ def up(
     overrides |= {"redis": redis and {"url": redis}, "nats": nats and {"url": nats}}
     overrides |= {"ray": ray_address and {"address": ray_address}}
     settings = realm_settings.load(**{name: value for name, value in overrides.items() if value is not None})
+    load_class(settings.world.game)  # in every zone it would be too late to say so
     code = run(settings)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -278,6 +278,7 @@ class Hub:
 
     def entered(self, client: Client, world: dict[str, Any]) -> None:
         client.world, client.state = world, SessionState.IN_WORLD
+        client.transfer = 0  # a new stay: its hand-overs count anew
         if not client.closed:
             self.zones.show(client, world["zone"], world["number"])
 

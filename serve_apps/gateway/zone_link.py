@@ -18,8 +18,8 @@ ASK_AGAIN_S = 0.5
 
 
 class ZoneLink:
-    """`write_view(client, view)` is where a view goes; `find(session_id)` a client of this gateway; `crossed(client, zone_id, number)` is
-    told when a client's entity was handed over to another zone. Counters are plain ints, read when metrics are scraped.
+    """`write_view(client, view)` is where a view goes; `find(session_id)` a client of this gateway; `crossed(client, zone_id,
+    number)` is told when a client's entity was handed over to another zone. Counters are plain ints, read when metrics are scraped.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ZoneLink:
         pending, self._pending = self._pending, {}
         calls, self._calls = self._calls, {}
         shown, self._shown = self._shown, {}
-        for zone_id in pending.keys() | calls.keys() | shown.keys():
+        for zone_id in dict.fromkeys((*pending, *calls, *shown)):
             batch = internal_pb2.ZoneInput(
                 gateway_id=self._gateway_id,
                 rows=bytes(pending.get(zone_id, b"")),

@@ -80,14 +80,14 @@ class TestHandOver:
 
     async def test_again_after_it_was_claimed(self, stores: Stores, a: int, b: int) -> None:
         await stores.network.lose_answer(stores.zones.hand_over(A, a, B, [parcel(1)]))
-        assert await stores.other.claim(B, b) == {"ent_1": b"moved"}
+        assert await stores.claim(B, b, stores.other) == {"ent_1": b"moved"}
         await stores.zones.hand_over(A, a, B, [parcel(1)])
         assert await stores.has(B) == {"ent_1": b"moved"}
         assert await stores.arrivals(B) == {}
 
     async def test_again_after_the_other_changed_and_dropped_it(self, stores: Stores, a: int, b: int) -> None:
         await stores.zones.hand_over(A, a, B, [parcel(1)])
-        await stores.other.claim(B, b)
+        await stores.claim(B, b, stores.other)
         await stores.other.commit(B, b, puts(1, record=b"changed there"), {})
         await stores.zones.hand_over(A, a, B, [parcel(1)])
         assert await stores.has(B) == {"ent_1": b"changed there"}
@@ -101,8 +101,8 @@ class TestHandOver:
         arrive.set()
         await handing
         with pytest.raises(Fenced):
-            await stores.zones.claim(B, b)
-        assert await stores.other.claim(B, newer) == {"ent_1": b"moved"}
+            await stores.claim(B, b)
+        assert await stores.claim(B, newer, stores.other) == {"ent_1": b"moved"}
 
     async def test_a_zone_that_nobody_took_yet(self, stores: Stores, a: int) -> None:
         await stores.zones.hand_over(A, a, C, [parcel(1)])
@@ -124,16 +124,41 @@ class TestHandOver:
         assert await where(stores, 1) == ([B], B)
 
 
+class TestANameThatIsUsedAgain:
+    """A character that comes into the world again has the same entity id, and its transfers may begin anew."""
+
+    async def test_where_it_had_come_to(self, stores: Stores, a: int, b: int) -> None:
+        await stores.zones.hand_over(A, a, B, [parcel(1, 5)])
+        await stores.claim(B, b, stores.other)
+        await stores.other.commit(B, b, {}, drops(1))
+        await stores.other.commit(B, b, puts(1, record=b"new"), {})
+        await stores.other.hand_over(B, b, A, [parcel(1, 1, b"new")])
+        assert await stores.claim(A, a) == {"ent_1": b"new"}
+        assert await where(stores, 1) == ([A], A)
+
+    async def test_where_it_had_passed_through(self, stores: Stores, a: int, b: int) -> None:
+        await stores.zones.hand_over(A, a, B, [parcel(1, 5)])
+        await stores.claim(B, b, stores.other)
+        await stores.other.hand_over(B, b, C, [parcel(1, 6)])
+        c = await stores.zones.take(C, 0)
+        await stores.claim(C, c)
+        await stores.zones.commit(C, c, {}, drops(1))
+        await stores.zones.commit(A, a, puts(1), {})
+        await stores.zones.hand_over(A, a, B, [parcel(1, 1, b"new")])
+        assert await stores.claim(B, b, stores.other) == {"ent_1": b"new"}
+        assert await where(stores, 1) == ([B], B)
+
+
 class TestThereAndBack:
     async def go_back(self, stores: Stores, b: int) -> None:
-        assert await stores.other.claim(B, b) == {"ent_1": b"moved"}
+        assert await stores.claim(B, b, stores.other) == {"ent_1": b"moved"}
         await stores.other.hand_over(B, b, A, [parcel(1, 2, b"back")])
 
     async def test_with_a_first_try_that_runs_last(self, stores: Stores, a: int, b: int) -> None:
         given_up, arrive = await stores.network.hold(stores.zones.hand_over(A, a, B, [parcel(1)]))
         await stores.zones.hand_over(A, a, B, [parcel(1)])
         await self.go_back(stores, b)
-        assert await stores.zones.claim(A, a) == {"ent_1": b"back"}
+        assert await stores.claim(A, a) == {"ent_1": b"back"}
         arrive.set()
         with pytest.raises(Unavailable):
             await given_up
@@ -145,7 +170,7 @@ class TestThereAndBack:
         await stores.network.lose_answer(stores.zones.hand_over(A, a, B, [parcel(1)]))
         await self.go_back(stores, b)
         if claimed:
-            await stores.zones.claim(A, a)
+            await stores.claim(A, a)
         await stores.zones.hand_over(A, a, B, [parcel(1)])
         stored = await stores.zones.load(A)
         assert {**stored.entities, **stored.arrivals}["ent_1"] == b"back"
@@ -154,27 +179,27 @@ class TestThereAndBack:
     async def test_and_there_again(self, stores: Stores, a: int, b: int) -> None:
         await stores.zones.hand_over(A, a, B, [parcel(1)])
         await self.go_back(stores, b)
-        await stores.zones.claim(A, a)
+        await stores.claim(A, a)
         await stores.zones.hand_over(A, a, B, [parcel(1, 3, b"again")])
-        assert await stores.other.claim(B, b) == {"ent_1": b"again"}
+        assert await stores.claim(B, b, stores.other) == {"ent_1": b"again"}
         assert await where(stores, 1) == ([B], B)
 
     async def test_over_a_third_zone(self, stores: Stores, a: int, b: int) -> None:
         c = await stores.zones.take(C, 0)
         await stores.zones.hand_over(A, a, B, [parcel(1)])
-        await stores.other.claim(B, b)
+        await stores.claim(B, b, stores.other)
         await stores.other.hand_over(B, b, C, [parcel(1, 2, b"on")])
         await stores.zones.hand_over(A, a, B, [parcel(1)])
-        assert await stores.other.claim(C, c) == {"ent_1": b"on"}
+        assert await stores.claim(C, c, stores.other) == {"ent_1": b"on"}
         assert await where(stores, 1) == ([C], C)
 
 
 class TestClaim:
     async def test_all_that_waits_and_only_once(self, stores: Stores, a: int, b: int) -> None:
-        assert await stores.zones.claim(B, b) == {}
+        assert await stores.claim(B, b) == {}
         await stores.zones.hand_over(A, a, B, [parcel(1), parcel(2, 7, b"two")])
-        assert await stores.zones.claim(B, b) == {"ent_1": b"moved", "ent_2": b"two"}
-        assert await stores.zones.claim(B, b) == {}
+        assert await stores.claim(B, b) == {"ent_1": b"moved", "ent_2": b"two"}
+        assert await stores.claim(B, b) == {}
         assert await stores.has(B) == {"ent_1": b"moved", "ent_2": b"two"}
 
     async def test_one_without_an_answer_comes_again(self, stores: Stores, a: int, b: int) -> None:
@@ -182,37 +207,37 @@ class TestClaim:
         await stores.network.lose_answer(stores.zones.claim(B, b))
         await stores.zones.hand_over(A, a, B, [parcel(2)])
         await stores.network.lose_answer(stores.zones.claim(B, b))
-        assert await stores.zones.claim(B, b) == {"ent_1": b"moved", "ent_2": b"moved"}
-        assert await stores.zones.claim(B, b) == {}
+        assert await stores.claim(B, b) == {"ent_1": b"moved", "ent_2": b"moved"}
+        assert await stores.claim(B, b) == {}
 
     async def test_but_not_if_it_is_gone(self, stores: Stores, a: int, b: int) -> None:
         await stores.zones.hand_over(A, a, B, [parcel(1), parcel(2)])
         await stores.network.lose_answer(stores.zones.claim(B, b))
         await stores.zones.commit(B, b, {}, drops(1))
-        assert await stores.zones.claim(B, b) == {"ent_2": b"moved"}
+        assert await stores.claim(B, b) == {"ent_2": b"moved"}
 
     async def test_the_next_incarnation_finds_it_among_its_entities(self, stores: Stores, a: int, b: int) -> None:
         await stores.zones.hand_over(A, a, B, [parcel(1)])
         await stores.network.lose_answer(stores.zones.claim(B, b))
         newer = await stores.other.take(B, 1)
         assert await stores.has(B) == {"ent_1": b"moved"}
-        assert await stores.other.claim(B, newer) == {}
+        assert await stores.claim(B, newer, stores.other) == {}
 
     async def test_one_that_is_given_up_takes_nothing(self, stores: Stores, a: int, b: int) -> None:
         given_up, arrive = await stores.network.hold(stores.zones.claim(B, b))
-        assert await stores.zones.claim(B, b) == {}
+        assert await stores.claim(B, b) == {}
         await stores.zones.hand_over(A, a, B, [parcel(1)])
         arrive.set()
         with pytest.raises(Unavailable):
             await given_up
-        assert await stores.zones.claim(B, b) == {"ent_1": b"moved"}
+        assert await stores.claim(B, b) == {"ent_1": b"moved"}
 
     async def test_an_arrival_that_is_older_than_what_is_here(self, stores: Stores, a: int, b: int) -> None:
         await stores.zones.hand_over(A, a, B, [parcel(1, 5, b"5")])
-        await stores.zones.claim(B, b)
+        await stores.claim(B, b)
         await stores.zones.commit(A, a, puts(1), {})  # A believes that it still has it
         await stores.zones.hand_over(A, a, B, [parcel(1, 4, b"4")])
-        assert await stores.zones.claim(B, b) == {}
+        assert await stores.claim(B, b) == {}
         assert await stores.has(B) == {"ent_1": b"5"}
         assert await where(stores, 1) == ([B], B)
 
@@ -246,7 +271,7 @@ async def test_everybody_is_in_exactly_one_zone(stores: Stores, seed: int) -> No
         while rng.random() < 0.4:
             await stores.network.lose_answer(store.claim(zone, epochs[zone]))
             happened["claim_lost"] += 1
-        known[zone] |= {int(name.removeprefix("ent_")) for name in await store.claim(zone, epochs[zone])}
+        known[zone] |= {int(name.removeprefix("ent_")) for name in await stores.claim(zone, epochs[zone])}
 
     for step in range(STEPS):
         zone, to = rng.sample((A, B, C), 2)

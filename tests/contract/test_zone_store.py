@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cluster.adapters.redis.zones import RedisZoneStore
+from cluster.adapters.redis.zones import TAKE, RedisZoneStore
 from cluster.errors import Fenced, NotFound, Unavailable
 from cluster.ports.zones import Owner, StoredZone
 from tests.contract.zone_stores import (
@@ -73,7 +73,7 @@ async def test_everything_comes_back_byte_for_byte(stores: Stores) -> None:
     assert await stores.zones.load(A) == StoredZone({"ent_1": BYTES, "ent_ö": b""}, BYTES * 100, NOW)
     await stores.zones.hand_over(A, epoch, B, [parcel(1, 2**53, BYTES)])
     assert await stores.zones.load(B) == StoredZone({}, b"", 0.0, {"ent_1": BYTES})
-    assert await stores.zones.claim(B, await stores.zones.take(B, 0)) == {"ent_1": BYTES}
+    assert await stores.claim(B, await stores.zones.take(B, 0)) == {"ent_1": BYTES}
     assert await stores.zones.load(B) == StoredZone({"ent_1": BYTES}, b"", 0.0)
 
 
@@ -109,7 +109,7 @@ async def test_very_many_at_once(stores: Stores) -> None:
     await stores.zones.hand_over(A, epoch, B, [parcel(number) for number in many])
     assert await stores.zones.zones_of(sessions) == dict.fromkeys(sessions, B)
     other = await stores.zones.take(B, 0)
-    assert len(await stores.zones.claim(B, other)) == 5_001
+    assert len(await stores.claim(B, other)) == 5_001
     await stores.zones.commit(B, other, {}, drops(*many))
     assert await stores.has(B) == {}
     assert await stores.zones.zones_of(sessions) == {}
@@ -292,7 +292,7 @@ class TestDiscard:
         assert not await stores.zones.discard(A, epoch)
         await stores.zones.commit(A, epoch, {}, drops(1))
         assert not await stores.zones.discard(A, epoch), "one is to be claimed"
-        assert await stores.zones.claim(A, epoch) == before[0][0][0].arrivals
+        assert await stores.claim(A, epoch) == before[0][0][0].arrivals
         assert not await stores.zones.discard(A, epoch)
         await stores.zones.commit(A, epoch, {}, drops(2))
         assert await stores.zones.discard(A, epoch)
@@ -322,13 +322,13 @@ class TestDiscard:
         again = await stores.zones.take(A, 0)
         assert again == epoch + 1
         await stores.zones.hand_over(B, other, A, [parcel(1)])
-        assert await stores.other.claim(A, again) == {"ent_1": b"moved"}
+        assert await stores.claim(A, again, stores.other) == {"ent_1": b"moved"}
 
     async def test_nothing_is_left_of_it(self, valkey_url: str, namespace: str) -> None:
         async with connected(valkey_url) as client:
             stores = await redis_stores(client, namespace)
             epoch = await something_of_everything(stores)
-            await stores.zones.claim(A, epoch)
+            await stores.claim(A, epoch)
             await stores.zones.commit(A, epoch, {}, drops(1, 2))
             assert await stores.zones.discard(A, epoch)
             left = {key.decode().removeprefix(namespace) async for key in client.scan_iter(f"{namespace}:*:{A}*")}
@@ -351,8 +351,17 @@ class TestSentTwice:
             await zones.save_places(A, 1, b"places", NOW)
             await zones.hand_over(A, 1, B, [parcel(1)])
             assert await zones.take(B, 0) == 1
-            assert await zones.claim(B, 1) == {"ent_1": b"moved"}
-            assert await zones.claim(B, 1) == {}
+            assert (first := await zones.claim(B, 1)).records == {"ent_1": b"moved"}
+            assert (await zones.claim(B, 1, first.number)).records == {}
             assert await zones.discard(A, 1)
             assert await zones.load(A) == NOTHING
             assert await zones.zones_of(["ses_1", "ses_2"]) == {"ses_1": B}
+
+    async def test_a_take_after_somebody_elses(self, valkey_url: str, namespace: str) -> None:
+        """It is not told the other's epoch."""
+        async with connected(valkey_url) as client:
+            stores = await redis_stores(client, namespace)
+            keys = [f"{namespace}:epoch:zone:{A}", f"{namespace}:zone:{A}:owner"]
+            assert await TAKE(client, keys, [1, "", "call"]) == b"1"
+            assert await stores.epochs.take("zone", A) == 2
+            assert await TAKE(client, keys, [1, "", "call"]) == b"1"

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
@@ -104,6 +104,13 @@ class Stores:
     world: WorldStore
     epochs: EpochStore
     network: Network
+    answered: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    async def claim(self, zone_id: str, epoch: int, by: ZoneStore | None = None) -> dict[str, bytes]:
+        """As an incarnation does: it says which of its claims it has heard of."""
+        claimed = await (by or self.zones).claim(zone_id, epoch, self.answered.get((zone_id, epoch), 0))
+        self.answered[zone_id, epoch] = claimed.number
+        return claimed.records
 
     async def has(self, zone_id: str) -> dict[str, bytes]:
         return (await self.zones.load(zone_id)).entities

@@ -1,8 +1,9 @@
-"""The zone of the mock realm: walkers on circles, players that are judged as PROTOCOL.md says ("Moves", "Views")."""
+"""The zones of the mock realm: walkers on circles, players that are judged as PROTOCOL.md says ("Moves", "Views")."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import struct
 import time
@@ -17,8 +18,13 @@ TOLERANCE = 1.25
 INTEREST = 50.0
 SIZE = 200.0
 SPAWN = (100.0, 100.0)
-ZONE = "zon_meadow"
-ROW = struct.Struct("<HHfffH")
+ZONE, NEXT_ZONE = "zon_meadow", "zon_harbour"
+BORDER_HYSTERESIS = 2.0
+# In the next zone everything has another number, and ticks are counted from elsewhere.
+NUMBERS = {ZONE: 0, NEXT_ZONE: 1_000}
+TICKS = {ZONE: 0, NEXT_ZONE: 700_000}
+PLACE, MOVE = struct.Struct("<HHiiiH"), struct.Struct("<HBbbbH")
+STEP_CM = 127
 NAMES = [
     "Alder",
     "Briony",
@@ -57,13 +63,28 @@ class Body:
     sequence: int = 0
     budget: float = MAX_SPEED
     judged_at: float = 0.0
-    correction: wire.Correction | None = None
+    refusal: str = ""
     changed: bool = True
     link_dead: bool = False
     restated: bool = False  # since the last tick
+    properties: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+    news: dict[str, Any] = field(default_factory=dict)  # properties that changed since the last tick
+    zone: str = ZONE  # whose views its player gets
+    said: tuple[int, int] | None = None  # x and z in centimetres, as they were told last
     judged: list[Judged] = field(default_factory=list)
     refused: int = 0
     orbit: tuple[float, float, float] | None = None  # radius, speed, phase of a walker
+
+    @property
+    def cm(self) -> tuple[int, int]:
+        return round(self.x * 100), round(self.z * 100)
+
+    def change(self, **properties: Any) -> None:
+        """None takes a property away."""
+        self.properties = {k: v for k, v in (self.properties | properties).items() if v is not None}
+        self.news |= properties
+        self.version += 1
 
 
 class World:
@@ -71,6 +92,7 @@ class World:
         self.bodies: dict[int, Body] = {}
         self.tick = 0
         self.walking = True
+        self.joined = False  # whether one can walk from the one zone to the other
         self.spawn = SPAWN  # of players
         self._numbers = itertools.count(1)
         for index in range(walkers):
@@ -93,11 +115,12 @@ class World:
 
     def entry(self, body: Body) -> dict[str, Any]:
         """The result of world.enter."""
-        return {
-            "zone": ZONE,
-            "bounds": bounds(0),
+        land = {"land": bounds(0) | {"max_x": 2 * SIZE}} if self.joined else {}
+        return land | {
+            "zone": body.zone,
+            "bounds": bounds(0 if body.zone == ZONE else SIZE),
             "entity_id": body.entity_id,
-            "number": body.number,
+            "number": body.number + NUMBERS[body.zone],
             "position": {"x": body.x, "y": 0, "z": body.z},
             "yaw": body.yaw,
             "tick_hz": TICK_HZ,
@@ -116,12 +139,12 @@ class World:
         x, z = move.position.x, move.position.z
         body.judged.append(Judged(move.sequence, x, z, now))
         distance = math.hypot(x - body.x, z - body.z)
-        if not (0 <= x <= SIZE and 0 <= z <= SIZE):
-            self._refuse(body, move.sequence, "out_of_bounds")
+        if not (0 <= x <= (2 * SIZE if self.joined else SIZE) and 0 <= z <= SIZE):
+            self._refuse(body, "out_of_bounds")
         elif move.sequence <= body.sequence:
-            self._refuse(body, move.sequence, "stale_sequence")
+            self._refuse(body, "stale_sequence")
         elif distance > body.budget:
-            self._refuse(body, move.sequence, "too_fast")
+            self._refuse(body, "too_fast")
         else:
             body.budget -= distance
             body.x, body.z, body.yaw, body.changed = x, z, move.rotation.yaw, True
@@ -129,7 +152,7 @@ class World:
 
     def correct(self, body: Body, x: float, z: float, reason: str) -> None:
         body.x, body.z, body.changed = x, z, True
-        self._refuse(body, body.sequence, reason)
+        self._refuse(body, reason)
 
     def advance(self, tick: int) -> None:
         self.tick = tick
@@ -147,40 +170,73 @@ class World:
 
     def view(self, viewer: Body, known: set[int], *, reset: bool) -> tuple[wire.ViewFrame, set[int]]:
         """What the viewer gets for this tick, and who it knows then."""
-        frame = wire.ViewFrame(tick=self.tick, ack=viewer.sequence)
-        if reset:
+        zone = self._zone_of(viewer)
+        crossed, viewer.zone = zone != viewer.zone, zone
+        frame = wire.ViewFrame(tick=self.tick + TICKS[zone], ack=viewer.sequence)
+        if reset or crossed:
             known = set()
-            frame.reset.zone_id = ZONE
-            frame.reset.epoch = 1
+            frame.reset.zone_id, frame.reset.epoch, frame.reset.number = zone, 1, viewer.number + NUMBERS[zone]
+            frame.states.append(_state(viewer, whole=True))
+        elif viewer.news:
+            frame.states.append(_state(viewer, whole=False))
         near = {
             body.number: body
             for body in self.bodies.values()
             if body is not viewer and math.hypot(body.x - viewer.x, body.z - viewer.z) <= INTEREST
         }
-        frame.leaves.extend(sorted(known - near.keys()))
-        rows = bytearray()
+        frame.leaves.extend(number + NUMBERS[zone] for number in sorted(known - near.keys()))
+        places, moves = bytearray(), bytearray()
         for number, body in near.items():
-            if number not in known or body.restated:
-                state = frame.states.add(number=number, entity_id=body.entity_id, entity_type="player", name=body.name)
-                state.link_dead = body.link_dead
-            if body.changed or number not in known:
-                yaw = round(body.yaw / (2 * math.pi) * 65536) % 65536
-                rows += ROW.pack(number, body.sequence & 0xFFFF, body.x, 0.0, body.z, yaw)
-        frame.moves = bytes(rows)
-        if viewer.correction is not None:
-            frame.correction.CopyFrom(viewer.correction)
-            viewer.correction = None
+            new = number not in known
+            if new or body.restated or body.news:
+                frame.states.append(_state(body, whole=new or body.restated))
+            if not (new or body.changed):
+                continue
+            x, z = body.cm
+            yaw = round(body.yaw / (2 * math.pi) * 65536) % 65536
+            step = (x - body.said[0], z - body.said[1]) if body.said is not None else (SIZE, SIZE)
+            if new or max(map(abs, step)) > STEP_CM:
+                places += PLACE.pack(number + NUMBERS[zone], body.sequence & 0xFFFF, x, 0, z, yaw)
+            else:
+                moves += MOVE.pack(number + NUMBERS[zone], body.sequence & 0xFF, int(step[0]), 0, int(step[1]), yaw)
+        for state in frame.states:
+            state.number += NUMBERS[zone]
+        frame.places, frame.moves = bytes(places), bytes(moves)
+        if viewer.refusal:
+            position = wire.Vector3(x=viewer.x, y=0.0, z=viewer.z)
+            frame.correction.CopyFrom(
+                wire.Correction(sequence=viewer.sequence, position=position, reason=viewer.refusal, yaw=viewer.yaw)
+            )
+            viewer.refusal = ""
         return frame, set(near)
 
     def settle(self) -> None:
         """The tick is told; what changes from here on belongs to the next."""
         for body in self.bodies.values():
             body.changed = body.restated = False
+            body.said = body.cm
+            body.news = {}
 
-    def _refuse(self, body: Body, sequence: int, reason: str) -> None:
+    def _zone_of(self, body: Body) -> str:
+        """A border is crossed when one is well past it."""
+        if not self.joined:
+            return ZONE
+        if body.zone == ZONE:
+            return NEXT_ZONE if body.x > SIZE + BORDER_HYSTERESIS else ZONE
+        return ZONE if body.x < SIZE - BORDER_HYSTERESIS else NEXT_ZONE
+
+    def _refuse(self, body: Body, reason: str) -> None:
         body.refused += 1
-        position = wire.Vector3(x=body.x, y=0.0, z=body.z)
-        body.correction = wire.Correction(sequence=sequence, position=position, reason=reason, yaw=body.yaw)
+        body.refusal = reason
+
+
+def _state(body: Body, *, whole: bool) -> wire.EntityState:
+    state = wire.EntityState(number=body.number, version=body.version, link_dead=body.link_dead, change=not whole)
+    properties = body.properties if whole else body.news
+    state.properties_json = json.dumps(properties) if properties else ""
+    if whole:
+        state.entity_id, state.entity_type, state.name = body.entity_id, "player", body.name
+    return state
 
 
 def bounds(min_x: float) -> dict[str, float]:

@@ -31,6 +31,7 @@ from cluster.ports.topics import TopicMessage
 from cluster.settings import SessionSettings, Settings
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
+from tests.journeys import journey
 from tests.property.lane_faults import WALL, Bus, Rough, Subscribed, Told
 
 ACTOR = "sessions/0"
@@ -115,7 +116,7 @@ class Actor:
             self.following,
             world.settings,
             MemoryCharacters(lambda _session: True),
-            MemoryCalls({}),
+            journey(world.settings, MemoryCalls({}), MemoryCharacters(lambda _session: True), 1),
             lambda _change: None,
             self._close_socket,
             world.clock,

@@ -11,6 +11,8 @@ from cluster.errors import Unavailable
 from cluster.ports.bus import Handler, Responder
 from tests.simulation.virtual_time import OUTSIDE, Process
 
+IN_ORDER_S = 1e-7
+"""Timers of one moment come in any order."""
 HELD = 20_000
 """As many messages wait for a process that is stopped."""
 
@@ -47,7 +49,8 @@ class Network:
                 self.counts["lost"] += 1
                 continue
             pair = (sender, listener.process.number)
-            at = max(self._last.get(pair, 0.0), now + self._rng.uniform(self.rough.least_s, self.rough.most_s))
+            way_s = self._rng.uniform(self.rough.least_s, self.rough.most_s)
+            at = max(self._last.get(pair, 0.0) + IN_ORDER_S, now + way_s)
             self._last[pair] = at
             loop.call_at(at, self._deliver, listener, data, context=OUTSIDE)
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.messages import Code, Framing
 from serve_apps.gateway.upgrade import Refusal, Upgrade
+from tests.simulation.network import IN_ORDER_S
 from tests.simulation.virtual_time import OUTSIDE
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -76,22 +78,28 @@ class Socket:
         self._player = player
         self._gate = gate
         self._delay_s = delay_s
+        self._newest = [0.0, 0.0]  # when the newest message comes, by direction
+
+    def _after(self, way: int, then: Callable[..., None], *args: Any) -> None:
+        loop = asyncio.get_running_loop()
+        at = self._newest[way] = max(self._newest[way] + IN_ORDER_S, loop.time() + self._delay_s)
+        loop.call_at(at, then, *args, context=OUTSIDE)
 
     # The gateway's end.
 
     def send(self, frame: bytes, framing: Framing) -> None:
-        asyncio.get_running_loop().call_later(self._delay_s, self._arrive, frame, context=OUTSIDE)
+        self._after(0, self._arrive, frame)
 
     def ping(self) -> None:
-        asyncio.get_running_loop().call_later(2 * self._delay_s, self._pong, context=OUTSIDE)
+        self._after(1, self._pong)
 
     def close(self, code: int, reason: str) -> None:
-        asyncio.get_running_loop().call_later(self._delay_s, self.cut, f"{code} {reason}", context=OUTSIDE)
+        self._after(0, self.cut, f"{code} {reason}")
 
     # The player's end.
 
     def say(self, frame: bytes) -> None:
-        asyncio.get_running_loop().call_later(self._delay_s, self._hear, frame, context=OUTSIDE)
+        self._after(1, self._hear, frame)
 
     def cut(self, why: str) -> None:
         """Both ends learn of it."""
@@ -174,7 +182,8 @@ class Player:
                 await self._gone.wait()
             finally:
                 walking.cancel()
-                await asyncio.wait([acting])
+                self.hang_up()
+            await asyncio.wait([acting])
             await asyncio.sleep(self._rng.uniform(0.1, 2.0))
 
     async def _connect(self) -> bool:

@@ -233,14 +233,16 @@ class _Seeded:
 def instead_of_the_machine(loop: VirtualLoop, seed: int) -> Iterator[None]:
     """The machine's clocks and its randomness are those of the loop and the seed."""
     names, before = _Seeded(seed), random.getstate()
-    with mock.patch.multiple(time, monotonic=loop.time, time=lambda: WALL + loop.time() - BEGIN_S):
-        with mock.patch.multiple(secrets, token_hex=names.token_hex, token_bytes=names.token_bytes):
-            with mock.patch.object(random, "Random", names.generator()):
-                random.seed(seed)
-                try:
-                    yield
-                finally:
-                    random.setstate(before)
+    with (
+        mock.patch.multiple(time, monotonic=loop.time, time=lambda: WALL + loop.time() - BEGIN_S),
+        mock.patch.multiple(secrets, token_hex=names.token_hex, token_bytes=names.token_bytes),
+        mock.patch.object(random, "Random", names.generator()),
+    ):
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]], seed: int = 0) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import math
 import struct
@@ -17,7 +17,8 @@ from google.protobuf import any_pb2, struct_pb2
 from rayrealm_client import codec
 from rayrealm_client.codec import Failure, Notification, OwnMove, Request, Result
 from rayrealm_client.errors import CodecError
-from rayrealm_client.view import Correction, Move, Position, Reset, State, View
+from rayrealm_client.scene import Scene
+from rayrealm_client.view import Correction, Move, Place, Position, Reset, State, View
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway import messages as gateway
@@ -25,7 +26,8 @@ from serve_apps.gateway.views import View as GatewayView
 
 ROOT = Path(__file__).parents[2]
 MOVE = "world.position.update"
-ROW = struct.Struct("<HHfffH")
+PLACE_ROW, MOVE_ROW = struct.Struct("<HHiiiH"), struct.Struct("<HBbbbH")
+XYZ, DXYZ = ("x", "y", "z"), ("dx", "dy", "dz")
 
 
 def load(name: str) -> list[dict[str, Any]]:
@@ -48,15 +50,12 @@ def frame(vector: dict[str, Any]) -> str | bytes:
 
 
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden", ROOT / "scripts/golden.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """A script among others that it imports."""
+    return importlib.import_module("golden")
 
 
-def test_the_files_are_what_the_generator_writes() -> None:
+def test_the_files_are_what_the_generator_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
     for name, content in generator().files().items():
         assert (ROOT / "proto/golden" / name).read_text() == content, f"{name}: run scripts/generate-golden"
 
@@ -86,18 +85,26 @@ def client_item(item: dict[str, Any]) -> codec.Item:
     return View(
         item["tick"],
         item["ack"],
-        tuple(Move(m["number"], m["sequence"], m["x"], m["y"], m["z"], m["yaw"]) for m in item["moves"]),
-        tuple(State(**state) for state in item["states"]),
+        tuple(Place(p["number"], p["sequence"], *in_cm(p, XYZ), p["yaw"]) for p in item["places"]),
+        tuple(Move(m["number"], m["sequence"], *in_cm(m, DXYZ), m["yaw"]) for m in item["moves"]),
+        tuple(State(**{**UNNAMED, **state}) for state in item["states"]),
         tuple(item["leaves"]),
         None if item["reset"] is None else Reset(**item["reset"]),
         None if c is None else Correction(c["sequence"], Position(**c["position"]), c["reason"], c["yaw"]),
     )
 
 
+UNNAMED = {"entity_id": "", "entity_type": "", "name": ""}  # a change is
+
+
+def in_cm(row: dict[str, Any], axes: tuple[str, ...]) -> list[int]:
+    return [round(row[axis] * 100) for axis in axes]
+
+
 def same(left: Any, right: Any) -> bool:
     """Equal; yaws are known in steps, their last bit as a float is not."""
     if isinstance(left, View) and isinstance(right, View):
-        pairs = list(zip(left.moves, right.moves, strict=True))
+        pairs = [*zip(left.places, right.places, strict=True), *zip(left.moves, right.moves, strict=True)]
         near = all(a[:5] == b[:5] and math.isclose(a.yaw, b.yaw, abs_tol=1e-9) for a, b in pairs)
         rest = ("tick", "ack", "states", "leaves", "reset", "correction")
         return near and all(getattr(left, name) == getattr(right, name) for name in rest)
@@ -116,10 +123,31 @@ class TestPythonClient:
         with pytest.raises(CodecError):
             codec.decode(frame(vector))
 
-    @named(TO_SERVER, "items")
+    @named(TO_CLIENT, "unheld")
+    def test_refuses_what_it_does_not_hold(self, vector: dict[str, Any]) -> None:
+        (view,) = codec.decode(frame(vector))
+        assert isinstance(view, View)
+        with pytest.raises(CodecError):
+            Scene().apply(view)
+
+    @named([v for v in TO_CLIENT if v["name"].endswith("view: everything")], "items")
+    def test_applies(self, vector: dict[str, Any]) -> None:
+        (view,) = codec.decode(frame(vector))
+        assert isinstance(view, View)
+        scene = Scene()
+        scene.apply(view)
+        seen = {n: (e.cm, e.sequence, e.version, e.properties, e.link_dead) for n, e in scene.entities.items()}
+        assert seen == {
+            258: ((202, 193, -301), 772, 4, {"at": {"x": None}}, False),
+            0: ((0, 0, 0), 0, 2**32 - 1, {"é": [1, "two"]}, True),
+            65_535: ((2**31 - 129, -(2**31) + 127, 39_976), 65_535, 1, {"of": None}, False),
+            7: (None, 0, 2, {}, False),
+        }
+        assert (scene.zone, scene.epoch, scene.number) == ("zon_meadow", 2**32 + 1, 65_534)
+
+    @named([v for v in TO_SERVER if v["name"] not in ("typed move", "typed text move")], "items")
     def test_writes(self, vector: dict[str, Any]) -> None:
-        if vector["name"] in ("typed move", "typed text move"):
-            return  # the client has one way to say a move, and reads the others
+        """The client has one way to say a move, and reads the others."""
         items = [client_item(item) for item in vector["items"]]
         framing: codec.Framing = "json" if "text" in vector else "proto"
         made = codec.encode_batch(items, framing) if "batch" in vector else codec.encode(items[0], framing)
@@ -179,9 +207,12 @@ def call(item: dict[str, Any]) -> gateway.Call:
 
 
 def gateway_view(item: dict[str, Any]) -> GatewayView:
-    rows = b"".join(
-        ROW.pack(m["number"], m["sequence"], m["x"], m["y"], m["z"], round(m["yaw"] / math.tau * 65_536))
-        for m in item["moves"]
+    moves, places = (
+        b"".join(
+            row.pack(said["number"], said["sequence"], *in_cm(said, axes), round(said["yaw"] / math.tau * 65_536))
+            for said in item[name]
+        )
+        for name, row, axes in (("moves", MOVE_ROW, DXYZ), ("places", PLACE_ROW, XYZ))
     )
     states = [
         pb.EntityState(
@@ -194,15 +225,16 @@ def gateway_view(item: dict[str, Any]) -> GatewayView:
     return GatewayView(
         item["tick"].to_bytes(4, "little"),
         item["ack"].to_bytes(4, "little"),
-        rows,
+        moves,
         states,
         item["leaves"],
-        None if reset is None else pb.ViewReset(zone_id=reset["zone"], epoch=reset["epoch"]),
+        None if reset is None else pb.ViewReset(zone_id=reset["zone"], epoch=reset["epoch"], number=reset["number"]),
         b""
         if c is None
         else pb.Correction(
             sequence=c["sequence"], position=pb.Vector3(**c["position"]), reason=c["reason"], yaw=c["yaw"]
         ).SerializeToString(),
+        places=places,
     )
 
 
@@ -245,9 +277,9 @@ class TestGateway:
             assert canonical(made) == canonical(bytes.fromhex(vector["hex"]))
             return
         said, expected = json.loads(made), json.loads(vector["text"])
-        if said.get("method") == "world.view":  # an empty list of moves may be absent
-            expected["params"].setdefault("moves", [])
-            for mine, theirs in zip(said["params"]["moves"], expected["params"]["moves"], strict=True):
-                assert mine == pytest.approx(theirs, abs=1e-9)
-            said["params"]["moves"] = expected["params"]["moves"] = []
+        if said.get("method") == "world.view":  # an empty list may be absent
+            for name in ("places", "moves"):
+                rows, wanted = said["params"].pop(name, []), expected["params"].pop(name, [])
+                for mine, theirs in zip(rows, wanted, strict=True):
+                    assert mine == pytest.approx(theirs, abs=1e-9)
         assert said == expected

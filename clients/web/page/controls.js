@@ -22,6 +22,8 @@ export class Controls {
   #joystick;
   /** Keys count only in the world. */
   active = false;
+  /** A game's own, by physical key. @type {Map<string, () => void>} */
+  actions = new Map();
 
   /**
    * @param {object} options
@@ -43,6 +45,9 @@ export class Controls {
       touched();
       if (event.code in DIRECTIONS) {
         this.#held.add(event.code);
+        event.preventDefault();
+      } else if (this.actions.has(event.code)) {
+        if (!event.repeat) this.actions.get(event.code)?.();
         event.preventDefault();
       } else if (event.key === "+" || event.key === "=") {
         zoom(ZOOM_STEP);

@@ -1,4 +1,4 @@
-/** Draws the ground: the zone's surface, its growth, the grid and the walls at its bounds. */
+/** Draws the ground: the zones' surfaces and their growth, the grid, the borders, and the walls at the land's bounds. */
 
 import { TILE } from "./ground_tile.js";
 import { VOID } from "./palette.js";
@@ -13,13 +13,15 @@ const WALL = 1.2;
 
 /**
  * @typedef {import("../rayrealm/prediction.js").Bounds} Bounds
+ * @typedef {{bounds: Bounds, theme: import("./palette.js").Ground}} Patch the ground of a zone
  * @param {CanvasRenderingContext2D} context
  * @param {import("./camera.js").Camera} camera
- * @param {Bounds} bounds
- * @param {import("./palette.js").Ground} theme
- * @param {OffscreenCanvas} tile the surface
+ * @param {Bounds} bounds of the land
+ * @param {import("./palette.js").Ground} theme of the walls
+ * @param {Patch[]} patches what the land is made of
+ * @param {(theme: import("./palette.js").Ground) => OffscreenCanvas} tileOf its surface
  */
-export function drawGround(context, camera, bounds, theme, tile) {
+export function drawGround(context, camera, bounds, theme, patches, tileOf) {
   context.fillStyle = VOID;
   context.fillRect(0, 0, camera.width, camera.height);
   const left = camera.screenX(bounds.min_x);
@@ -37,11 +39,52 @@ export function drawGround(context, camera, bounds, theme, tile) {
   context.clip();
   const part = overlap(camera.visible, bounds);
   if (part) {
-    drawSurface(context, camera, part, tile);
+    for (const patch of patches) drawPatch(context, camera, patch, tileOf);
     drawGrid(context, camera, part);
+    if (patches.length > 1) drawBorders(context, camera, patches);
   }
   context.restore();
   drawWallTops(context, camera, bounds, theme, thickness);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./camera.js").Camera} camera
+ * @param {Patch} patch
+ * @param {(theme: import("./palette.js").Ground) => OffscreenCanvas} tileOf
+ */
+function drawPatch(context, camera, { bounds, theme }, tileOf) {
+  const part = overlap(camera.visible, bounds);
+  if (!part) return;
+  context.save();
+  context.beginPath();
+  // Rounded as its neighbour's edge is: no seam between two zones.
+  const [left, right] = [Math.round(camera.screenX(bounds.min_x)), Math.round(camera.screenX(bounds.max_x))];
+  const [top, bottom] = [Math.round(camera.screenY(bounds.max_z)), Math.round(camera.screenY(bounds.min_z))];
+  context.rect(left, top, right - left, bottom - top);
+  context.clip();
+  drawSurface(context, camera, part, tileOf(theme));
+  context.restore();
+}
+
+/**
+ * Where one zone ends and the next begins: a fine dotted line, for a border is no wall.
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./camera.js").Camera} camera
+ * @param {Patch[]} patches
+ */
+function drawBorders(context, camera, patches) {
+  context.save();
+  context.strokeStyle = "rgba(220, 232, 226, 0.16)";
+  context.lineWidth = 1.5;
+  context.setLineDash([2, 8]);
+  for (const { bounds } of patches) {
+    if (!overlap(camera.visible, bounds)) continue;
+    const left = camera.screenX(bounds.min_x);
+    const top = camera.screenY(bounds.max_z);
+    context.strokeRect(left, top, camera.screenX(bounds.max_x) - left, camera.screenY(bounds.min_z) - top);
+  }
+  context.restore();
 }
 
 /**
@@ -112,7 +155,7 @@ function drawGrid(context, camera, part) {
  * The coordinates of the coarse lines' crossings.
  * @param {CanvasRenderingContext2D} context
  * @param {import("./camera.js").Camera} camera
- * @param {Bounds} bounds of the zone
+ * @param {Bounds} bounds of the land
  */
 export function drawCoordinates(context, camera, bounds) {
   const part = overlap(camera.visible, bounds);

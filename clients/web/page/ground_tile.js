@@ -13,10 +13,12 @@ const CLEARING = 12.6;
 /** Steps of zoom with a picture of their own; in between it is stretched. */
 const ZOOM_STEP = 1.3;
 
+/** Kinds of ground kept, each at one zoom: where four zones meet, four are visible. */
+const MOST_KINDS = 4;
+
 export class GroundTile {
-  #key = "";
-  /** @type {OffscreenCanvas} */
-  #image = new OffscreenCanvas(1, 1);
+  /** The one used last is last. @type {Map<string, {scale: number, image: OffscreenCanvas}>} */
+  #kept = new Map();
 
   /**
    * @param {import("./palette.js").Ground} theme
@@ -25,12 +27,15 @@ export class GroundTile {
    */
   get(theme, scale) {
     const rounded = ZOOM_STEP ** Math.round(Math.log(scale) / Math.log(ZOOM_STEP));
-    const key = `${theme.ground} ${rounded}`;
-    if (key !== this.#key) {
-      this.#key = key;
-      this.#image = drawTile(theme, rounded);
+    const kept = this.#kept.get(theme.ground);
+    const tile = kept?.scale === rounded ? kept : { scale: rounded, image: drawTile(theme, rounded) };
+    this.#kept.delete(theme.ground);
+    this.#kept.set(theme.ground, tile);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= MOST_KINDS) break;
+      this.#kept.delete(oldest);
     }
-    return this.#image;
+    return tile.image;
   }
 }
 

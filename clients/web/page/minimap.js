@@ -1,4 +1,4 @@
-/** The zone as a whole in a corner: its bounds, what the canvas shows, everyone who is seen. */
+/** The land as a whole in a corner: its zones, what the canvas shows, everyone who is seen. */
 
 import { colourOf, groundOf, ME } from "./palette.js";
 
@@ -11,18 +11,19 @@ export class Minimap {
 
   /**
    * @param {import("../rayrealm/client.js").World} world
+   * @param {import("../rayrealm/client.js").ZoneInfo[]} zones of the land
    * @param {{x: number, z: number, yaw: number}} me
    * @param {import("../rayrealm/client.js").SeenEntity[]} others
    * @param {import("../rayrealm/prediction.js").Bounds} visible
    */
-  draw(world, me, others, visible) {
+  draw(world, zones, me, others, visible) {
     const size = this.canvas.clientWidth;
     const ratio = window.devicePixelRatio || 1;
     if (this.canvas.width !== Math.round(size * ratio)) {
       this.canvas.width = this.canvas.height = Math.round(size * ratio);
     }
     const { context } = this;
-    const { bounds } = world;
+    const bounds = world.land;
     const margin = 9;
     const scale = (size - 2 * margin) / Math.max(bounds.max_x - bounds.min_x, bounds.max_z - bounds.min_z);
     const middleX = (bounds.min_x + bounds.max_x) / 2;
@@ -36,6 +37,15 @@ export class Minimap {
     const height = (bounds.max_z - bounds.min_z) * scale;
     context.fillStyle = theme.ground;
     context.fillRect(mapX(bounds.min_x), mapY(bounds.max_z), width, height);
+    for (const zone of zones) {
+      const { min_x: minX, min_z: minZ, max_x: maxX, max_z: maxZ } = zone.bounds;
+      const outline = /** @type {const} */ ([mapX(minX), mapY(maxZ), (maxX - minX) * scale, (maxZ - minZ) * scale]);
+      context.fillStyle = groundOf(`${zone.zone} ${zone.name}`).ground;
+      context.fillRect(...outline);
+      context.strokeStyle = "rgba(220, 232, 226, 0.22)";
+      context.lineWidth = 1;
+      context.strokeRect(...outline);
+    }
     context.strokeStyle = theme.wallTop;
     context.lineWidth = 1.5;
     context.strokeRect(mapX(bounds.min_x), mapY(bounds.max_z), width, height);

@@ -3,12 +3,16 @@
  *
  * @typedef {object} Scene
  * @property {import("../rayrealm/client.js").World | null} world null: an empty ground that drifts by
+ * @property {import("../rayrealm/client.js").ZoneInfo[]} zones of the land, as far as they are known
+ * @property {import("../rayrealm/view.js").OwnEntity | null} own the player's own state
  * @property {{x: number, y: number, z: number, yaw: number, moving: boolean} | null} me
  * @property {import("../rayrealm/client.js").SeenEntity[]} others
  * @property {Map<string, {text: string, until: number}>} speech by name; until: seconds of the clock
  *
- * @typedef {import("./figures.js").Figure & {name: string, linkDead: boolean}} Seen
- * @typedef {{name: string, sx: number, sy: number, colour: string, me: boolean, linkDead: boolean}} Drawn middle of the figure, CSS pixels
+ * @typedef {import("./figures.js").Figure & {name: string, entityId: string, linkDead: boolean}} Seen
+ * @typedef {{name: string, entityId: string, sx: number, sy: number, colour: string, me: boolean, linkDead: boolean}} Drawn middle of the
+ *   figure, CSS pixels
+ * @typedef {(context: CanvasRenderingContext2D, camera: Camera, scene: Scene, now: number) => void} Layer
  */
 
 import { Camera } from "./camera.js";
@@ -40,6 +44,10 @@ export class Renderer {
   #drawnAt = 0;
   /** @type {Drawn[]} */
   drawn = [];
+  /** A game's own, drawn on the ground, below all figures. @type {Layer[]} */
+  underlays = [];
+  /** And above everything. @type {Layer[]} */
+  overlays = [];
 
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
@@ -64,15 +72,18 @@ export class Renderer {
     this.drawn = [];
     const { world } = scene;
     const theme = groundOf(world ? `${world.zone} ${world.zoneName}` : "meadow");
-    const tile = this.#tile.get(theme, camera.scale * (window.devicePixelRatio || 1));
-    drawGround(context, camera, world?.bounds ?? EMPTY_BOUNDS, theme, tile);
+    const land = world?.land ?? EMPTY_BOUNDS;
+    const resolution = camera.scale * (window.devicePixelRatio || 1);
+    drawGround(context, camera, land, theme, patchesOf(scene, land, theme), (of) => this.#tile.get(of, resolution));
     if (!world || !scene.me) {
       if (!matchMedia("(prefers-reduced-motion: reduce)").matches) camera.x += elapsed * 0.6;
       return;
     }
-    drawCoordinates(context, camera, world.bounds);
+    drawCoordinates(context, camera, land);
     this.#drawReach(world.interestRadius);
+    for (const layer of this.underlays) layer(context, camera, scene, now);
     this.#drawFolk(now, elapsed, scene, world.name, scene.me);
+    for (const layer of this.overlays) layer(context, camera, scene, now);
   }
 
   /** The canvas has as many pixels as the screen shows. */
@@ -126,6 +137,7 @@ export class Renderer {
         sx,
         sy,
         name: other.name,
+        entityId: other.entityId,
         yaw: other.pose.yaw,
         stride: gait.stride,
         moving: other.pose.speed > 0.2,
@@ -142,6 +154,7 @@ export class Renderer {
       sx: camera.screenX(me.x),
       sy: camera.screenY(me.z),
       name: myName,
+      entityId: scene.own?.entityId ?? "",
       yaw: me.yaw,
       stride: this.#gait("me", now, me.moving ? 5 * elapsed : 0).stride,
       moving: me.moving,
@@ -154,8 +167,8 @@ export class Renderer {
     figures.push(mine);
     for (const figure of figures) {
       drawFigure(context, this.#sprites, figure, radius);
-      const { name, sx, sy, colour, me: isMe, linkDead } = figure;
-      this.drawn.push({ name, sx, sy, colour, me: isMe, linkDead });
+      const { name, entityId, sx, sy, colour, me: isMe, linkDead } = figure;
+      this.drawn.push({ name, entityId, sx, sy, colour, me: isMe, linkDead });
     }
     this.#drawLabels(now, scene, figures, radius);
   }
@@ -193,6 +206,19 @@ export class Renderer {
     gait.stride += walked * STRIDE;
     return gait;
   }
+}
+
+/**
+ * The land is what its zones are; of what is not known, the zone that the player is in goes on.
+ * @param {Scene} scene
+ * @param {import("../rayrealm/prediction.js").Bounds} land
+ * @param {import("./palette.js").Ground} theme
+ * @returns {import("./ground.js").Patch[]}
+ */
+function patchesOf({ world, zones }, land, theme) {
+  const known = zones.some((zone) => zone.zone === world?.zone);
+  const patches = zones.map(({ zone, name, bounds }) => ({ bounds, theme: groundOf(`${zone} ${name}`) }));
+  return known ? patches : [{ bounds: land, theme }];
 }
 
 /** @param {string} entityType */

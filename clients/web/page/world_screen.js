@@ -23,7 +23,9 @@ export class WorldScreen {
   /** @type {import("../rayrealm/client.js").RealmClient | null} */
   client = null;
   /** What the last frame showed. @type {import("./renderer.js").Scene} */
-  scene = { world: null, me: null, others: [], speech: new Map() };
+  scene = { world: null, zones: [], own: null, me: null, others: [], speech: new Map() };
+  /** A game's own, called whenever the panels change. @type {((scene: import("./renderer.js").Scene) => void)[]} */
+  panels = [];
   #panelsAt = 0;
   #wasReady = false;
 
@@ -80,7 +82,8 @@ export class WorldScreen {
     const { client } = this;
     const seen = client?.frame(now, this.controls.steering) ?? { me: null, others: [] };
     this.chat.forgetSpeech(now);
-    this.scene = { world: client?.world ?? null, ...seen, speech: this.chat.speech };
+    const { world = null, landZones: zones = [], own = null } = client ?? {};
+    this.scene = { world, zones, own, ...seen, speech: this.chat.speech };
     this.renderer.draw(now, this.scene);
     this.hud.countFrame(now);
     if (now - this.#panelsAt >= PANELS_EVERY_S) {
@@ -100,7 +103,8 @@ export class WorldScreen {
       latencyS: client.connection.latency,
     });
     this.roster.show(scene.me, scene.others);
-    this.minimap.draw(scene.world, scene.me, scene.others, this.renderer.camera.visible);
+    this.minimap.draw(scene.world, scene.zones, scene.me, scene.others, this.renderer.camera.visible);
+    for (const panel of this.panels) panel(scene);
   }
 
   /** @param {number} now */

@@ -4,14 +4,17 @@
  * Events, each a CustomEvent with a `detail`:
  * - `world`: World or null, on entering, on another zone, on coming back, on leaving
  * - `chat`: {message_id, channel, from, name, text, sent_at}, each message once
+ * - `own`: OwnEntity, the player's own state was said or has changed
+ * - `game`: {type, data}, what the game's code tells this player
  * - `notification`: {method, params} of everything else
  * - `correction`: Correction, after it was applied
  * - `trouble`: Error, the world or a channel could not be entered again after the session was lost
  *
  * @typedef {object} World
- * @property {string} zone
+ * @property {string} zone changes when the player walks over a border, as do its name and bounds
  * @property {string} zoneName for people
- * @property {import("./prediction.js").Bounds} bounds
+ * @property {import("./prediction.js").Bounds} bounds of the zone
+ * @property {import("./prediction.js").Bounds} land of all zones that form one land with it
  * @property {string} characterId
  * @property {string} name of the character
  * @property {number} number its entity number
@@ -43,6 +46,8 @@ export class RealmClient extends EventTarget {
   #wanted = null;
   /** Grows with every entry and leave, so that an attempt to enter again can see that it is out of date. */
   #generation = 0;
+  /** Else a view was on its way while the player left. */
+  #takesViews = false;
   /** What was set, and a new session does not have. @type {Map<string, any>} */
   #attributes = new Map();
 
@@ -74,6 +79,7 @@ export class RealmClient extends EventTarget {
     connection.addEventListener("notification", (event) => {
       const { detail } = /** @type {CustomEvent} */ (event);
       if (detail.method === "chat.message") this.channels.receive(detail.params);
+      else if (detail.method === "game.event") this.#emit("game", detail.params);
       else this.#emit("notification", detail);
     });
   }
@@ -92,7 +98,7 @@ export class RealmClient extends EventTarget {
    */
   async enter(characterId, zone) {
     this.#generation += 1;
-    this.#forgetOthers();
+    this.#takesViews = true; // the first one may come before the answer
     const result = await this.connection.request("world.enter", { character_id: characterId, zone }, ENTER_DEADLINE_S);
     // Where it is later is for the zone to say, so an entry that is repeated names no zone.
     this.#wanted = { character_id: characterId };
@@ -103,6 +109,7 @@ export class RealmClient extends EventTarget {
     this.#generation += 1;
     this.#wanted = null;
     await this.connection.request("world.leave");
+    this.#takesViews = false;
     this.#forgetOthers();
     this.world = null;
     this.prediction = null;
@@ -127,6 +134,52 @@ export class RealmClient extends EventTarget {
     return (await this.connection.request("session.attribute.list")).attributes;
   }
 
+  /** The player's own state, as its zone has said it: entity id, version, properties. Null before that. */
+  get own() {
+    return this.view.own;
+  }
+
+  /** The zones of the land that the player is in, as far as they are known. @returns {ZoneInfo[]} */
+  get landZones() {
+    if (!this.world) return [];
+    const { land } = this.world;
+    return this.knownZones.filter(
+      ({ bounds: b }) => b.min_x >= land.min_x && b.max_x <= land.max_x && b.min_z >= land.min_z && b.max_z <= land.max_z,
+    );
+  }
+
+  /**
+   * What the player sees, as its zone has it: `{tick, zone, entities}`, itself first.
+   * @returns {Promise<Record<string, any>>}
+   */
+  stateSync() {
+    return this.connection.request("state.sync.request");
+  }
+
+  /**
+   * Changes properties of an entity of one's own; null takes one away.
+   * @param {string} entityId
+   * @param {number} version that the change is based on
+   * @param {Record<string, any>} properties
+   * @returns {Promise<number>} the new version, once it is durable
+   * @throws {import("./pending.js").RpcError} -32005 if `version` is not the current one; `data.current` is what holds
+   */
+  async stateChange(entityId, version, properties) {
+    return (await this.connection.request("state.sync.delta", { entity_id: entityId, version, properties })).version;
+  }
+
+  /**
+   * Something for the game's code; what it may be is for the game to say.
+   * @param {string} type
+   * @param {any} [data] JSON
+   * @param {number} [tick] of the view that the player acted on, `view.tick`, for what has to be judged as it was seen
+   * @returns {Promise<{result: any, tick: number}>} what the game made of it, at which of the zone's ticks
+   */
+  async gameMessage(type, data = null, tick) {
+    const { result, tick: judged } = await this.connection.request("game.message", { type, data, tick });
+    return { result, tick: judged };
+  }
+
   /**
    * One drawn frame: walks, sends a move if one is due, and says where everyone is now.
    * @param {number} now seconds, of the clock
@@ -146,7 +199,7 @@ export class RealmClient extends EventTarget {
     /** @type {SeenEntity[]} */
     const others = [];
     for (const entity of this.view.entities.values()) {
-      const pose = this.interpolation.sample(entity.number, time, this.ticks.newest);
+      const pose = this.interpolation.sample(entity.entityId, time, this.ticks.newest);
       if (pose) others.push({ ...entity, pose });
     }
     return { me: prediction?.shown ?? null, others };
@@ -155,6 +208,7 @@ export class RealmClient extends EventTarget {
   /** @param {Record<string, any>} session params of `session.ready` */
   #onReady(session) {
     const generation = this.#generation;
+    this.#takesViews = Boolean(session.world) || this.#wanted !== null;
     if (!session.resumed) void this.#setAgain();
     if (session.world) {
       this.#wanted = { character_id: session.world.character_id };
@@ -207,14 +261,20 @@ export class RealmClient extends EventTarget {
    */
   #adopt(result) {
     if (result.tick_hz !== this.ticks.tickHz) this.ticks = new TickClock({ tickHz: result.tick_hz });
-    const same = this.prediction && this.world?.zone === result.zone && this.world?.characterId === result.character_id;
     const { position, yaw, bounds, sequence } = result;
-    if (same && this.prediction) this.prediction.rebase(position, yaw, sequence);
-    else this.prediction = new Prediction({ position, yaw, bounds, maxSpeed: result.max_speed, sequence });
+    const land = result.land ?? bounds;
+    if (this.prediction && this.world?.characterId === result.character_id) {
+      this.prediction.bounds = land;
+      this.prediction.rebase(position, yaw, sequence);
+    } else {
+      this.prediction = new Prediction({ position, yaw, bounds: land, maxSpeed: result.max_speed, sequence });
+    }
+    this.#takesViews = true;
     this.world = {
       zone: result.zone,
       zoneName: this.#zoneName(result.zone),
       bounds,
+      land,
       characterId: result.character_id,
       name: result.name,
       number: result.number,
@@ -228,6 +288,7 @@ export class RealmClient extends EventTarget {
 
   /** @param {import("./messages.js").ViewFrame} frame */
   #onView(frame) {
+    if (!this.#takesViews) return;
     let changes;
     try {
       changes = this.view.apply(frame);
@@ -235,19 +296,32 @@ export class RealmClient extends EventTarget {
       this.connection.fault(/** @type {Error} */ (error));
       return;
     }
-    if (changes.reset) {
-      this.interpolation.clear();
-      if (this.world && this.world.zone !== this.view.zoneId) void this.#nameZone(this.view.zoneId);
-    }
+    if (changes.zoneChanged) this.ticks.carryOver(frame.tick, this.clock.now());
+    if (frame.reset) this.#follow(frame.reset);
     this.ticks.observe(frame.tick, this.clock.now());
-    for (const number of changes.left) this.interpolation.forget(number);
+    for (const { entityId } of changes.left) this.interpolation.forget(entityId);
     const time = this.ticks.timeOf(frame.tick);
-    for (const { number, x, y, z, yaw } of changes.moved) this.interpolation.add(number, { time, x, y, z, yaw });
+    for (const { entityId, x, y, z, yaw } of changes.moved) this.interpolation.add(entityId, { time, x, y, z, yaw });
+    if (changes.own) this.#emit("own", this.view.own);
     if (frame.correction && this.prediction) {
       this.prediction.correct(frame.correction);
       this.#emit("correction", frame.correction);
     }
     this.prediction?.acknowledge(frame.ack);
+  }
+
+  /** The views are of another zone: the player walked over a border. @param {import("./messages.js").ViewReset} reset */
+  #follow({ zoneId, number }) {
+    if (!this.world) return;
+    const crossed = this.world.zone !== zoneId;
+    this.world = { ...this.world, zone: zoneId, number };
+    if (!crossed) return;
+    const info = this.knownZones.find((each) => each.zone === zoneId);
+    if (info) {
+      this.world = { ...this.world, zoneName: info.name, bounds: info.bounds };
+      this.#emit("world", this.world);
+    }
+    void this.#nameZone(zoneId); // zones may have been split or merged since they were asked for
   }
 
   /** Asks for a zone's name and bounds, and takes them over if the player is there. @param {string} zone */
@@ -259,9 +333,8 @@ export class RealmClient extends EventTarget {
       return;
     }
     const info = this.knownZones.find((each) => each.zone === zone);
-    if (!info || !this.world || !this.prediction) return;
-    this.world = { ...this.world, zone, zoneName: info.name, bounds: info.bounds };
-    this.prediction.bounds = info.bounds;
+    if (!info || this.world?.zone !== zone) return;
+    this.world = { ...this.world, zoneName: info.name, bounds: info.bounds };
     this.#emit("world", this.world);
   }
 

@@ -1,5 +1,6 @@
 /**
- * Where the others are at a moment between ticks: a short history per entity, and what lies between two entries of it.
+ * Where the others are at a moment between ticks: a short history per entity, and what lies between two entries of it. Entities go by
+ * their ids: numbers are a zone's own, and whoever crosses a border gets to see the same ones under others.
  *
  * @typedef {{time: number, x: number, y: number, z: number, yaw: number}} Snapshot zone time in seconds, metres, radians
  * @typedef {{x: number, y: number, z: number, yaw: number, speed: number}} Pose speed in metres per second
@@ -23,26 +24,26 @@ const GUESS_S = 0.1;
 const RETURN_S = 0.25;
 
 export class Interpolation {
-  /** @type {Map<number, Snapshot[]>} */
+  /** @type {Map<string, Snapshot[]>} */
   #tracks = new Map();
 
   clear() {
     this.#tracks.clear();
   }
 
-  /** @param {number} number */
-  forget(number) {
-    this.#tracks.delete(number);
+  /** @param {string} entityId */
+  forget(entityId) {
+    this.#tracks.delete(entityId);
   }
 
   /**
-   * @param {number} number
+   * @param {string} entityId
    * @param {Snapshot} snapshot newer than the ones before
    */
-  add(number, snapshot) {
-    const track = this.#tracks.get(number);
+  add(entityId, snapshot) {
+    const track = this.#tracks.get(entityId);
     if (!track) {
-      this.#tracks.set(number, [snapshot]);
+      this.#tracks.set(entityId, [snapshot]);
       return;
     }
     const last = track[track.length - 1];
@@ -53,14 +54,14 @@ export class Interpolation {
   }
 
   /**
-   * @param {number} number
+   * @param {string} entityId
    * @param {number} time zone time, seconds
    * @param {number} newestTime of the newest tick that arrived: when it is clearly newer than the entity's last entry, the entity
    *   stands still and nothing is guessed
    * @returns {Pose | null} null for an entity that is not known
    */
-  sample(number, time, newestTime) {
-    const track = this.#tracks.get(number);
+  sample(entityId, time, newestTime) {
+    const track = this.#tracks.get(entityId);
     if (!track) return null;
     const last = track[track.length - 1];
     if (!(time < last.time)) return ahead(track, time, newestTime);

@@ -4,14 +4,15 @@
  * @typedef {{x: number, y: number, z: number}} Vector3 metres, y is up
  * @typedef {{typeUrl: string, value: Uint8Array}} Any
  * @typedef {{position: Vector3, rotation?: {yaw: number, pitch?: number, roll?: number}, sequence: number}} PositionUpdate
- * @typedef {{number: number, entityId: string, entityType: string, name: string, version: number, propertiesJson: string, linkDead: boolean}} EntityState
- *   linkDead: its player has lost the connection and may come back
- * @typedef {{zoneId: string, epoch: number | bigint}} ViewReset
+ * @typedef {{number: number, entityId: string, entityType: string, name: string, version: number, propertiesJson: string, linkDead: boolean, change: boolean}} EntityState
+ *   linkDead: its player has lost the connection and may come back; change: the properties are those that changed, null takes one away
+ * @typedef {{zoneId: string, epoch: number | bigint, number: number}} ViewReset number: the viewer's own
  * @typedef {{sequence: number, position?: Vector3, reason: string, yaw: number}} Correction
  * @typedef {object} ViewFrame
  * @property {number} tick
  * @property {number} ack newest of the viewer's own move sequences that the zone has judged
- * @property {Uint8Array} moves rows of 18 bytes, see `moveRows`
+ * @property {Uint8Array} places rows of 18 bytes, see `placeRows`
+ * @property {Uint8Array} moves rows of 8 bytes, see `moveRows`
  * @property {EntityState[]} states
  * @property {number[]} leaves
  * @property {ViewReset} [reset]
@@ -97,11 +98,13 @@ const EntityStateMessage = new Message("rayrealm.v1.EntityState", [
   { name: "version", number: 5, type: "uint32" },
   { name: "propertiesJson", number: 6, type: "string" },
   { name: "linkDead", number: 7, type: "bool" },
+  { name: "change", number: 8, type: "bool" },
 ]);
 
 const ViewResetMessage = new Message("rayrealm.v1.ViewReset", [
   { name: "zoneId", number: 1, type: "string" },
   { name: "epoch", number: 2, type: "fixed64" },
+  { name: "number", number: 3, type: "uint32" },
 ]);
 
 const CorrectionMessage = new Message("rayrealm.v1.Correction", [
@@ -119,6 +122,7 @@ export const ViewFrameMessage = new Message("rayrealm.v1.ViewFrame", [
   { name: "leaves", number: 5, type: "uint32", repeated: true },
   { name: "reset", number: 6, type: () => ViewResetMessage },
   { name: "correction", number: 7, type: () => CorrectionMessage },
+  { name: "places", number: 8, type: "bytes" },
 ]);
 
 export const BatchMessageMessage = new Message("rayrealm.v1.BatchMessage", [

@@ -1,8 +1,8 @@
 /**
  * One's own movement: shown at once, sent to the zone, put right when the zone disagrees (row 7.1).
  *
- * Moves stay in `pending` until the zone has judged them. A correction puts the refused move where the zone says and shifts everything
- * after it by the same offset; what is drawn glides there.
+ * Moves stay in `pending` until the zone has judged them. A correction says where the player is after the newest move that was judged; the
+ * moves after that one are walked again from there, and what is drawn glides to where they lead.
  *
  * @typedef {{x: number, z: number}} Steering direction on the ground; its length, at most 1, is the share of the speed
  * @typedef {{min_x: number, min_z: number, max_x: number, max_z: number}} Bounds metres
@@ -39,7 +39,7 @@ export class Prediction {
    * @param {object} options
    * @param {import("./messages.js").Vector3} options.position
    * @param {number} options.yaw
-   * @param {Bounds} options.bounds of the zone
+   * @param {Bounds} options.bounds of the land
    * @param {number} options.maxSpeed of the zone, metres per second
    * @param {number} options.sequence newest sequence that the zone has judged
    * @param {MovePace} [options.pace]
@@ -53,6 +53,8 @@ export class Prediction {
     this.pace = pace;
     /** @type {PendingMove[]} oldest first */
     this.pending = [];
+    /** Where the newest judged move led, as it was sent or corrected. */
+    this.judged = { ...position };
     this.moving = false;
     /** What is drawn minus what is predicted; fades. */
     this.error = { x: 0, y: 0, z: 0 };
@@ -91,20 +93,23 @@ export class Prediction {
   /** The zone has judged all moves up to this one. @param {number} ack */
   acknowledge(ack) {
     this.sequence = Math.max(this.sequence, ack);
-    while (this.pending.length > 0 && this.pending[0].sequence <= ack) this.pending.shift();
+    while (this.pending.length > 0 && this.pending[0].sequence <= ack) {
+      const { x, y, z } = /** @type {PendingMove} */ (this.pending.shift());
+      this.judged = { x, y, z };
+    }
   }
 
   /**
-   * The zone refused a move. Call before `acknowledge`, which drops it.
+   * The zone refused a move.
    * @param {import("./messages.js").Correction} correction
    */
   correct({ sequence, position, yaw }) {
     if (!position) return;
-    const refused = this.pending.find((move) => move.sequence === sequence);
-    const from = refused ?? this.position;
+    this.acknowledge(sequence);
+    const from = this.judged;
     const shift = { x: position.x - from.x, y: position.y - from.y, z: position.z - from.z };
+    this.judged = { ...position };
     for (const move of this.pending) {
-      if (move.sequence < sequence) continue;
       move.x += shift.x;
       move.y += shift.y;
       move.z += shift.z;
@@ -128,6 +133,7 @@ export class Prediction {
    */
   rebase(position, yaw, sequence) {
     this.pending = [];
+    this.judged = { ...position };
     this.sequence = Math.max(this.sequence, sequence);
     this.#moveTo(position);
     this.yaw = yaw;

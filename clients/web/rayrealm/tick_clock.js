@@ -39,6 +39,8 @@ export class TickClock {
     this.delay = leastDelayS;
     this.playhead = NaN;
     this.drawnAt = NaN;
+    /** What is added to the time of the present zone's ticks, seconds. */
+    this.shift = 0;
   }
 
   /** Starts anew, as after the zone did. */
@@ -49,11 +51,25 @@ export class TickClock {
     this.delay = this.leastDelayS;
     this.playhead = NaN;
     this.drawnAt = NaN;
+    this.shift = 0;
+  }
+
+  /**
+   * From this tick on another zone counts, or the same one began anew. Its time goes on where the other's was, so that nothing jumps.
+   * @param {number} tick
+   * @param {number} now seconds
+   */
+  carryOver(tick, now) {
+    if (this.lateness.length === 0) return;
+    const sorted = [...this.lateness].sort((a, b) => a - b);
+    const usual = sorted[Math.floor(sorted.length / 2)];
+    const time = Math.max(now - usual, this.newest + 0.5 / this.tickHz);
+    this.shift = time - tick / this.tickHz;
   }
 
   /** Zone time of a tick, seconds. @param {number} tick */
   timeOf(tick) {
-    return tick / this.tickHz;
+    return tick / this.tickHz + this.shift;
   }
 
   /**

@@ -57,7 +57,7 @@ def read(data: bytes) -> dict[int, View]:
     assert viewers == sorted(set(viewers))
     assert len(acks) == len(viewers)
     moves = _rows(out.moves, MOVE_ROW, out.move_end, out.move_index, len(viewers))
-    places = [[] for _ in viewers]
+    places: list[list[Row]] = [[] for _ in viewers]
     if out.place_end:
         places = _rows(out.places, PLACE_ROW, out.place_end, out.place_index, len(viewers))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -48,10 +49,12 @@ class Stage:
         self.actors: dict[str, Any] = {zone_actor(ZONE, actor.slot): actor for actor in actors}
         self.calls = MemoryCalls(self.actors, seed=1)
         self.counted: list[str] = []
+        self.at: dict[int, Callable[[], None]] = {}  # what happens before the nth call
         self.owners = ZoneOwners(self, seed=1)
 
     async def call(self, actor: str, method: str, *args: Any, deadline_s: float, idempotent: bool = False) -> Any:
         self.counted.append(actor)
+        self.at.get(len(self.counted), lambda: None)()
         return await self.calls.call(actor, method, *args, deadline_s=deadline_s, idempotent=idempotent)
 
     async def add(self, number: int = 1, idempotent: bool = True, deadline_s: float = 2.0) -> Any:
@@ -125,15 +128,9 @@ async def test_a_slow_owner_is_given_more_time_each_time() -> None:
 async def test_two_that_name_each_other_until_one_has_taken_over() -> None:
     stage = Stage(Actor(0, owns=1), Actor(1, owns=0))
 
-    async def take_over() -> None:
-        while len(stage.counted) < 6:
-            await asyncio.sleep(0)
-        stage.by_slot[1].owns = 1
-
-    taking = asyncio.create_task(take_over())
+    stage.at[6] = lambda: setattr(stage.by_slot[1], "owns", 1)
     assert await stage.add(idempotent=False) == 2
     assert stage.by_slot[1].asked == [1]
-    await taking
 
 
 async def test_nobody_owns_it_until_the_deadline() -> None:

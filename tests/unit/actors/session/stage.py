@@ -32,6 +32,7 @@ from cluster.ports.sessions import Fence, SessionRecord
 from cluster.settings import GatewaySettings, SessionSettings, Settings
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
+from tests.journeys import journey
 
 ACTOR = "sessions/0"
 WALL = 1_800_000_000.0
@@ -90,8 +91,9 @@ class ZoneDouble:
     async def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
         return self.zone.attach(session_id, gateway_id, attach_epoch, instead_of)
 
-    async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> None:
+    async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> bool:
         self.zone.detach(session_id, attach_epoch, instead_of)
+        return session_id in self.zone.table.by_session
 
     async def leave(self, session_id: str) -> Standing | None:
         return self.zone.leave(session_id)
@@ -158,7 +160,7 @@ class Stage:
             following,
             self.settings,
             self.characters,  # type: ignore[arg-type]
-            self.calls,
+            journey(self.settings, self.calls, self.characters, 3),  # type: ignore[arg-type]
             self.told.append,
             lambda *close: self.closed.append(close),
             lambda: self.now,

@@ -116,7 +116,7 @@ class TestAttach:
 
 
 def views_of_meadow(stage: Stage) -> dict[str, list[int]]:
-    return {gateway: list(views) for gateway, views in views_of(stage.zone().tick(0.0)).items()}
+    return {gateway: list(views) for gateway, views in views_of(stage.zone().tick(0.0).outputs).items()}
 
 
 class TestDetach:

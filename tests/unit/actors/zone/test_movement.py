@@ -8,22 +8,41 @@ import numpy as np
 import pytest
 
 from actors.zone.entities import Entity, EntityTable
-from actors.zone.movement import NOT_FINITE, OK, OUT_OF_BOUNDS, REASONS, STALE_SEQUENCE, TOO_FAST, Rules, judge, newest
+from actors.zone.movement import (
+    BLOCKED,
+    NOT_FINITE,
+    OK,
+    OUT_OF_BOUNDS,
+    REASONS,
+    STALE_SEQUENCE,
+    TOO_FAST,
+    TOO_SUDDEN,
+    Rules,
+    judge,
+    newest,
+)
 from actors.zone.rows import MOVE_IN
-from cluster.settings import Bounds, MovementSettings
+from cluster.settings import Bounds, EntityTypeSettings, MovementSettings, Obstacle, WorldSettings
 
 BOUNDS = Bounds(min_x=0, min_z=0, max_x=100, max_z=100)
-SETTINGS = MovementSettings(max_speed=8.0, tolerance=1.25, budget_s=1.0, min_y=-5.0, max_y=20.0)
-RULES = Rules.of(BOUNDS, SETTINGS)
+WORLD = WorldSettings(
+    movement=MovementSettings(max_speed=8.0, tolerance=1.25, budget_s=1.0, min_y=-5.0, max_y=20.0),
+    types={"cart": EntityTypeSettings(max_speed=16.0, max_acceleration=2.0)},
+)
+RULES = Rules.of(BOUNDS, WORLD, EntityTable(1))
+CAP = 10.0
 
 Place = tuple[float, float, float]
 
 
-def table_of(*places: Place, sequence: int = 0, budget: float = RULES.budget_cap, now: float = 0.0) -> EntityTable:
+def table_of(
+    *places: Place, sequence: int = 0, budget: float = CAP, now: float = 0.0, kind: str = "player"
+) -> EntityTable:
     table = EntityTable(max(4, len(places)))
+    table.learn_kinds(RULES.kinds)
     for name, (x, y, z) in enumerate(places):
         number = table.next_number()
-        entity = Entity(number, 1, f"ent_{name}", "player", "", f"ses_{name}", "usr", f"chr_{name}", "gtw", 1)
+        entity = Entity(number, 1, f"ent_{name}", kind, "", f"ses_{name}", "usr", f"chr_{name}", "gtw", 1)
         table.add(entity, x, y, z, 0.0, sequence, budget, now)
     return table
 
@@ -32,19 +51,50 @@ def rows(*moves: tuple[int, int, float, float, float, float]) -> np.ndarray:
     return np.array(list(moves), MOVE_IN)
 
 
-def try_one(table: EntityTable, at: Place, sequence: int = 1, now: float = 0.0, yaw: float = 0.0) -> int:
-    return int(judge(table, RULES, rows((0, sequence, *at, yaw)), now)[0])
+def try_one(
+    table: EntityTable, at: Place, sequence: int = 1, now: float = 0.0, yaw: float = 0.0, rules: Rules = RULES
+) -> int:
+    return int(judge(table, rules, rows((0, sequence, *at, yaw)), now)[0])
 
 
 def test_the_limits_of_a_zone() -> None:
     assert RULES.low.tolist() == [0, -5, 0]
     assert RULES.high.tolist() == [100, 20, 100]
-    assert (RULES.speed, RULES.budget_cap) == (10.0, 10.0)
+    assert (RULES.speed_of("player"), RULES.budget_cap_of("player")) == (10.0, CAP)
+
+
+class TestTypes:
+    def test_each_has_its_own_limits_with_the_tolerance(self) -> None:
+        assert (RULES.speed_of("cart"), RULES.budget_cap_of("cart")) == (20.0, 20.0)
+        assert RULES.accelerations[RULES.kinds["cart"]] == 2.5
+
+    def test_one_that_nobody_declared_has_the_defaults(self) -> None:
+        default = EntityTypeSettings()
+        assert RULES.speed_of("dragon") == default.max_speed * 1.25
+        assert RULES.accelerations[table_of((0, 0, 0), kind="dragon").kind[0]] == default.max_acceleration * 1.25
+
+    def test_players_are_as_fast_as_the_world_says_unless_their_type_says_otherwise(self) -> None:
+        movement = MovementSettings(max_speed=3.0, tolerance=1.0)
+        world = WorldSettings(movement=movement)
+        assert Rules.of(BOUNDS, world, EntityTable(1)).speed_of("player") == 3.0
+        world = WorldSettings(movement=movement, types={"player": EntityTypeSettings(max_speed=7.0)})
+        assert Rules.of(BOUNDS, world, EntityTable(1)).speed_of("player") == 7.0
+
+    def test_a_cart_goes_where_a_player_may_not(self) -> None:
+        assert try_one(table_of((0, 0, 50)), (15, 0, 50)) == TOO_FAST
+        assert try_one(table_of((0, 0, 50), budget=20.0, kind="cart"), (15, 0, 50)) == OK
+
+    def test_those_who_are_here_already_get_the_limits_of_new_rules(self) -> None:
+        table = table_of((0, 0, 50), kind="boat")
+        assert table.kind[0] == 0
+        rules = Rules.of(BOUNDS, WorldSettings(types={"boat": EntityTypeSettings()}), table)
+        assert table.kind[0] == rules.kinds["boat"] != 0
 
 
 def test_verdicts_have_the_reasons_of_the_protocol() -> None:
-    verdicts = (OK, STALE_SEQUENCE, NOT_FINITE, OUT_OF_BOUNDS, TOO_FAST)
-    assert [REASONS[v] for v in verdicts] == ["ok", "stale_sequence", "not_finite", "out_of_bounds", "too_fast"]
+    verdicts = (OK, STALE_SEQUENCE, NOT_FINITE, OUT_OF_BOUNDS, TOO_FAST, TOO_SUDDEN, BLOCKED)
+    names = "ok stale_sequence not_finite out_of_bounds too_fast too_sudden blocked"
+    assert [REASONS[v] for v in verdicts] == names.split()
 
 
 def test_a_good_move_is_the_truth() -> None:
@@ -89,7 +139,7 @@ def test_borders_belong_to_the_zone(at: Place) -> None:
 
 def test_a_border_that_float32_does_not_know() -> None:
     """A client that walks along the edge sends the edge as float32, which may lie beyond it."""
-    rules = Rules.of(Bounds(min_x=0.1, min_z=-3.3, max_x=200.1, max_z=77.7), SETTINGS)
+    rules = Rules.of(Bounds(min_x=0.1, min_z=-3.3, max_x=200.1, max_z=77.7), WORLD, EntityTable(1))
     assert float(np.float32(200.1)) > 200.1
     for x, z in ((0.1, -3.3), (200.1, 77.7), (0.1, 77.7)):
         table = table_of((x, 0, z))
@@ -170,6 +220,166 @@ class TestSpeed:
         assert try_one(table, (41, 0, 50), 3, now=100.0) == TOO_FAST
         assert try_one(table, (45, 0, 50), 4, now=200.0) == OK
         assert try_one(table, (46, 0, 50), 5, now=200.0) == TOO_FAST
+
+
+class TestAcceleration:
+    """A cart: 20 m/s and 2.5 m/s2 with the tolerance, packets up to a second late. From rest it gets 1.25 m in that second."""
+
+    def cart(self, *, resting: bool) -> EntityTable:
+        table = table_of((0, 0, 50), budget=20.0, kind="cart")
+        if resting:
+            table.motion.rest(0, 0.0)
+        return table
+
+    def test_nobody_is_at_full_speed_at_once(self) -> None:
+        table = self.cart(resting=True)
+        assert try_one(table, (2.0, 0, 50), 1) == TOO_SUDDEN
+        assert table.position[0, 0] == 0.0
+        assert try_one(table, (1.4, 0, 50), 2) == OK
+
+    def test_who_is_new_may_be_running(self) -> None:
+        assert try_one(self.cart(resting=False), (20.0, 0, 50)) == OK
+
+    def test_who_was_silent_for_long_was_standing(self) -> None:
+        table = self.cart(resting=False)
+        assert try_one(table, (15.0, 0, 50), 1) == OK
+        assert try_one(table, (30.0, 0, 50), 2, now=10.0) == TOO_SUDDEN
+        assert try_one(table, (20.0, 0, 50), 3, now=10.0) == OK, "two seconds from rest: 5 m"
+
+    def test_a_refusal_does_not_wear_off_while_one_stands(self) -> None:
+        table = self.cart(resting=True)
+        for sequence in range(1, 200):
+            assert try_one(table, (12.0, 0, 50), sequence, now=10.0 + 4 * sequence) == TOO_SUDDEN
+
+    def test_who_reports_standing_is_standing(self) -> None:
+        table = self.cart(resting=False)
+        for sequence in range(1, 41):
+            assert try_one(table, (0, 0, 50), sequence, now=sequence / 10) == OK
+        assert try_one(table, (2.0, 0, 50), 41, now=4.1) == TOO_SUDDEN
+        assert try_one(table, (1.6, 0, 50), 42, now=4.1) == OK
+
+    def test_speeding_up_all_the_way(self) -> None:
+        table, refused = self.cart(resting=True), 0
+        for sequence in range(1, 81):
+            now = sequence / 10
+            far = 1.25 * min(now, 8.0) ** 2
+            refused += try_one(table, (far, 0, 50), sequence, now) != OK
+        assert refused == 0
+        assert table.position[0, 0] == pytest.approx(80.0)
+
+    def test_a_measured_speed_is_a_new_start(self) -> None:
+        """It stood half a minute ago, but walked slowly since: it has not been speeding up all the time."""
+        table = self.cart(resting=True)
+        for sequence in range(1, 301):
+            assert try_one(table, (sequence / 100, 0, 50), sequence, now=sequence / 10) == OK
+        assert try_one(table, (20.0, 0, 50), 301, now=30.1) == TOO_SUDDEN
+
+    def test_a_number_that_another_had_is_not_held_back(self) -> None:
+        table = self.cart(resting=True)
+        entity = table.remove(0)
+        table.add(entity, 0, 0, 50, 0, 0, 20.0, 0.0)
+        assert try_one(table, (19.0, 0, 50)) == OK
+
+    def test_too_fast_goes_first(self) -> None:
+        assert try_one(self.cart(resting=True), (21.0, 0, 50)) == TOO_FAST
+
+
+class TestGround:
+    """Beyond the zone's own ground one may go where the neighbours are."""
+
+    def rules(self) -> tuple[Rules, list[np.ndarray]]:
+        rules, asked = Rules.of(BOUNDS, WORLD, EntityTable(1)), []
+
+        def east(ground: np.ndarray) -> np.ndarray:
+            asked.append(ground)
+            inside: np.ndarray = (ground[:, 0] > 100) & (ground[:, 0] <= 110)
+            return inside
+
+        rules.allow(east)
+        return rules, asked
+
+    def test_only_what_is_outside_is_asked_for(self) -> None:
+        rules, asked = self.rules()
+        table = table_of((98, 0, 50), (50, 0, 98), (50, 0, 50), (99, 0, 99))
+        moves = rows((0, 1, 102, 0, 50, 0), (1, 1, 50, 0, 102, 0), (2, 1, 51, 0, 50, 0), (3, 1, 101, 25, 99, 0))
+        assert judge(table, rules, moves, 0.0).tolist() == [OK, OUT_OF_BOUNDS, OK, OUT_OF_BOUNDS]
+        assert [ground.tolist() for ground in asked] == [[[102, 50], [50, 102]]]
+
+    def test_nobody_is_asked_while_all_are_inside(self) -> None:
+        rules, asked = self.rules()
+        assert judge(table_of((98, 0, 50)), rules, rows((0, 1, 100, 0, 50, 0)), 0.0).tolist() == [OK]
+        assert judge(table_of((98, 0, 50)), rules, rows((0, 1, math.nan, 0, 50, 0)), 0.0).tolist() == [NOT_FINITE]
+        assert asked == []
+
+    def test_who_is_outside_may_come_back(self) -> None:
+        """Its ground went to a neighbour that died."""
+        table = table_of((50, 0, 120))
+        assert try_one(table, (50, 0, 121), 1) == OUT_OF_BOUNDS
+        assert try_one(table, (51, 0, 120), 2) == OUT_OF_BOUNDS
+        assert try_one(table, (51, 0, 119), 3) == OK
+        table = table_of((110, 0, 120))
+        assert try_one(table, (107, 0, 121), 1) == OK
+        assert try_one(table, (108, 0, 120), 2) == OUT_OF_BOUNDS
+
+
+class TestObstacles:
+    WALL = WorldSettings(
+        movement=WORLD.movement,
+        types=WORLD.types,
+        obstacles=(Obstacle(rect=(50, 0, 52, 100)), Obstacle(rect=(70, 20, 80, 30))),
+    )
+    RULES = Rules.of(BOUNDS, WALL, EntityTable(1))
+
+    def test_into_and_through_a_wall(self) -> None:
+        for x in (50.5, 51.0, 53.0):
+            table = table_of((48, 0, 50))
+            assert try_one(table, (x, 0, 50), rules=self.RULES) == BLOCKED
+            assert table.position[0].tolist() == [48, 0, 50]
+            assert (table.budget[0], table.sequence[0]) == (CAP, 1)
+
+    def test_along_it_and_around_it(self) -> None:
+        assert try_one(table_of((48, 0, 50)), (50, 0, 55), rules=self.RULES) == OK
+        assert try_one(table_of((69, 0, 19)), (69, 0, 26), rules=self.RULES) == OK
+
+    def test_other_reasons_go_first(self) -> None:
+        assert try_one(table_of((48, 0, 50)), (60, 0, 50), rules=self.RULES) == TOO_FAST
+        assert try_one(table_of((48, 0, 50), sequence=9), (53, 0, 50), rules=self.RULES) == STALE_SEQUENCE
+
+    def test_each_is_judged_for_itself(self) -> None:
+        table = table_of((48, 0, 50), (48, 0, 60), (20, 0, 20), (72, 0, 19))
+        moves = rows((3, 1, 72, 0, 22, 0), (0, 1, 49, 0, 50, 0), (2, 1, 21, 0, 20, 0), (1, 1, 53, 0, 60, 0))
+        assert judge(table, self.RULES, moves, 0.0).tolist() == [BLOCKED, OK, OK, BLOCKED]
+
+    def test_a_world_without_any(self) -> None:
+        assert not RULES.geometry
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        ("wanted", "place"),
+        [
+            ((50, 1, 60), (50, 1, 60)),
+            ((-5, 30, 101), (0, 20, 100)),
+            ((math.nan, math.inf, 60), (50, 7.5, 60)),
+        ],
+    )
+    def test_the_nearest_in_the_zone(self, wanted: Place, place: Place) -> None:
+        assert RULES.clip(*wanted) == place
+        assert RULES.standing_place(*wanted) == place
+
+    def test_who_comes_is_put_beside_the_wall(self) -> None:
+        assert TestObstacles.RULES.clip(50.5, 1, 60) == (50.5, 1, 60)
+        assert TestObstacles.RULES.standing_place(50.5, 1, 60) == (50, 1, 60)
+        assert TestObstacles.RULES.standing_place(75, 1, 200) == (75, 1, 100)
+
+
+def test_what_a_budget_has_earned() -> None:
+    table = table_of((0, 0, 0), budget=4.0, now=10.0)
+    assert RULES.earned(table, 0, 10.3) == pytest.approx(3.0)
+    assert RULES.earned(table, 0, 20.0) == pytest.approx(6.0), "no more than the cap"
+    assert RULES.earned(table, 0, 5.0) == 0.0
+    table = table_of((0, 0, 0), budget=40.0)
+    assert RULES.earned(table, 0, 20.0) == 0.0, "what was granted is kept and does not grow"
 
 
 def test_entities_are_judged_apart() -> None:

@@ -11,15 +11,17 @@ from tests.unit.actors.showing_model import Stage, View, read
 
 def news_of(size: int) -> bytes:
     """A message with all there can be in one: resets, states, places, moves, leaves and a correction."""
-    stage = Stage(capacity=size + 1, radius=20.0)
+    stage = Stage(capacity=size + 3, radius=20.0)
     for n in range(size):
         stage.add(50 + n % 7, 50 + n % 5)
+    apart = [stage.add(190.0 + n) for n in range(2)]
     stage.tick()
     stage.leave(0)
     stage.attach(5, "gtw_a")
     stage.change(3, title="x" * 200)
     for n in range(1, 12):
         stage.walk(n, 2.0 if n % 3 == 0 else 0.3)
+    stage.walk(apart[0], 0.1)
     stage.corrections[4] = realtime_pb2.Correction(sequence=1, reason="too_fast").SerializeToString()
     [(_, data)] = stage.messages()
     return data
@@ -54,9 +56,9 @@ def test_parts_say_what_the_whole_said(limit: int) -> None:
 
 
 def test_an_ordinary_message_is_sent_as_it_is() -> None:
-    whole = news_of(12)
-    assert parts(internal_pb2.ZoneOutput.FromString(whole)) == [whole]
-    assert len(whole) < MAX_BYTES
+    out = internal_pb2.ZoneOutput.FromString(news_of(12))
+    assert parts(out) == [out.SerializeToString()]
+    assert out.ByteSize() < MAX_BYTES
 
 
 def test_a_part_without_places_says_nothing_of_them() -> None:

@@ -236,9 +236,9 @@ class TestOutputs:
 
 
 class TestProperties:
-    def three(self, **interest: float) -> tuple[Stage, int, int, int]:
+    def three(self) -> tuple[Stage, int, int, int]:
         """One whose purse only it sees, one near it, one far from it."""
-        stage = Stage(types=VISIBILITY, radius=40.0, near_radius=10.0, hysteresis=2.0, **interest)
+        stage = Stage(types=VISIBILITY, radius=40.0, near_radius=10.0, hysteresis=2.0)
         return stage, stage.add(50, purse=1, aim="n", hp=2), stage.add(55), stage.add(75)
 
     def test_each_sees_what_it_may(self) -> None:

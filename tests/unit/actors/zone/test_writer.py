@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -25,7 +26,8 @@ class TestGroupCommit:
         assert await rig.store.inner.zones_of(["ses_1"]) == {"ses_1": ZONE}
         rig.drop("ent_1")
         await rig.writer.written()
-        assert await rig.stored() == await rig.store.inner.zones_of(["ses_1"]) == {}
+        assert await rig.stored() == {}
+        assert await rig.store.inner.zones_of(["ses_1"]) == {}
         assert not rig.writer.pending
 
     @in_virtual_time
@@ -127,9 +129,9 @@ class TestAStoreThatIsAway:
         rig.put("ent_1")
         waiting = asyncio.create_task(rig.outcome(rig.writer.written()))
         await asyncio.sleep(known_after - 0.0001)
-        assert not rig.writer.away
+        assert not rig.away()
         await asyncio.sleep(0.0002)
-        assert rig.writer.away
+        assert rig.away()
         assert await waiting == (Unavailable, pytest.approx(2.0))
         assert len(rig.writer._waiting) == 0
         await asyncio.sleep(30.0)
@@ -137,11 +139,11 @@ class TestAStoreThatIsAway:
         rig.put("ent_2")
         rig.store.clear_up()
         assert (await rig.outcome(rig.writer.written()))[1] < 1.0 + TRIP_S
-        assert not rig.writer.away
+        assert not rig.away()
         assert await rig.stored() == {"ent_1": b"2", "ent_2": b"1"}
         await asyncio.sleep(5.0)
         assert await rig.stored() == {"ent_1": b"2", "ent_2": b"1"}, "what was given up changes nothing"
-        assert rig.writer.failures == len(rig.store.batches) - 1
+        assert 10 < rig.writer.failures < len(rig.store.batches) < 60
 
     @pytest.mark.parametrize("seed", range(3))
     @in_virtual_time
@@ -151,7 +153,7 @@ class TestAStoreThatIsAway:
         rig.put("ent_1")
         await asyncio.sleep(20.0)
         tries = rig.store.when("commit")
-        pauses = [later - sooner - LATENCY_S for sooner, later in zip(tries, tries[1:], strict=False)]
+        pauses = [later - sooner - LATENCY_S for sooner, later in pairwise(tries)]
         for number, pause in enumerate(pauses):
             most = min(1.0, 0.05 * 2**number)
             assert most / 2 - 1e-6 <= pause <= most + 1e-6
@@ -172,12 +174,12 @@ class TestAStoreThatIsAway:
         rig = await Rig.start()
         rig.store.weather = "refusing"
         assert await rig.outcome(rig.writer.claim()) == (Unavailable, pytest.approx(LATENCY_S))
-        assert rig.writer.away
+        assert rig.away()
         await asyncio.sleep(20.0)
         assert 40 <= len(rig.store.when("owner")) <= 100
         rig.store.clear_up()
         await asyncio.sleep(0.5 + TRIP_S)
-        assert not rig.writer.away
+        assert not rig.away()
         asked = len(rig.store.calls)
         await asyncio.sleep(60.0)
         assert len(rig.store.calls) == asked, "no more than it must"
@@ -188,7 +190,7 @@ class TestAStoreThatIsAway:
         rig.store.broken = ValueError("a bug")
         rig.put("ent_1")
         assert await rig.outcome(rig.writer.written()) == (None, pytest.approx(TRIP_S, abs=0.06))
-        assert (rig.writer.failures, rig.writer.away) == (1, False)
+        assert (rig.writer.failures, rig.away()) == (1, False)
 
     @in_virtual_time
     async def test_those_who_wait_are_bounded(self) -> None:

@@ -57,6 +57,24 @@ class TestHandOver:
         assert await rig.stored() == {"ent_2": b"1"}
         assert await rig.store.inner.zones_of(["ses_1"]) == {}
 
+    @in_virtual_time
+    async def test_what_is_noted_on_the_way_is_the_other_zones(self) -> None:
+        """Even if memory has it for some time longer."""
+        rig = await Rig.start()
+        rig.put("ent_1")
+        rig.put("ent_2")
+        await rig.writer.written()
+        handing = asyncio.create_task(rig.writer.hand_over(OTHER, [rig.parcel("ent_1"), rig.parcel("ent_2")]))
+        await asyncio.sleep(LATENCY_S)
+        rig.put("ent_1", b"2")
+        rig.drop("ent_2")
+        rig.put("ent_3")
+        await handing
+        await rig.writer.written()
+        assert await rig.stored() == {"ent_3": b"1"}
+        assert await rig.arrived() == {"ent_1": b"1", "ent_2": b"1"}
+        assert [drops for _, drops in rig.store.batches] == [{}, {}]
+
     @pytest.mark.parametrize("weather", ["refusing", "losing", "hanging"])
     @in_virtual_time
     async def test_it_is_tried_until_it_is_definite(self, weather: str) -> None:
@@ -67,7 +85,7 @@ class TestHandOver:
         rig.store.weather = weather
         handing = asyncio.create_task(rig.hand_over("ent_1"))
         await asyncio.sleep(2.0)
-        assert rig.writer.away
+        assert rig.away()
         rig.put("ent_2", b"2")
         waiting = asyncio.create_task(rig.outcome(rig.writer.written()))
         await asyncio.sleep(20.0)
@@ -80,7 +98,7 @@ class TestHandOver:
         await asyncio.sleep(5.0)
         assert await rig.stored() == {"ent_2": b"2"} == rig.memory
         assert await rig.arrived() == {"ent_1": b"1"}
-        assert not rig.writer.away
+        assert not rig.away()
 
     @in_virtual_time
     async def test_to_a_zone_that_was_discarded(self) -> None:
@@ -92,7 +110,7 @@ class TestHandOver:
         rig.put("ent_1", b"2")
         await rig.writer.written()
         assert await rig.stored() == {"ent_1": b"2"} == rig.memory
-        assert not rig.writer.away
+        assert not rig.away()
 
     @in_virtual_time
     async def test_one_that_is_cancelled_lets_the_others_go_on(self) -> None:
@@ -155,7 +173,7 @@ class TestClaim:
         await self.send(rig, "ent_1")
         rig.store.weather = weather
         assert await rig.outcome(rig.writer.claim()) == (Unavailable, pytest.approx(after))
-        assert rig.writer.away
+        assert rig.away()
         rig.store.clear_up()
         await asyncio.sleep(1.0)
         assert await rig.writer.claim() == {"ent_1": b"1"}

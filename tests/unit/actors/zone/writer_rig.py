@@ -31,8 +31,8 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
 class FarStore:
     """A store behind a network. Whoever gives a call up cannot call it back: it runs when it arrives.
 
-    `weather` is "fine", "refusing" (nothing arrives), "losing" (no answer comes back) or "hanging" (everything stands still until it is
-    fine again). `calls`: (when, what) of every call that was made. `broken`: raised in place of the next one.
+    `weather` is "fine", "refusing" (nothing arrives), "losing" (no answer comes back) or "hanging" (everything stands still
+    until it is fine again). `calls`: (when, what) of every call that was made. `broken`: raised in place of the next one.
     """
 
     def __init__(self) -> None:
@@ -155,8 +155,11 @@ class Rig:
     async def arrived(self) -> dict[str, bytes]:
         return (await self.store.inner.load(OTHER)).arrivals
 
-    async def outcome(self, waiting: Awaitable[Any]) -> tuple[type[BaseException] | None, float]:
-        """What is raised, and after how many seconds."""
+    def away(self) -> bool:
+        return self.writer.away
+
+    async def outcome(self, waiting: Awaitable[Any]) -> Any:
+        """(what is raised or None, after how many seconds)"""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:

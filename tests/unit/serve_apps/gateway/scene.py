@@ -30,6 +30,7 @@ from cluster.settings import GatewaySettings, SessionSettings, Settings
 from serve_apps.gateway.admission import Admission, Who
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.upgrade import Refusal, Upgrade
+from tests.journeys import journey
 from tests.unit.serve_apps.gateway.fakes import KEY, SECRET, SUBJECTS, Clock
 
 NOW = 1_800_000_000.0
@@ -96,7 +97,7 @@ class Scene:
             Following(fence, self.topics, self.outbox_log, lane, self._listen),
             self.settings,
             MemoryCharacters(lambda _session: True),
-            MemoryCalls(self.actors),
+            journey(self.settings, MemoryCalls(self.actors), MemoryCharacters(lambda _session: True), 1),
             lambda _change: None,
             lambda *_close: None,
             self.clock,

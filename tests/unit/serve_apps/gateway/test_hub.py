@@ -79,7 +79,7 @@ class TestConnecting:
         ready, view = wire.json()
         assert (ready["params"]["resumed"], ready["params"]["state"]) == (True, "in_world")
         assert (ready["params"]["world"], ready["params"]["topics"]) == (a_world(7), ["news"])
-        assert view["params"]["reset"] == {"zone": "zon_meadow", "epoch": 1}
+        assert view["params"]["reset"] == {"zone": "zon_meadow", "epoch": 1, "number": 7}
         assert client.topics == {"news"}
         assert client.number == 7
 
@@ -117,7 +117,7 @@ class TestReplacing:
         gateway.hub.connect(attached(attach_epoch=2, world=a_world(7)), "sessions/0", an_upgrade(), wire)
         assert older_wire.closed == [(4500, "replaced")]
         _, view = wire.json()
-        assert view["params"]["reset"] == {"zone": "zon_meadow", "epoch": 1}
+        assert view["params"]["reset"] == {"zone": "zon_meadow", "epoch": 1, "number": 7}
         gateway.hub.disconnected(older)
         gateway.hub.zones.receive(out(6, 7, zone="zon_meadow"))
         assert [frame["params"]["tick"] for frame in wire.json()] == [6]

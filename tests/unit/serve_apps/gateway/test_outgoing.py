@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +12,13 @@ from hypothesis import strategies as st
 
 from rayrealm_client import codec
 from rayrealm_client import view as client_view
+from rayrealm_client.scene import Scene
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.outgoing import MAX_BATCH_BYTES, MAX_BATCH_COUNT, Frame, Outgoing, Priority
+from serve_apps.gateway.shrinking import MIN_BYTES
 from serve_apps.gateway.views import View
+from tests.unit.actors.showing_model import MOVE_ROW, PLACE_ROW
 
 LIMIT, PATIENCE = 1_000, 10.0
 
@@ -178,7 +180,7 @@ class TestSlowConsumers:
         out = outgoing()
         out.block(0.0)
         for number in range(1_000):
-            out.view(View(bytes(4), bytes(4), struct.pack("<HHfffH", number, 0, 0, 0, 0, 0)))
+            out.view(View(bytes(4), bytes(4), MOVE_ROW.pack(number, 0, 0, 0, 0, 0)))
         assert out.queued_bytes == 0
         assert not out.overfull
 
@@ -189,6 +191,57 @@ class TestSlowConsumers:
         assert out.too_slow(15.1)
         out.unblock()
         assert not out.too_slow(1e9)
+
+
+class TestShrinking:
+    """What a compressed frame is, is in test_shrinking.py."""
+
+    def large(self) -> View:
+        states = [
+            pb.EntityState(number=n, entity_id=f"ent_{n}", name="somebody").SerializeToString() for n in range(300)
+        ]
+        return View(bytes(4), bytes(4), b"", states)
+
+    def crowd(self) -> View:
+        return View(bytes(4), bytes(4), MOVE_ROW.pack(1, 0, 0, 0, 0, 0) * 1_000)
+
+    @pytest.mark.parametrize("blocked", [False, True])
+    def test_a_large_view_is_compressed_in_protobuf(self, blocked: bool) -> None:
+        out = outgoing(Framing.PROTO)
+        if blocked:
+            out.block(0.0)
+            out.view(self.large())
+            ((frame, _),) = out.unblock()
+        else:
+            found = out.view(self.large())
+            assert found is not None
+            frame = found
+        assert pb.WebSocketMessage.FromString(frame).batch.compressed
+        (item,) = codec.decode(frame)
+        assert isinstance(item, client_view.View)
+        assert len(item.states) == 300
+
+    def test_not_in_json(self) -> None:
+        frame = outgoing(Framing.JSON).view(self.large())
+        assert frame is not None
+        assert len(orjson.loads(frame)["params"]["states"]) == 300
+
+    def test_nor_one_that_is_large_by_its_steps(self) -> None:
+        frame = outgoing(Framing.PROTO).view(self.crowd())
+        assert frame is not None
+        assert frame == self.crowd().to_proto()
+
+    def test_a_large_answer_and_large_notices(self) -> None:
+        out = outgoing(Framing.PROTO)
+        text = orjson.dumps({"text": "x" * MIN_BYTES})
+        (frame, _), *_ = out.notice("one", text, Priority.IMMEDIATE, 0.0)
+        assert len(frame) < MIN_BYTES
+        assert methods([(frame, Framing.PROTO)]) == [["one"]]
+        for method in ("two", "three"):
+            out.notice(method, text, Priority.NORMAL, 0.0)
+        frames = out.pulse(1.0)
+        assert len(frames[0][0]) < MIN_BYTES
+        assert methods(frames) == [["two", "three"]]
 
 
 class TestSpeaking:
@@ -221,7 +274,7 @@ class TestSpeaking:
 class Reader:
     """A client: what it has seen and been told."""
 
-    entities: dict[int, client_view.Entity] = field(default_factory=dict)
+    scene: Scene = field(default_factory=Scene)
     notices: list[Any] = field(default_factory=list)
     ack: int = 0
     tick: int = 0
@@ -233,7 +286,7 @@ class Reader:
             for item in codec.decode(data if framing is Framing.PROTO else data.decode()):
                 if isinstance(item, client_view.View):
                     assert item.tick >= self.tick  # views never go back
-                    client_view.apply(item, self.entities)
+                    self.scene.apply(item)
                     self.tick, self.ack = item.tick, item.ack
                     self.correction = item.correction or self.correction
                     self.reset = item.reset or self.reset
@@ -243,54 +296,90 @@ class Reader:
     def knows(self) -> Any:
         """Everything but when a place was told."""
         entities = {
-            n: (e.entity_id, e.name, e.version, e.properties, e.position, e.yaw, e.sequence)
-            for n, e in self.entities.items()
+            n: (e.entity_id, e.name, e.version, e.properties, e.cm, e.yaw, e.sequence, e.link_dead)
+            for n, e in self.scene.entities.items()
         }
-        return entities, self.tick, self.ack, self.correction, self.reset, self.notices
+        own = self.scene.own
+        return (
+            entities,
+            own and (own.version, own.properties),
+            self.tick,
+            self.ack,
+            self.correction,
+            self.reset,
+            self.notices,
+        )
+
+
+OWN = 9
 
 
 class Teller:
-    """Views as a zone sends them: who is in view has a state and a place; nobody else moves or leaves."""
+    """Views as a zone sends them: who is in view has a state and a place; nobody else moves, changes or leaves."""
 
     def __init__(self, draw: Any) -> None:
         self.draw = draw
         self.known: dict[int, int] = {}  # number -> version
+        self.sequence = dict.fromkeys(range(6), 65_500)
         self.tick = 0
         self.lives = 0
-        self.epoch = 1
+        self.epoch = 0
 
-    def state(self, number: int) -> bytes:
+    def state(self, number: int, change: bool) -> bytes:
         self.known[number] = self.known.get(number, 0) + 1
+        values = st.none() | st.integers(0, 3) if change else st.integers(0, 3)
+        properties = self.draw(st.dictionaries(st.sampled_from("abc"), values, max_size=2))
+        if not change:
+            self.lives += 1
         return pb.EntityState(
             number=number,
-            entity_id=f"ent_{number}_{self.lives if number not in self.known else 0}",
-            entity_type="player",
+            entity_id="" if change else f"ent_{number}_{self.lives}",
+            entity_type="" if change else "player",
             version=self.known[number],
-            properties_json=f'{{"hp":{self.tick}}}',
+            properties_json=orjson.dumps(properties).decode() if properties else "",
+            link_dead=self.draw(st.booleans()),
+            change=change,
         ).SerializeToString()
 
-    def row(self, number: int) -> bytes:
-        return struct.pack("<HHfffH", number, self.tick & 0xFFFF, self.tick, 0, number, self.tick & 0xFFFF)
+    def place(self, number: int) -> bytes:
+        self.sequence[number] += self.draw(st.integers(0, 1_000))
+        x = self.draw(st.integers(-(10**6), 10**6))
+        return PLACE_ROW.pack(number, self.sequence[number] & 0xFFFF, x, 0, number, self.tick & 0xFFFF)
+
+    def move(self, number: int) -> bytes:
+        self.sequence[number] += self.draw(st.sampled_from([0, 1, 32]))
+        dx, dz = (self.draw(st.sampled_from([-127, -1, 0, 2, 127])) for _ in "xz")
+        return MOVE_ROW.pack(number, self.sequence[number] & 0xFF, dx, 0, dz, self.tick & 0xFFFF)
 
     def view(self) -> View:
         numbers = st.sets(st.integers(0, 5), max_size=3)
         self.tick += 1
         view = View(self.tick.to_bytes(4, "little"), (self.tick // 2).to_bytes(4, "little"), b"")
-        if self.draw(st.integers(0, 9)) == 0:
+        states, leaves = [], []
+        if self.tick == 1 or self.draw(st.integers(0, 9)) == 0:
             self.known.clear()
             self.epoch += 1
-            view.reset = pb.ViewReset(zone_id="zon_a", epoch=self.epoch)
-        moving = set()
+            view.reset = pb.ViewReset(zone_id="zon_a", epoch=self.epoch, number=OWN)
+            states.append(self.state(OWN, change=False))
+        elif self.draw(st.integers(0, 4)) == 0:
+            states.append(self.state(OWN, change=self.draw(st.booleans())))
         for number in sorted(self.draw(numbers)):
             if number in self.known:
                 del self.known[number]
-                view.leaves.append(number)
+                leaves.append(number)
+        placed = set()
         for number in sorted(self.draw(numbers)):
             if number not in self.known:
-                moving.add(number)
-            view.states.append(self.state(number))
-        moving |= self.draw(numbers) & set(self.known)
-        view.moves = b"".join(self.row(number) for number in sorted(moving))
+                placed.add(number)
+                states.append(self.state(number, change=False))
+            else:
+                states.append(self.state(number, change=True))
+        there = set(self.known) - {OWN}
+        placed |= self.draw(numbers) & there
+        moving = self.draw(st.sets(st.integers(0, 5))) & there - placed
+        view.states, view.leaves = states, leaves
+        view.places = b"".join(self.place(number) for number in sorted(placed))
+        view.moves = b"".join(self.move(number) for number in sorted(moving))
         if self.draw(st.integers(0, 4)) == 0:
             view.correction = pb.Correction(
                 sequence=self.tick, position=pb.Vector3(x=self.tick), reason="too_fast"

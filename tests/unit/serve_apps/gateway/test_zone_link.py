@@ -67,11 +67,12 @@ def out(
         epoch=epoch,
         tick=tick,
         number=number,
-        moves=struct.pack("<HHfffH", 99, tick, tick, 0, 0, 0),
+        places=struct.pack("<HHiiiH", 99, tick, 100 * tick, 0, 0, 0),
         viewers=np.array(viewers, "<u2").tobytes(),
         acks=bytes(4 * len(viewers)),
-        move_end=np.arange(1, len(viewers) + 1).astype("<u4").tobytes(),
-        move_index=bytes(4 * len(viewers)),
+        move_end=bytes(4 * len(viewers)),
+        place_end=np.arange(1, len(viewers) + 1).astype("<u4").tobytes(),
+        place_index=bytes(4 * len(viewers)),
     )
     if reset:
         made.states.append(pb.EntityState(number=99, entity_id=f"ent_{tick}").SerializeToString())
@@ -283,7 +284,7 @@ class TestEarlyViews:
         realm.client(7)
         ((_, view),) = realm.views
         assert int.from_bytes(view.tick, "little") == 3
-        assert view.reset == pb.ViewReset(zone_id="zon_a", epoch=1)
+        assert view.reset == pb.ViewReset(zone_id="zon_a", epoch=1, number=7)
         assert [pb.EntityState.FromString(s).entity_id for s in view.states] == ["ent_1"]
         assert np.frombuffer(view.moves, "<u2")[0] == 99
         realm.link.receive(out(4, 7))
