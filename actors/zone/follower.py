@@ -174,6 +174,8 @@ class Follower:
         quiet_s = self.silence.quiet_s(self._clock())
         calm_s = self._patience_s * DOUBT - quiet_s
         pause = calm_s if calm_s > CHECK_S else CHECK_S if quiet_s < HURRY_S + self._patience_s else ASK_S / 4
+        if not self._bus.connected:
+            pause = CHECK_S  # when it comes back is when the owner's time to do so begins
         self.woken.clear()
         try:
             async with asyncio.timeout(min(pause, ASK_S)):

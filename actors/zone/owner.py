@@ -41,6 +41,7 @@ CLAIM_S = 0.5  # how often a zone looks for arrivals that nobody told it of
 SWEEP_S = 1.0
 MAX_PROBES = 1_000
 BACKGROUND_LIMIT = 10_000
+HUSH_S = 0.2  # players wait no longer for what is being written when the zone is given away
 
 log = structlog.get_logger(__name__)
 
@@ -167,12 +168,15 @@ class ZoneOwner:
         for task in living:
             task.cancel()
         try:
-            await asyncio.gather(*living, return_exceptions=True)
-            if self._work:
-                await asyncio.wait(self._work)
-            await self.writer.written()
-        except BaseException:
+            async with asyncio.timeout(HUSH_S):
+                await asyncio.gather(*living, return_exceptions=True)
+                if self._work:
+                    await asyncio.wait(self._work)
+                await self.writer.written()
+        except BaseException as error:
             self._live()
+            if isinstance(error, TimeoutError):
+                raise Unavailable("redis") from None
             raise
         return self.zone.places()
 
@@ -371,7 +375,7 @@ class ZoneOwner:
         """Durable when it returns. Raises RateLimited (full), Conflict, Unavailable."""
         self._check_store()
         await self._here(who.session_id)
-        standing = self.zone.enter(who, self._tools.clock())
+        standing = self.zone.enter(who, self._tools.clock(), int(self._tools.wall_clock()))
         await self.writer.written()
         return standing
 

@@ -41,8 +41,11 @@ class Population:
 
     # --- players -----------------------------------------------------------------------------------------------
 
-    def enter(self, who: Arrival, now: float) -> Standing:
-        """Bring a player in, or attach the session's entity again if it is here already (idempotent by session)."""
+    def enter(self, who: Arrival, now: float, transfer: int = 0) -> Standing:
+        """Bring a player in, or attach the session's entity again if it is here already (idempotent by session).
+
+        `transfer`: higher than any that an earlier entity of that id can have had, as of a session that ended in the middle of things.
+        """
         known = self._table.by_session.get(who.session_id)
         if known is not None:
             if known.character_id != who.character_id:
@@ -62,6 +65,7 @@ class Population:
             character_id=who.character_id,
             gateway_id=who.gateway_id,
             attach_epoch=who.attach_epoch,
+            transfer=transfer,
         )
         self._departed.pop(who.session_id, None)
         place = self.inside(who.x, who.y, who.z, who.yaw)

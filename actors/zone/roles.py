@@ -137,12 +137,12 @@ class Roles:
     async def _take_again(self) -> bool:
         """The store has this slot: it owned the zone before, or tried to take it and was not answered."""
         estate = self._estate if self._estate is not None and self._estate.epoch == self.epoch else Estate(self.epoch)
-        return await self._take("it is its own", estate.places, estate.at)
+        return await self._take("it is its own", self.epoch, estate.places, estate.at)
 
-    async def _take(self, why: str, places: bytes | None, at: float) -> bool:
-        """From the incarnation that is known. Returns whether this one owns the zone now; if not, the store knows who does."""
+    async def _take(self, why: str, before: int, places: bytes | None, at: float) -> bool:
+        """From incarnation `before`, and no later one. Returns whether the zone is owned here now; if not, the store knows where."""
         self._settled.clear()
-        zone_id, before = self.zone_id, self.epoch
+        zone_id = self.zone_id
         self._estate = Estate(before + 1, places, at)
         try:
             self.epoch = await self._tools.store.take(zone_id, self.slot, before)
@@ -206,9 +206,9 @@ class Roles:
             wanted = now < self._promote_until
             given = self._given
             if given is not None and (wanted or now >= given.until):
-                return await self._take("nobody else took it", given.places, given.at)
+                return await self._take("nobody else took it", given.epoch, given.places, given.at)
             if given is None and (why := self._silent(follower, wanted)):
-                return await self._take(why, follower.replica.places(), follower.heard_at)
+                return await self._take(why, self.epoch, follower.replica.places(), follower.heard_at)
             if wanted and given is None and now >= self._demand_at:
                 taken = await self._demand(follower)
                 if taken is not None:
@@ -235,11 +235,8 @@ class Roles:
             while not call.done():
                 follower.ask(clock())
                 if self._silent(follower, wanted=True):  # it hangs, or its answer was lost
-                    return await self._take(
-                        "the owner fell silent as it was asked for the zone",
-                        follower.replica.places(),
-                        follower.heard_at,
-                    )
+                    why = "the owner fell silent as it was asked for the zone"
+                    return await self._take(why, self.epoch, follower.replica.places(), follower.heard_at)
                 await asyncio.wait([call], timeout=CHECK_S)
             places, at, epoch = call.result()
         except NotOwner:
@@ -251,8 +248,7 @@ class Roles:
             return None
         finally:
             call.cancel()
-        self.epoch = epoch
-        return await self._take("it was given", places, at)
+        return await self._take("it was given", epoch, places, at)
 
     async def _stop_following(self) -> None:
         follower, self._follower = self._follower, None

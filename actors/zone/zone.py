@@ -113,10 +113,10 @@ class Zone:
 
     # --- who is here -------------------------------------------------------------------------------------------
 
-    def enter(self, who: Arrival, now: float) -> Standing:
+    def enter(self, who: Arrival, now: float, transfer: int = 0) -> Standing:
         """See Population.enter; the entity must be stored before the caller is answered. The same goes for the next three."""
         known = who.session_id in self.table.by_session
-        standing = self.population.enter(who, now)
+        standing = self.population.enter(who, now, transfer)
         entity = self.table.by_session[who.session_id]
         if not known:
             self._came(entity, "enter")
@@ -232,7 +232,11 @@ class Zone:
         admitted = self.population.admit(arrived, now, wall)
         for entity in admitted:
             self._came(entity, "crossing")
-            self._wrote(entity)
+        for entity_id in arrived:
+            # The store has the record that came; what is true may be newer, or have another number.
+            known = self.table.by_id.get(entity_id)
+            if known is not None and not known.owner:
+                self._wrote(known)
         return admitted
 
     def take_border(self, data: bytes, now: float) -> bool:

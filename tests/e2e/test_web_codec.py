@@ -76,7 +76,9 @@ def random_scalar(kind: int, rng: random.Random) -> Any:
 
 def fill(message: Message, rng: random.Random, depth: int = 0) -> None:
     """Random values in random fields; of a oneof the last one set counts."""
-    for field in message.DESCRIPTOR.fields:
+    fields = list(message.DESCRIPTOR.fields)
+    rng.shuffle(fields)
+    for field in fields:
         if rng.random() < 0.4 or (depth > 3 and field.message_type):
             continue
         if field.is_repeated:
@@ -227,16 +229,26 @@ def test_what_the_page_sends_is_what_python_reads(library_page: Page) -> None:
 
 
 def test_view_frames_apply_in_the_prescribed_order(library_page: Page) -> None:
-    row = struct.Struct("<HHfffH")
+    place, move = struct.Struct("<HHiiiH"), struct.Struct("<HBbbbH")
     state = wire.EntityState(number=7, entity_id="ent_7", entity_type="player", name="Dagna", version=1)
     changed = wire.EntityState(
-        number=7, entity_id="ent_7", name="Dagna", version=2, properties_json='{"hp": 5}', link_dead=True
+        number=7, version=2, properties_json='{"hp": 5, "__proto__": 1}', link_dead=True, change=True
     )
+    fewer = wire.EntityState(number=7, version=3, properties_json='{"hp": null}', change=True)
+    own = wire.EntityState(number=3, entity_id="ent_me", name="Me", version=1, properties_json='{"bag": 1}')
+    own_changed = wire.EntityState(number=3, version=2, properties_json='{"bag": null}', change=True)
     frames = [
-        wire.ViewFrame(tick=1, states=[state], moves=row.pack(7, 65535, 1.5, 0.0, -2.0, 16384)),
-        wire.ViewFrame(tick=2, states=[changed], moves=row.pack(9, 1, 0.0, 0.0, 0.0, 0)),
-        wire.ViewFrame(tick=3, leaves=[7], states=[state]),  # left and came back within a tick
-        wire.ViewFrame(tick=4, reset=wire.ViewReset(zone_id="zon_b", epoch=2**60 + 1), states=[changed]),
+        wire.ViewFrame(tick=1, states=[state], places=place.pack(7, 65535, 150, 0, -200, 16384)),
+        wire.ViewFrame(tick=2, states=[changed], moves=move.pack(7, 0, 100, -1, 0, 0) + move.pack(7, 1, 1, 0, 0, 0)),
+        wire.ViewFrame(tick=3, leaves=[7], states=[state], places=place.pack(7, 1, 0, 0, 0, 0)),  # left and came back
+        wire.ViewFrame(tick=4, states=[fewer], leaves=[9]),
+        wire.ViewFrame(
+            tick=5,
+            reset=wire.ViewReset(zone_id="zon_b", epoch=2**60 + 1, number=3),
+            states=[wire.EntityState(number=70, entity_id="ent_7", name="Dagna", version=4), own],
+            places=place.pack(70, 1, 5, 0, 0, 0),
+        ),
+        wire.ViewFrame(tick=6, states=[own_changed]),
     ]
     told = library_page.evaluate(
         """
@@ -247,22 +259,33 @@ def test_view_frames_apply_in_the_prescribed_order(library_page: Page) -> None:
           const told = [];
           for (const frame of frames) {
             const changes = view.apply(ViewFrameMessage.decode(new Uint8Array(frame)));
-            told.push([changes.reset, changes.left, changes.entered.map((e) => e.number),
-              changes.changed.map((e) => [e.version, e.properties, e.linkDead]),
-              changes.moved.map((e) => [e.x, e.z, e.yaw, e.sequence])]);
+            told.push([changes.reset, changes.zoneChanged, changes.own, changes.left.map((e) => e.entityId),
+              changes.entered.map((e) => e.number),
+              changes.changed.map((e) => [e.number, e.version, JSON.stringify(e.properties), e.linkDead]),
+              [...changes.moved].map((e) => [e.x, e.y, e.z, e.yaw, e.sequence])]);
           }
-          let short = "";
-          try { view.apply({ ...ViewFrameMessage.create(), moves: new Uint8Array(17) }); } catch (error) { short = error.name; }
-          return [told, view.zoneId, String(view.epoch), view.entities.size, short];
+          const empty = ViewFrameMessage.create();
+          const torn = [{ moves: new Uint8Array(7) }, { places: new Uint8Array(16) }, { moves: new Uint8Array(8) }].map((rows) => {
+            try { view.apply({ ...empty, ...rows }); } catch (error) { return error.name; }
+          });
+          return [told, view.zoneId, String(view.epoch), view.number, [...view.entities.keys()], view.own, view.tick, torn];
         }
         """,
         [list(frame.SerializeToString()) for frame in frames],
     )
-    assert told[0][0] == [False, [], [7], [], [[1.5, -2, pytest.approx(math.pi / 2), 65535]]]
-    assert told[0][1] == [False, [], [], [[2, {"hp": 5}, True]], []]
-    assert told[0][2] == [False, [7], [7], [], []]
-    assert told[0][3] == [True, [], [7], [], []]
-    assert told[1:] == ["zon_b", str(2**60 + 1), 1, "WireError"]
+    nothing: list[Any] = []
+    assert told[0] == [
+        [False, False, False, [], [7], [], [[1.5, 0, -2, pytest.approx(math.pi / 2), 65535]]],
+        [False, False, False, [], [], [[7, 2, '{"hp":5,"__proto__":1}', True]], [[2.51, -0.01, -2, 0, 1]]],
+        [False, False, False, ["ent_7"], [7], [], [[0, 0, 0, 0, 1]]],
+        [False, False, False, [], [], [[7, 3, "{}", False]], nothing],
+        [True, True, True, [], [], [[70, 4, "{}", False]], [[0.05, 0, 0, 0, 1]]],
+        [False, False, True, [], [], [], nothing],
+    ]
+    own_now = {"number": 3, "entityId": "ent_me", "entityType": "", "name": "Me", "version": 2, "properties": {}}
+    assert told[1:] == [
+        "zon_b", str(2**60 + 1), 3, [70], own_now | {"linkDead": False}, 6, ["WireError"] * 3
+    ]  # fmt: skip
 
 
 def test_batches_open_only_within_bounds(library_page: Page) -> None:

@@ -17,8 +17,9 @@ GOLDEN = Path(__file__).resolve().parents[2] / "proto" / "golden"
 READ = """
   const { checkMessage, decodeMessage, unpackAny } = await load("messages");
   const { openBatch } = await load("batch");
-  const { moveRows } = await load("move_rows");
-  const { View } = await load("view");
+  const { moveRows, placeRows } = await load("move_rows");
+  const { readState, View } = await load("view");
+  const metres = (row, ...axes) => ({ ...row, ...Object.fromEntries(axes.map((axis) => [axis, row[axis] / 100])) });
   const item = (message) => {
     checkMessage(message);
     const { request, response, notification, move, view } = message;
@@ -34,16 +35,16 @@ READ = """
       return notification.seq === 0 ? told : { ...told, seq: notification.seq };
     }
     if (move) return { kind: "move", ...move.position, yaw: move.rotation.yaw, sequence: move.sequence };
-    const known = new View();
-    known.apply(view);
-    const states = view.states.map(({ number }) => {
-      const { entityId, entityType, name, version, properties, linkDead } = known.entities.get(number);
-      const state = { number, entity_id: entityId, entity_type: entityType, name, version, properties };
-      return linkDead ? { ...state, link_dead: true } : state;
+    const states = view.states.map(readState).map((state) => {
+      const { number, entityId, entityType, name, version, properties, linkDead, change } = state;
+      const named = change ? { change } : { entity_id: entityId, entity_type: entityType, name };
+      return { number, version, properties, ...named, ...(linkDead ? { link_dead: true } : {}) };
     });
     return {
-      kind: "view", tick: view.tick, ack: view.ack, moves: moveRows(view.moves), states, leaves: view.leaves,
-      reset: view.reset ? { zone: view.reset.zoneId, epoch: Number(view.reset.epoch) } : null,
+      kind: "view", tick: view.tick, ack: view.ack, states, leaves: view.leaves,
+      places: placeRows(view.places).map((row) => metres(row, "x", "y", "z")),
+      moves: moveRows(view.moves).map((row) => metres(row, "dx", "dy", "dz")),
+      reset: view.reset ? { zone: view.reset.zoneId, epoch: Number(view.reset.epoch), number: view.reset.number } : null,
       correction: view.correction ?? null,
     };
   };
@@ -68,6 +69,23 @@ WRITE = """
     }
     if (item.kind === "notification") return [...encodeNotification(item.method, item.params)];
     return [...encodeRequest(item.id, item.method, item.params)];
+  });
+"""
+
+
+# Whom a viewer sees after a frame that is its first one; a WireError's name for one that is not for it.
+APPLY = """
+  const { decodeMessage } = await load("messages");
+  const { View } = await load("view");
+  return given.map((hex) => {
+    const view = new View();
+    try {
+      view.apply(decodeMessage(Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16))).view);
+    } catch (error) {
+      return [error.name, view.entities.size, view.own, view.zoneId];
+    }
+    return [[...view.entities.values()].map(({ number, cm, sequence, version, properties, linkDead }) =>
+      [number, cm && [cm.x, cm.y, cm.z], sequence, version, properties, linkDead]), view.number];
   });
 """
 
@@ -103,6 +121,27 @@ def test_refuses(run_script: RunScript) -> None:
     read = run_script(READ, [vector["hex"] for vector in vectors])
     assert dict(zip((vector["name"] for vector in vectors), read, strict=True)) == {
         vector["name"]: "WireError" for vector in vectors
+    }
+
+
+def test_applies(run_script: RunScript) -> None:
+    (vector,) = (vector for vector in load("to_client.json") if vector["name"] == "view: everything")
+    ((seen, number),) = run_script(APPLY, [vector["hex"]])
+    assert seen == [
+        [258, [202, 193, -301], 772, 4, {"at": {"x": None}}, False],
+        [0, [0, 0, 0], 0, 2**32 - 1, {"é": [1, "two"]}, True],
+        [7, None, 0, 2, {}, False],
+        [65_535, [2**31 - 129, -(2**31) + 127, 39_976], 65_535, 1, {"of": None}, False],
+    ]
+    assert number == 65_534
+
+
+def test_refuses_what_it_does_not_hold(run_script: RunScript) -> None:
+    vectors = [vector for vector in load("to_client.json") if "unheld" in vector]
+    assert len(vectors) == 6
+    told = run_script(APPLY, [vector["hex"] for vector in vectors])
+    assert dict(zip((vector["name"] for vector in vectors), told, strict=True)) == {
+        vector["name"]: ["WireError", 0, None, ""] for vector in vectors
     }
 
 

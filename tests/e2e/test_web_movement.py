@@ -84,7 +84,7 @@ def test_a_correction_shifts_what_came_after_it(run_script: RunScript) -> None:
           const offset = [player.position.x - 48, player.position.z - (refused.z - 1) - ahead];
           steps(30, 0, 0);
           const error = Math.hypot(player.shown.x - player.position.x, player.shown.z - player.position.z);
-          player.correct({ sequence: 0, position: { x: 10, y: 0, z: 10 }, yaw: 1, reason: "too_fast" });
+          player.correct({ sequence: sent.at(-1).sequence, position: { x: 10, y: 0, z: 10 }, yaw: 1, reason: "too_fast" });
           return { kept, after, jump, offset, error, far: [player.shown.x, player.shown.z] };
         """)
     )
@@ -94,6 +94,25 @@ def test_a_correction_shifts_what_came_after_it(run_script: RunScript) -> None:
     assert found["jump"] == pytest.approx(0, abs=1e-9), "what is drawn glides"
     assert found["error"] < 0.05
     assert found["far"] == [10, 10], "a far correction is taken over at once"
+
+
+def test_later_moves_are_walked_again_though_the_newest_judged_one_is_long_gone(run_script: RunScript) -> None:
+    """The zone may put a player elsewhere at any time: the sequence is that of a move that was acknowledged before."""
+    found = run_script(
+        walk_script("""
+          steps(60, 1, 0);
+          const judged = sent[4];
+          player.acknowledge(judged.sequence);
+          const ahead = player.position.x - judged.x;
+          const waiting = player.pending.length;
+          const place = { x: 20, y: 2, z: 70 };
+          for (const again of [1, 2]) {
+            player.correct({ sequence: judged.sequence, position: place, yaw: 0, reason: "blocked" });
+          }
+          return [player.position.x - 20 - ahead, player.position.y, player.position.z, player.pending.length - waiting];
+        """)
+    )
+    assert found == pytest.approx([0, 2, 70, 0], abs=1e-9)
 
 
 def test_after_a_correction_the_zone_is_told_anew(run_script: RunScript) -> None:
@@ -155,20 +174,20 @@ def test_interpolation_between_gaps_and_ahead(run_script: RunScript) -> None:
     found = run_script("""
       const { Interpolation } = await load("interpolation");
       const others = new Interpolation();
-      const at = (time, x, yaw = 0) => others.add(1, { time, x, y: 0, z: 0, yaw });
+      const at = (time, x, yaw = 0) => others.add("a", { time, x, y: 0, z: 0, yaw });
       at(1.0, 0, 6.2); at(1.1, 0.5, 0.1);
-      const middle = others.sample(1, 1.05, 1.1);
-      const early = others.sample(1, 0.5, 1.1).x;
-      const guessed = [0.05, 0.1, 0.2, 0.35, 5].map((late) => others.sample(1, 1.1 + late, 1.1).x);
-      const stands = others.sample(1, 1.15, 1.3).x;
+      const middle = others.sample("a", 1.05, 1.1);
+      const early = others.sample("a", 0.5, 1.1).x;
+      const guessed = [0.05, 0.1, 0.2, 0.35, 5].map((late) => others.sample("a", 1.1 + late, 1.1).x);
+      const stands = others.sample("a", 1.15, 1.3).x;
       at(3.0, 1.0); // stood until just before
-      const stood = [others.sample(1, 2.5, 3).x, others.sample(1, 2.95, 3).x];
+      const stood = [others.sample("a", 2.5, 3).x, others.sample("a", 2.95, 3).x];
       at(3.1, 60); // a jump is not walked
-      const jump = [others.sample(1, 3.09, 3.1).x, others.sample(1, 3.1, 3.1).x];
+      const jump = [others.sample("a", 3.09, 3.1).x, others.sample("a", 3.1, 3.1).x];
       at(3.05, 7); // late and out of order: ignored
-      const after = others.sample(1, 3.2, 3.2).x;
-      others.forget(1);
-      return { middle, early, guessed, stands, stood, jump, after, gone: others.sample(1, 3, 3) };
+      const after = others.sample("a", 3.2, 3.2).x;
+      others.forget("a");
+      return { middle, early, guessed, stands, stood, jump, after, gone: others.sample("a", 3, 3) };
     """)
     assert found["middle"]["x"] == pytest.approx(0.25)
     assert math.cos(found["middle"]["yaw"]) == pytest.approx(math.cos((6.2 - 2 * math.pi + 0.1) / 2))

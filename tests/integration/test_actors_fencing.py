@@ -60,7 +60,7 @@ class TestFencing:
             await bob.until(lambda step=step: bob.sees(ann, 100 + step))  # type: ignore[misc]
         await stage.until(lambda: links.stale_outputs > 0)
         assert bob.epochs == [1, 2]
-        assert old._zone.ticks > 0
+        assert old._roles.owner.zone.ticks > 0
 
         before = await old._store.load(MEADOW)
         entity = ann.world["entity_id"]
@@ -81,7 +81,7 @@ class TestFencing:
         after = await old._store.load(MEADOW)
         assert after.entities == before.entities
         assert after.places_at >= before.places_at
-        assert len(stage.runner(ZONE)._zone.table) == 2
+        assert len(stage.runner(ZONE)._roles.owner.zone.table) == 2
         for player in (ann, bob):
             await player.leave()
 
@@ -178,13 +178,13 @@ async def test_an_entry_that_cannot_be_stored_is_no_entry(stage: Backstage, monk
         patch.setattr(zone._store, "put_entity", away)
         with pytest.raises(Unavailable):
             await zone.enter(who)
-        assert len(zone._zone.table) == 0
+        assert len(zone._roles.owner.zone.table) == 0
     assert isinstance(await zone.enter(who), Standing)
     with monkeypatch.context() as patch:
         patch.setattr(zone._store, "put_entity", away)
         with pytest.raises(Unavailable):
             await zone.enter(who)
-    assert len(zone._zone.table) == 1, "it was there before"
+    assert len(zone._roles.owner.zone.table) == 1, "it was there before"
     with pytest.raises(Conflict):
         await zone.enter(Arrival("ent_x", "X", "ses_y", "usr_x", "chr_x", "gtw_x", 1, 101, 0, 100, 0))
     await zone.leave("ses_x")

@@ -104,7 +104,7 @@ class TestZoneRestart:
         """An entity nobody can read, and one that had left while the store was not told."""
         ann = await stage.enter("usr_a", 100)
         key = f"{stage.ns}:zone:{MEADOW}:entities"
-        zone = stage.runner(ZONE)._zone
+        zone = stage.runner(ZONE)._roles.owner.zone
         entity = zone.of_session(ann.session_id)
         stored = orjson.loads(records.dump(entity, zone.standing(entity)))
         stored["entity"] |= {"entity_id": "ent_old", "session_id": "ses_old", "incarnation": 0}
@@ -123,7 +123,7 @@ async def test_a_tick_that_fails_costs_the_viewers_no_more_than_a_reset(
 ) -> None:
     ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
     await ann.until(lambda: ann.sees(bob))
-    zone = stage.runner(ZONE)._zone
+    zone = stage.runner(ZONE)._roles.owner.zone
 
     def broken(*args: Any) -> Any:
         monkeypatch.setattr("actors.zone.zone.outputs", outputs)
@@ -168,7 +168,7 @@ class TestSessionsRestart:
         await asyncio.sleep(0.1)
         await stage.start(SESSIONS)
         assert await asking == {}
-        assert len(stage.runner(ZONE)._zone.table) == 0
+        assert len(stage.runner(ZONE)._roles.owner.zone.table) == 0
         await ann.leave()
 
     async def test_new_players_find_it_too(self, stage: Backstage) -> None:
@@ -252,9 +252,9 @@ class TestOrphans:
         await stage.kill(SESSIONS)
         await stage.redis.delete(f"{stage.ns}:session:{ann.session_id}")
         zone = await stage.restart(ZONE)
-        assert len(zone._zone.table) == 2
+        assert len(zone._roles.owner.zone.table) == 2
         await zone._sweep_orphans()
-        assert list(zone._zone.table.by_session) == [bob.session_id]
+        assert list(zone._roles.owner.zone.table.by_session) == [bob.session_id]
         await bob.until(lambda: not bob.sees(ann))
         hero = await zone._characters.get(character)
         assert (hero.zone, hero.x, hero.session) == (MEADOW, 103.0, "")
@@ -275,15 +275,15 @@ class TestOrphans:
         await zone.enter(stray)
         await ann.until(lambda: len(ann.entities) == 1)
         await zone._sweep_orphans()
-        assert len(zone._zone.table) == 2
+        assert len(zone._roles.owner.zone.table) == 2
         await zone._sweep_orphans()
-        assert list(zone._zone.table.by_session) == [ann.session_id]
+        assert list(zone._roles.owner.zone.table.by_session) == [ann.session_id]
         await ann.until(lambda: ann.entities == {})
         assert (await zone._characters.get(character)).x == 105, "where a stray stood counts for nothing"
         await bob.enter(character)
         for _ in range(3):
             await zone._sweep_orphans()
-        assert len(zone._zone.table) == 2
+        assert len(zone._roles.owner.zone.table) == 2
         for player in (ann, bob):
             await player.leave()
 
@@ -296,7 +296,7 @@ class TestOrphans:
         await zone.leave(bob.session_id)
         await zone.enter(Arrival("ent_x", "X", bob.session_id, "usr_b", character, "gtw_x", 1, 101, 0, 100, 0))
         await zone._sweep_orphans()
-        assert len(zone._zone.table) == 1, "it is another one, and seen for the first time"
+        assert len(zone._roles.owner.zone.table) == 1, "it is another one, and seen for the first time"
         await bob.leave()
 
     async def test_a_session_that_is_lost_closes_its_socket(self, stage: Backstage) -> None:
@@ -306,7 +306,7 @@ class TestOrphans:
         await host.keep_alive()
         await host.sweep()
         assert await ann.closed() == 4000
-        assert len(stage.runner(ZONE)._zone.table) == 0
+        assert len(stage.runner(ZONE)._roles.owner.zone.table) == 0
         again = await Viewer.join(stage.realm, "usr_a", session_id=ann.session_id)
         assert not again.ready["resumed"]
         assert again.session_id != ann.session_id

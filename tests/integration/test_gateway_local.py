@@ -108,8 +108,8 @@ class TestResuming:
 
         async def slowly(*arguments: object) -> object:
             standing = await attach(*arguments)
-            until = zone._zone.ticks + 3
-            while zone._zone.ticks < until:  # noqa: ASYNC110 - a zone has no event for its ticks
+            until = zone._roles.owner.zone.ticks + 3
+            while zone._roles.owner.zone.ticks < until:  # noqa: ASYNC110 - a zone has no event for its ticks
                 await asyncio.sleep(0.01)
             return standing
 

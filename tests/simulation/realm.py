@@ -19,6 +19,8 @@ from actors.presence import presence_actor
 from actors.session import sessions_actor
 from actors.world import supervisor_actor
 from actors.zone import zone_actor
+from actors.zone.roles import Roles
+from actors.zone.zone import Zone
 from cluster.adapters import runtime as runtime_module
 from cluster.adapters.runtime import Runtime
 from cluster.chaos.history import History
@@ -33,7 +35,7 @@ from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.upgrade import Refusal, Upgrade
-from tests.simulation.machines import Machines, SimCalls
+from tests.simulation.machines import Actor, Machines, SimCalls
 from tests.simulation.network import Network, ProcessBus, Roughness
 from tests.simulation.players import Socket
 from tests.simulation.recorder import Recorder
@@ -174,6 +176,27 @@ class SimRealm:
             finally:
                 structlog.configure(**configured)
 
+    # --- zones -------------------------------------------------------------------------------------------------
+
+    def zone_actors(self, *, alive: bool = True) -> list[Actor]:
+        """Those that run and are not stopped; or all that have a name."""
+        found = self.machines.running() if alive else list(self.machines.actors.values())
+        return [actor for actor in found if actor.name.startswith("zone/")]
+
+    def role(self, actor: Actor) -> str:
+        """As it says itself; empty before it says anything."""
+        roles: Roles | None = getattr(actor.runner, "_roles", None)
+        return "" if roles is None else roles.role
+
+    def owners(self) -> list[tuple[int, Zone]]:
+        """(process, zone) of every process that takes itself for an owner."""
+        found = []
+        for actor in self.zone_actors():
+            roles: Roles | None = getattr(actor.runner, "_roles", None)
+            if roles is not None and roles.owner is not None and actor.process is not None:
+                found.append((actor.process.number, roles.owner.zone))
+        return found
+
     # --- gateways ----------------------------------------------------------------------------------------------
 
     async def open_gate(self) -> None:
@@ -202,5 +225,3 @@ def _adapter(attribute: str) -> Callable[[Any, str], Any]:
         return getattr(client, attribute)
 
     return make
-
-

@@ -286,7 +286,7 @@ class TestEarlyViews:
         assert int.from_bytes(view.tick, "little") == 3
         assert view.reset == pb.ViewReset(zone_id="zon_a", epoch=1, number=7)
         assert [pb.EntityState.FromString(s).entity_id for s in view.states] == ["ent_1"]
-        assert np.frombuffer(view.moves, "<u2")[0] == 99
+        assert np.frombuffer(view.places, "<u2")[0] == 99
         realm.link.receive(out(4, 7))
         assert [tick for _, tick in realm.ticks()] == [3, 4]
 
