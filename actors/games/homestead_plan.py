@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from dataclasses import dataclass
 
@@ -54,24 +55,25 @@ def plan_of(zone_id: str, ground: Bounds) -> Plan:
     stem = hashlib.blake2b(zone_id.encode(), digest_size=6).hexdigest()
     rng = random.Random(f"homestead/{zone_id}")  # noqa: S311 - a landscape
     middle_x, middle_z = (ground.min_x + ground.max_x) / 2, (ground.min_z + ground.max_z) / 2
-    columns, rows = _steps(ground.min_x, ground.max_x), _steps(ground.min_z, ground.max_z)
+    wide, deep = ground.max_x - ground.min_x, ground.max_z - ground.min_z
+    gap = max(GAP_M, math.sqrt(wide * deep / MOST_NODES))  # a huge zone has its trees farther apart
+    columns = min(_count(wide, gap), MOST_NODES)
+    rows = min(_count(deep, gap), MOST_NODES // columns)
     nodes: list[Node] = []
-    for x in columns:
-        for z in rows:
+    for column in range(columns):
+        for row in range(rows):
+            x = ground.min_x + wide * (column + 0.5) / columns + rng.uniform(-STRAY_M, STRAY_M)
+            z = ground.min_z + deep * (row + 0.5) / rows + rng.uniform(-STRAY_M, STRAY_M)
             kind = "tree" if rng.random() < TREES else "stone"
-            at_x = _within(x + rng.uniform(-STRAY_M, STRAY_M), ground.min_x, ground.max_x)
-            at_z = _within(z + rng.uniform(-STRAY_M, STRAY_M), ground.min_z, ground.max_z)
-            nodes.append(Node(f"ent_home_{stem}_{len(nodes)}", kind, at_x, at_z))
-    if len(nodes) > MOST_NODES:  # a huge zone has its trees farther apart
-        nodes = [nodes[i * len(nodes) // MOST_NODES] for i in range(MOST_NODES)]
+            at = _within(x, ground.min_x, ground.max_x), _within(z, ground.min_z, ground.max_z)
+            nodes.append(Node(f"ent_home_{stem}_{len(nodes)}", kind, *at))
     home_x = _within(middle_x + HOME_M, ground.min_x, ground.max_x)
     home_z = _within(middle_z + HOME_M, ground.min_z, ground.max_z)
     return Plan(tuple(nodes), rng.choice(BAKERS), f"ent_baker_{stem}", home_x, home_z)
 
 
-def _steps(low: float, high: float) -> list[float]:
-    count = max(1, round((high - low) / GAP_M))
-    return [low + (high - low) * (i + 0.5) / count for i in range(count)]
+def _count(length: float, gap: float) -> int:
+    return max(1, round(length / gap))
 
 
 def _within(value: float, low: float, high: float) -> float:

@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from actors.world.plans import Kind, Plan, Step
-from actors.world.seen import Node, ZoneSeen
+from actors.world.seen import ZoneSeen
 from cluster.errors import Conflict, InvalidInput, NotFound
+from cluster.ports.actors import Node
 from cluster.settings import Bounds
 from cluster.worldmap import MapZone, WorldMap, retired
 
@@ -30,19 +31,23 @@ def split(
     plan_id: str,
     new_id: str,
     min_side: float,
+    min_share: float = 0.0,
     node: str = "",
     why: str = "a command",
     running: Plan | None = None,
 ) -> Plan:
     """Cut a zone in two where that halves its load best. `positions`: (n, 2), x and z in metres of its entities.
 
-    The busier part keeps the zone's name, so that fewer are handed over; the other one becomes `new_id`, on `node`.
+    The busier part keeps the zone's name, so that fewer are handed over; the other one becomes `new_id`, on `node`. Refused if that
+    one would have less than `min_share` of the entities.
     """
     _nothing_else(running)
     zone = _settled(world, zone_id)
     if world.find(new_id) is not None:
         raise Conflict("zone_exists", {"zone": new_id})
     axis, at, below, above = best_cut(zone.bounds, positions, min_side)
+    if min(below, above) < min_share * len(positions):
+        raise Conflict("a_cut_would_not_help", {"parts": [below, above]})
     low, high = cut(zone.bounds, axis, at)
     kept, given = (low, high) if below >= above else (high, low)
     new = MapZone(new_id, zone.name, given, zone.declared, zone.standby, node)
@@ -131,7 +136,8 @@ def merge(
     if together > capacity:
         raise Conflict("too_many_for_one_zone", {"entities": together, "capacity": capacity})
     keeps, goes = sorted((first, second), key=lambda zone: (zone.id != spawn_zone, zone.id != zone.declared))
-    joined = world.changed(replace(keeps, bounds=whole), retired(goes, keeps.id))
+    # No standby takes over what is to end.
+    joined = world.changed(replace(keeps, bounds=whole), retired(replace(goes, standby=False), keeps.id))
     after = joined.changed(without=(goes.id,))
     what = f"give the ground of {goes.id} to {keeps.id}: {populations.get(goes.id, 0)} entities go, {together} in all"
     steps = (

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from actors.world.planning import union
 from actors.world.plans import Kind
-from actors.world.seen import Node, ZoneSeen, fit
+from actors.world.seen import ZoneSeen, fit
+from cluster.ports.actors import Node
 from cluster.settings import PolicySettings
 from cluster.worldmap import MapZone, WorldMap
 
@@ -52,6 +53,7 @@ class Policy:
         self._changed_at = changed_at
         self._since: dict[tuple[str, ...], float] = {}  # a state that has to last -> when it began
         self._splits: dict[str, list[float]] = {}  # by declared zone
+        self._wait_until = float("-inf")
         self._nodes: frozenset[str] | None = None
         self._filling: set[str] = set()  # nodes that joined and are not full enough yet
 
@@ -63,6 +65,11 @@ class Policy:
         if kind == "split":
             self._splits.setdefault(declared, []).append(now)
 
+    def failed(self, now: float) -> None:
+        """A decision was refused, or its plan was rolled back."""
+        self._since.clear()
+        self._wait_until = now + self._settings.sustain_s
+
     def decide(self, now: float, world: WorldMap, zones: Zones, nodes: Sequence[Node], busy: str = "") -> Verdict:
         """`zones`: those whose owners answer. `busy`: the plan that is being carried out."""
         self._note_nodes(nodes)
@@ -70,6 +77,8 @@ class Policy:
         quiet = self._lasting(now, "quiet", {(a.id, b.id) for a, b in self._quiet_pairs(world, zones)})
         if busy:
             return Verdict(None, (f"plan {busy} is being carried out",))
+        if now < self._wait_until:
+            return Verdict(None, ("the last plan failed",))
         reasons: list[str] = []
         for verdict in self._in_order(now, world, zones, nodes, hot, quiet):
             if verdict.decision is not None:

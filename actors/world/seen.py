@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.errors import Conflict, NotFound
+from cluster.ports.actors import Node
 
 SHORTEST_PREFIX = 4  # of a node's id: what people copy from a list
 
@@ -29,26 +30,6 @@ class ZoneSeen:
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> ZoneSeen:
         return cls(**{name: info[name] for name in cls.__dataclass_fields__})
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A node of Ray's that is alive. `host` as `rayrealm status` names it.
-
-    `draining`: it takes no zones, because the operator said so (`by_command`) or because Ray drains it.
-    """
-
-    id: str
-    host: str
-    address: str = ""
-    name: str = ""
-    head: bool = False
-    draining: bool = False
-    by_command: bool = False
-
-    @property
-    def short(self) -> str:
-        return f"{self.host} ({self.id[:8]})" if self.id else self.host
 
 
 def fit(nodes: Sequence[Node]) -> list[Node]:

@@ -140,7 +140,7 @@ class Roles:
         return await self._take("it is its own", self.epoch, estate.places, estate.at)
 
     async def _take(self, why: str, before: int, places: bytes | None, at: float) -> bool:
-        """From incarnation `before`, and no later one. Returns whether the zone is owned here now; if not, the store knows where."""
+        """From incarnation `before`, and no later one. Returns whether the zone is owned here now; else the store knows where."""
         self._settled.clear()
         zone_id = self.zone_id
         self._estate = Estate(before + 1, places, at)

@@ -5,7 +5,7 @@ After every tick, who was fed these views knows what a fresh snapshot would say,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,14 @@ CHANGE = 1 << 20  # in a key of a state: only what changed
 
 
 class Showing:
-    """Times are seconds on the zone's clock. `resyncs` counts the gateways that lost an output."""
+    """Times are seconds on the zone's clock. `resyncs` counts the gateways that lost an output.
+
+    `lap(part)`: called when a part of a tick is done: interest, encode, outputs.
+    """
 
     def __init__(self, table: EntityTable, world: WorldSettings, zone_id: str, epoch: int) -> None:
         self.resyncs = 0
+        self.lap: Callable[[str], None] = lambda part: None
         self._table = table
         self._interest = world.interest
         self._zone_id, self._epoch = zone_id, epoch
@@ -176,6 +180,7 @@ class Showing:
         fresh = self._begin(now)
         change = self._look() if stirred else self._pacing.same(self._edges)
         self._edges = change.edges
+        self.lap("interest")
         entered = np.flatnonzero(change.entered)
         anew = np.unique(change.edges[entered] & MASK)
         self._states.learn(anew.tolist())
@@ -184,6 +189,7 @@ class Showing:
         turn = self._pacing.turn(change, news, steps, now, ticks)
         told, keys = self._told(turn, entered, fresh)
         said = News(acked, told, keys, change.ended, fresh, corrections)
+        self.lap("encode")
         made = outputs(turn, said, self._said, self._table, self._active_gateways(), self._state_of)
         self._states.flush()
         self._elsewhere.clear()
@@ -193,6 +199,7 @@ class Showing:
             out.zone_id, out.epoch, out.tick = self._zone_id, self._epoch, ticks & 0xFFFFFFFF
             gateway_id = self._gateway_names[index]
             messages += ((gateway_id, self._numbered(gateway_id, data)) for data in parts(out))
+        self.lap("outputs")
         return messages
 
     def _begin(self, now: float) -> dict[int, Beginning]:

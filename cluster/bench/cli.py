@@ -26,10 +26,13 @@ from cluster.bench.idle import run_idle
 from cluster.bench.kills import KINDS, run_kills
 from cluster.bench.report import shortcomings
 from cluster.bench.storm import run_storm
+from cluster.bench.tick import run_tick
 
 MAX_IDLE_KIB = 100.0
 STORM_99_S = 10.0
 DRAIN_GAP_MS = 1_500
+TICK_MS = 10.0
+UPDATE_BYTES = 14.0
 DEMO_SEED = 1
 
 
@@ -91,6 +94,16 @@ def bench_drain(clients: int, deadline_s: float, as_json: bool = False) -> int:
     problems = [f"{name}: {result[name]}" for name in zero if result[name]]
     if result["view_gap_max_ms"] > DRAIN_GAP_MS:
         problems.append(f"a player saw nothing for {result['view_gap_max_ms']} ms, more than {DRAIN_GAP_MS}")
+    return _tell(result, as_json, problems)
+
+
+def bench_tick(entities: int, ticks: int, moving: float, as_json: bool = False) -> int:
+    """A zone's tick, by part. Falls short when its median is over TICK_MS, or an update takes more than UPDATE_BYTES on the wire."""
+    result = run_tick(entities, ticks, moving)
+    median, size = result["tick_ms"]["median"], result["bytes_per_update"]
+    problems = [f"the median tick took {median} ms, more than {TICK_MS:g}"] if median > TICK_MS else []
+    if size > UPDATE_BYTES:
+        problems.append(f"{size} bytes for an update, more than {UPDATE_BYTES:g}")
     return _tell(result, as_json, problems)
 
 

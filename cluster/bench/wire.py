@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
-ROW = np.dtype([("number", "<u2"), ("sequence", "<u2"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<u2")])
+# x, y, z in centimetres, yaw in 1/65536 turn.
+PLACE_ROW = np.dtype([("number", "<u2"), ("sequence", "<u2"), ("at", "<i4", 3), ("yaw", "<u2")])
+MOVE_ROW = np.dtype([("number", "<u2"), ("sequence", "u1"), ("by", "i1", 3), ("yaw", "<u2")])
 TURN = 65_536
 MIN_SEQUENCE = 1 << 14  # from here on a sequence takes three bytes, so every move is as long as the next
 MAX_SEQUENCE = (1 << 21) - 1

@@ -66,3 +66,16 @@ def drain(
     from cluster.bench.cli import bench_drain
 
     raise typer.Exit(bench_drain(clients, deadline, as_json))
+
+
+@app.command()
+def tick(
+    entities: Annotated[int, typer.Option(min=2, max=65_536, help="How many; each sees twenty others.")] = 1_000,
+    ticks: Annotated[int, typer.Option(min=1, help="How many, after the warm-up.")] = 200,
+    moving: Annotated[float, typer.Option(min=0.01, max=1.0, help="The share that moves in a tick.")] = 0.5,
+    as_json: AsJson = False,
+) -> None:
+    """A zone in this process: how long the parts of its tick take, and the bytes of an update on the wire."""
+    from cluster.bench.cli import bench_tick
+
+    raise typer.Exit(bench_tick(entities, ticks, moving, as_json))

@@ -173,20 +173,27 @@ class ZoneLink:
         return True
 
     def _count(self, zone_id: str, epoch: int, number: int) -> None:
-        """Newest wins for moves, but a reset, a state or a leave that was lost would be missing for good."""
+        """What follows a lost output is worth nothing: rows are relative, and a state or a leave would be missing for good."""
         known = self._epochs.get(zone_id)
         if known is None or epoch > known:
             self._epochs[zone_id] = epoch
             self._numbers[zone_id] = 0
         if known is not None and epoch > known:  # a new incarnation begins everybody's views anew
-            for (of_zone, _), client in self._viewers.items():
-                if of_zone == zone_id:
-                    client.sighted = False
+            self._doubt(zone_id)
         if number == 1:
             self._lost.pop(zone_id, None)
         elif number != self._numbers[zone_id] + 1:
             self._miss(zone_id)
+            self._doubt(zone_id)
         self._numbers[zone_id] = number
+
+    def _doubt(self, zone_id: str) -> None:
+        """The views of its viewers go on with the next that starts from nothing."""
+        for (of_zone, _), client in self._viewers.items():
+            if of_zone == zone_id:
+                client.sighted = False
+        for key in [key for key in self._early if key[0] == zone_id]:
+            del self._early[key]
 
     def sent(self, zone_id: str, epoch: int, outputs: int) -> None:
         """What a zone says it has sent: the last output of all may be lost, which no later one would betray."""

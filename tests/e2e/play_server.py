@@ -163,14 +163,6 @@ class PlayServer:
 
         self.run(action)
 
-    def change(self, name: str, **properties: Any) -> None:
-        """Properties of a character change; None takes one away."""
-
-        async def action() -> None:
-            self.body(name).change(**properties)
-
-        self.run(action)
-
     def tell_all(self, method: str, params: Params) -> None:
         async def action() -> None:
             for session in list(self.sessions.values()):

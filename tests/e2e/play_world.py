@@ -94,6 +94,7 @@ class World:
         self.walking = True
         self.joined = False  # whether one can walk from the one zone to the other
         self.spawn = SPAWN  # of players
+        self.middle = SPAWN  # of the walkers' circles
         self._numbers = itertools.count(1)
         for index in range(walkers):
             number = next(self._numbers)
@@ -163,7 +164,8 @@ class World:
                 continue
             radius, speed, phase = body.orbit
             angle = phase + now * speed / radius
-            body.x, body.z = SPAWN[0] + radius * math.sin(angle), SPAWN[1] + radius * math.cos(angle)
+            middle_x, middle_z = self.middle
+            body.x, body.z = middle_x + radius * math.sin(angle), middle_z + radius * math.cos(angle)
             body.yaw = angle + math.pi / 2
             body.sequence += 1
             body.changed = True

@@ -277,9 +277,9 @@ class Player:
 
     def _saw(self, view: View) -> None:
         now = asyncio.get_running_loop().time()
-        if self._viewed_at is not None and now - self._viewed_at > GAP_S and not self._land.calm:
+        if self._viewed_at is not None and now - self._viewed_at > GAP_S:
             self._history.add("gap", bot=self.name, s=round(now - self._viewed_at, 3))
-        self._viewed_at = now
+        self._viewed_at = None if self._land.calm else now
         if view.reset is not None:
             self._history.add("reset", bot=self.name, zone=view.reset.zone, epoch=view.reset.epoch)
         self.scene.apply(view)

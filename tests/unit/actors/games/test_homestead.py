@@ -80,7 +80,7 @@ class TestLand:
         assert plan_of("zon_test", LAND) == plan_of("zon_test", LAND)
         assert {n.id for n in plan_of("zon_a", LAND).nodes}.isdisjoint(n.id for n in plan_of("zon_b", LAND).nodes)
 
-    @pytest.mark.parametrize("side", [1.0, 20.0, 100_000.0])
+    @pytest.mark.parametrize("side", [1.0, 20.0, 700.0, 100_000.0])
     def test_any_ground(self, side: float) -> None:
         ground = Bounds(min_x=-side, min_z=0, max_x=side, max_z=side)
         plan = plan_of("zon_test", ground)
@@ -210,8 +210,8 @@ class TestGather:
         rig.tick(2)
         seen = rig.ask("bob", "state.sync.request", {})["entities"]
         assert [each["properties"] for each in seen if each["name"] == "ann"] == [{}]
+        delta = {"entity_id": "ent_ann", "version": 2, "properties": {"bag": {"wood": 99}}}
         with pytest.raises(InvalidInput):
-            delta = {"entity_id": "ent_ann", "version": 2, "properties": {"bag": {"wood": 99}}}
             rig.ask("ann", "state.sync.delta", delta)
 
     def test_the_store_is_away(self, rig: Rig) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from actors.world.record import WorldRecord
-from actors.world.seen import Node, ZoneSeen
+from actors.world.seen import ZoneSeen
 from cluster.errors import Fenced, NotOwner, Unavailable
+from cluster.ports.actors import Node
 from cluster.settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 

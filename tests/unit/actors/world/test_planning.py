@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from actors.world import planning
 from actors.world.plans import Plan
 from actors.world.record import Finished, Progress, WorldRecord
-from actors.world.seen import Node, fit, named
+from actors.world.seen import fit, named
 from cluster.errors import Conflict, InvalidInput, NotFound
+from cluster.ports.actors import Node
 from cluster.settings import ZoneSpec
 from cluster.worldmap import MapZone, WorldMap, retired
 from tests.unit.actors.world.lands import EAST, HEAD, NODES, WEST, A, B, C, crowd, ground, row, seen, zone

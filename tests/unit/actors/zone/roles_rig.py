@@ -111,7 +111,7 @@ class Actor:
             settings=rig.settings,
             bus=self.wire,  # type: ignore[arg-type]
             subjects=SUBJECTS,
-            store=self.store,  # type: ignore[arg-type]
+            store=self.store,
             sessions=rig.sessions,
             characters=rig.characters,
             metrics=ZoneMetrics(ZONE),

@@ -1,0 +1,95 @@
+"""What every viewer holds: who is in its view, and where it was told they are. Plain numpy, for hundreds of viewers at once.
+
+A zone's short names are columns here, given out as they are first heard of, so that what a viewer was told of somebody counts
+also before anyone has learnt who that is. A pair is viewer * width + column.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cluster.bench.wire import TURN
+from realm_proto import realtime_pb2 as pb
+
+SPARE = 64  # names of a zone that are nobody's of the crowd
+NOBODY = -1
+
+
+class Holdings:
+    """`zone_of`: the zone of each viewer, from 0. `cm`: pairs by x, y, z, in centimetres; `known`, `placed`: by pair.
+
+    `client_at`: zone * width + column -> client, or NOBODY.
+    """
+
+    def __init__(self, zone_of: np.ndarray) -> None:
+        zones = int(zone_of.max()) + 1
+        self.zone_of = zone_of.astype(np.int64)
+        self.width = int(np.bincount(zone_of).max()) + SPARE
+        pairs = len(zone_of) * self.width
+        self.known = np.zeros(pairs, bool)
+        self.placed = np.zeros(pairs, bool)
+        self.cm = np.zeros((pairs, 3), np.int32)
+        self.client_at = np.full(zones * self.width, NOBODY, np.int64)
+        self._column_of = np.full(zones * TURN, NOBODY, np.int64)
+        self._free = [0] * zones
+        self._own = [NOBODY] * len(zone_of)
+
+    def learn(self, client: int, number: int) -> None:
+        """The server's short name of a client's entity. Others may have been told of it first. Raises ValueError if there is no room."""
+        column = self._column(int(self.zone_of[client]), number)
+        if column == NOBODY:
+            raise ValueError("more entities than were counted on")
+        self.client_at[self.zone_of[client] * self.width + column] = client
+
+    def column(self, client: int) -> int:
+        """Raises ValueError for a client whose name was not learnt."""
+        (found,) = np.flatnonzero(self.client_at == client)
+        return int(found) % self.width
+
+    def hear(self, viewer: int, view: pb.ViewFrame) -> None:
+        """A view that says who comes and goes; its rows are for `stand` and `step`."""
+        zone, width = int(self.zone_of[viewer]), self.width
+        first = viewer * width
+        if view.HasField("reset"):
+            self._own[viewer] = view.reset.number
+            self.known[first : first + width] = self.placed[first : first + width] = False
+        for number in view.leaves:
+            column = self._column_of[zone * TURN + number]
+            if column != NOBODY:
+                self.known[first + column] = self.placed[first + column] = False
+        own = self._own[viewer]
+        for state in view.states:
+            if state.number != own:
+                column = self._column(zone, state.number)
+                if column != NOBODY:
+                    self.known[first + column] = True
+
+    def pairs(self, viewer: np.ndarray, number: np.ndarray) -> np.ndarray:
+        """By row. Below 0: a name that nobody was ever told of."""
+        column = self._column_of[self.zone_of[viewer] * TURN + number]
+        return np.where(column >= 0, viewer * self.width + column, NOBODY)
+
+    def movers(self, viewer: np.ndarray, pair: np.ndarray) -> np.ndarray:
+        """The clients of pairs, or NOBODY."""
+        mover: np.ndarray = self.client_at[self.zone_of[viewer] * self.width + pair % self.width]
+        return mover
+
+    def stand(self, pair: np.ndarray, cm: np.ndarray) -> None:
+        """Places, each pair once."""
+        self.cm[pair] = cm
+        self.placed[pair] = True
+
+    def step(self, pair: np.ndarray, cm: np.ndarray, *, repeated: bool) -> None:
+        """Differences. `repeated`: a pair may be there more than once."""
+        if repeated:
+            np.add.at(self.cm, pair, cm.astype(np.int32))
+        else:
+            self.cm[pair] += cm
+
+    def _column(self, zone: int, number: int) -> int:
+        at = zone * TURN + number
+        column = int(self._column_of[at])
+        if column == NOBODY and self._free[zone] < self.width:
+            column = self._column_of[at] = self._free[zone]
+            self._free[zone] += 1
+        return column
