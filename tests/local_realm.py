@@ -28,6 +28,7 @@ from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.runtime import Runtime
 from cluster.ports.accounts import Character
+from cluster.ports.actors import ANYWHERE, ActorKind, Node, Place
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.security.tokens import sign_access
@@ -37,6 +38,23 @@ from serve_apps.gateway import picows_app
 from serve_apps.gateway.gateway_app import GatewayRunner, http
 
 START_DEADLINE_S = 20.0
+
+
+class LocalActors:
+    """Implements `cluster.ports.actors.Actors` in this process; there are no nodes."""
+
+    def __init__(self, realm: LocalRealm) -> None:
+        self._realm = realm
+
+    async def make(self, kind: ActorKind, name: str, place: Place = ANYWHERE) -> None:
+        if name not in self._realm.actors:
+            self._realm.make(None, name, self._realm.realm, name)
+
+    async def kill(self, name: str) -> None:
+        await self._realm.kill(name)
+
+    async def nodes(self) -> list[Node]:
+        return []
 
 
 class LocalRealm:
@@ -67,8 +85,19 @@ class LocalRealm:
         self.actors[name] = classes[name.split("/", 1)[0]](realm, argument, self.open)
         self._runners.append(self.actors[name])
 
+    async def kill(self, name: str) -> None:
+        """What a process's death looks like from outside: its loops stop and its connections close."""
+        runner = self.actors.pop(name, None)
+        if runner is None:
+            return
+        await runner._started
+        for loop in runner._loops:
+            loop.cancel()
+        await asyncio.gather(*runner._loops, return_exceptions=True)
+        await runner._runtime.close()
+
     async def start(self) -> None:
-        supervisor = SupervisorRunner(self.realm, self.make, self.open)
+        supervisor = SupervisorRunner(self.realm, lambda _: LocalActors(self), self.open)
         self.actors["supervisor"] = supervisor
         self._runners.append(supervisor)
         await supervisor.ready()

@@ -144,10 +144,10 @@ def merge(
         Step("commit", slot=0),
         Step("tell"),
         Step("retire", goes.id),
+        Step("commit", slot=1),  # before its actors end: those of the map's zones are started when they are missing
+        Step("tell"),
         Step("stop", goes.id, 0),
         Step("stop", goes.id, 1),
-        Step("commit", slot=1),
-        Step("tell"),
     )
     return Plan(plan_id, "merge", what, why, (keeps.id, goes.id), world.version, (joined, after), steps)
 

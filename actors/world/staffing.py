@@ -48,7 +48,8 @@ class Staff:
         nodes: Sequence[Node],
         hands_off: Collection[str] = (),
     ) -> list[Change]:
-        """`owners`: the slot that owns each zone, as the store has it. `hands_off`: zones that a plan works on.
+        """`owners`: the slot that owns each zone, as the store has it. `hands_off`: zones that a plan works on: their owners are
+        made, and nothing else.
 
         What is returned counts as done; `failed` takes it back.
         """
@@ -57,11 +58,13 @@ class Staff:
         load.update(str(info["node"]) for info in infos.values() if info["node"] in load)
         found: list[Change] = []
         for zone in world:
-            if zone.id in hands_off or zone.id not in owners:
+            if zone.id not in owners:
                 continue
             owner, other = zone_actor(zone.id, owners[zone.id]), zone_actor(zone.id, 1 - owners[zone.id])
             if owner not in self.made:
                 found.append(self._make(owner, _for_owner(zone, load, nodes)))
+            if zone.id in hands_off:
+                continue
             if zone.standby and not zone.into:
                 found += self._standby(now, owner, other, infos, nodes)
             elif other in self.made or other not in self._swept:

@@ -1,7 +1,7 @@
-"""The world supervisor: makes sure that every zone, session actor and presence index exists. Small and restartable.
+"""The world supervisor as a Ray actor: makes sure that every zone, session actor and presence index exists, and directs the world.
 
-Ray restarts actors by itself; the supervisor starts those that are missing and notices those that do not answer. All it knows is
-in the settings and in Redis, and the realm plays on while it is away.
+Small and restartable. Ray restarts actors by itself; the supervisor starts those that are missing and notices those that do not
+answer. All it knows is in the settings and in Redis, and the realm plays on while it is away.
 """
 
 from __future__ import annotations
@@ -17,96 +17,114 @@ import structlog
 
 from actors.presence.presence_actor import PresenceActor
 from actors.session.sessions_actor import SessionsActor
+from actors.world import telling
+from actors.world.crew import Crew
+from actors.world.director import Director
+from actors.world.ledger import Ledger
+from actors.world.tools import Tools
 from actors.zone.zone_actor import ZoneActor
+from cluster.adapters.ray_actors import RayActors, heads, options, whereabouts
 from cluster.adapters.redis.connection import guard
 from cluster.adapters.redis.sessions import RedisSessionStore
-from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
-from cluster.errors import Unavailable
-from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor, zone_actor
+from cluster.adapters.redis.world import RedisWorldStore
+from cluster.adapters.redis.zones import RedisZoneStore
+from cluster.adapters.runtime import OpenRuntime, every, open_runtime, stop_fenced, until_available
+from cluster.errors import Fenced, Unavailable
+from cluster.ports.actors import ANYWHERE, ActorKind, Actors
+from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor
 from cluster.realm import Realm
-from cluster.settings import ZoneSpec
 from cluster.telemetry.metrics import SupervisorMetrics
+from cluster.world_control import Method, responder
 
 CHECK_S = 2.0
-CHECK_DEADLINE_S = 5.0
+ANNOUNCE_S = 2.0
 READY_DEADLINE_S = 60.0
 GROW_AT_ONCE = 16  # each is a process; who finds no place asks again
 LIST_DEADLINE_S = 1.0
-NODE, HEAD = "ray.io/node-id", "node:__internal_head__"  # Ray's own label of a node, and resource of its head
 LIST_AGE_S = 1.0  # however many clients ask, zones are asked once in that time
 
 log = structlog.get_logger(__name__)
 
 
-def options(namespace: str, name: str) -> dict[str, Any]:
-    """How every actor of the realm is made: found by name, outlives its maker, restarted without limit, counted by nobody's CPU."""
-    return {
-        "name": name,
-        "namespace": namespace,
-        "lifetime": "detached",
-        "get_if_exists": True,
-        "max_restarts": -1,
-        "max_task_retries": 0,
-        "num_cpus": 0,
-        "max_concurrency": 1_000,
-        "enable_task_events": False,
-    }
-
-
-def away_from_the_head() -> dict[str, Any]:
-    """Options for another node than Ray's head, if there is one: when the head is busy, every node and actor has to wait for it.
-
-    Not NodeLabelSchedulingStrategy: Ray 2.60 does not look at it for actors that ask for no resources.
-    """
-    heads = [node["NodeID"] for node in ray.nodes() if node["Alive"] and HEAD in node["Resources"]]  # type: ignore[no-untyped-call]
-    if not heads:
-        return {}
-    return {"label_selector": {NODE: f"!{heads[0]}"}, "fallback_strategy": [{"label_selector": {}}]}
-
-
-Make = Callable[[Any, str, Realm, str], None]
-
-
-def make_actor(actor_class: Any, name: str, realm: Realm, argument: str) -> None:
-    """Start a named actor unless it is there already."""
-    made = options(realm.settings.namespace, name)
-    actor_class.options(**made, **away_from_the_head()).remote(realm, argument)
+def ray_actors(realm: Realm) -> Actors:
+    return RayActors(realm, {"zone": ZoneActor, "sessions": SessionsActor, "presence": PresenceActor})
 
 
 class SupervisorRunner:
-    def __init__(self, realm: Realm, make: Make = make_actor, open_with: OpenRuntime = open_runtime) -> None:
+    """Everything public here is the control lane; the operator's commands come over the bus (cluster/world_control.py)."""
+
+    def __init__(
+        self,
+        realm: Realm,
+        actors: Callable[[Realm], Actors] = ray_actors,
+        open_with: OpenRuntime = open_runtime,
+    ) -> None:
         self._realm = realm
-        self._make = make
+        self._actors = actors(realm)
         self._open = open_with
         self._metrics = SupervisorMetrics()
-        self._names: set[str] = set()
+        self._others: set[str] = set()
         self._growing = asyncio.Lock()
         self._asking = 0
         self._rounds = 0
         self._listing = asyncio.Lock()
         self._listed: list[dict[str, Any]] = []
         self._listed_at = float("-inf")
+        self._loops: list[asyncio.Task[None]] = []
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> None:
-        self._runtime = await self._open(self._realm, "supervisor", SUPERVISOR, self._metrics.registry)
-        epoch = await until_available(lambda: self._runtime.epochs.take("supervisor", SUPERVISOR))
+        try:
+            await self._begin()
+        except Fenced:
+            stop_fenced("supervisor")
+        except Exception:
+            log.exception("supervisor_did_not_start")
+            raise
+
+    async def _begin(self) -> None:
+        self._runtime = runtime = await self._open(self._realm, "supervisor", SUPERVISOR, self._metrics.registry)
+        epoch = await until_available(lambda: runtime.epochs.take("supervisor", SUPERVISOR))
         settings = self._realm.settings
-        self._store = RedisSessionStore(self._runtime.redis, settings.namespace)
-        for zone in settings.world.zones:
-            self._ensure(ZoneActor, zone_actor(zone.id), zone.id)
+        self._store = RedisSessionStore(runtime.redis, settings.namespace)
+        tools = Tools(
+            settings=settings.world,
+            calls=runtime.calls,
+            zones=RedisZoneStore(runtime.redis, settings.namespace),
+            world=RedisWorldStore(runtime.redis, settings.namespace),
+            actors=self._actors,
+            bus=runtime.bus,
+            subjects=runtime.subjects,
+            on_fenced=stop_fenced,
+            on_check=self._metrics.checked,
+        )
+        self._ledger = Ledger(tools, epoch)
+        self._crew = Crew(tools, self._ledger, lambda: self._others)
+        await until_available(self._ledger.open)  # zones read the map as they start
+        self._director = Director(tools, self._ledger, self._crew)
+        await until_available(self._crew.check)
         # Never fewer than last time, whatever the settings say now: sessions are placed on every actor that ever registered.
         session_actors = max(settings.session.actors, await until_available(self._session_actors_so_far))
         await until_available(lambda: self._remember_session_actors(session_actors))
         for number in range(session_actors):
-            self._ensure(SessionsActor, sessions_actor(number), sessions_actor(number))
-        self._ensure(PresenceActor, presence_actor(), presence_actor())
-        self._loop = asyncio.create_task(self._watch())
-        log.info("supervisor_started", epoch=epoch, actors=len(self._names))
+            await self._ensure("sessions", sessions_actor(number))
+        await self._ensure("presence", presence_actor())
+        self._director.carry_on()
+        commands: dict[str, Method] = {
+            "zones": self.zones,
+            "nodes": self.nodes,
+            "state": self.state,
+            "plan": self.plan,
+            "execute": self.execute,
+            "drain": self.drain,
+        }
+        await until_available(lambda: runtime.bus.respond(runtime.subjects.world_control(), responder(commands)))
+        self._loops = [asyncio.create_task(self._watch())]
+        log.info("supervisor_started", epoch=epoch, zones=len(self._ledger.record.map.zones), others=len(self._others))
 
-    def _ensure(self, actor_class: Any, name: str, argument: str) -> None:
-        self._make(actor_class, name, self._realm, argument)
-        self._names.add(name)
+    async def _ensure(self, kind: ActorKind, name: str) -> None:
+        await until_available(lambda: self._actors.make(kind, name, ANYWHERE))
+        self._others.add(name)
 
     def _counter(self) -> str:
         return f"{self._realm.settings.namespace}:session-actor-count"
@@ -120,29 +138,27 @@ class SupervisorRunner:
         await self._runtime.redis.set(self._counter(), number)
 
     async def _watch(self) -> None:
-        """Health checks for ever, once every actor has had the time to start."""
+        """For ever: tell the map, ask every actor how it is, and let the policy decide once every zone had time to start."""
+        self._loops.append(asyncio.create_task(every(ANNOUNCE_S, self._announce, "announce")))
+        self._loops.append(asyncio.create_task(every(CHECK_S, self._crew.check, "health")))
         try:
-            await self._ready_all(self._names)
+            await self._all_ready()
         except Unavailable as error:
             log.warning("actor_does_not_start", error=str(error))
-        await every(CHECK_S, self._check_all, "health")
+        await every(self._realm.settings.world.policy.every_s, self._director.consider, "policy")
 
-    async def _check_all(self) -> None:
-        """Ask every actor how it is. One that does not answer is counted; Ray restarts it once its process is gone."""
-        names = sorted(self._names)
-        checks = (self._runtime.calls.call(name, "info", deadline_s=CHECK_DEADLINE_S) for name in names)
-        for name, answer in zip(names, await asyncio.gather(*checks, return_exceptions=True), strict=True):
-            well = not isinstance(answer, BaseException)
-            self._metrics.checked(name, well)
-            if not well:
-                log.warning("actor_does_not_answer", actor=name, error=str(answer))
+    async def _announce(self) -> None:
+        self._ledger.announce()
 
     # --- the control lane --------------------------------------------------------------------------------------
 
     async def ready(self) -> None:
-        """Until every actor answers. Raises Unavailable after a minute."""
+        """Until every actor answers and every zone has an owner. Raises Unavailable after a minute."""
         await asyncio.shield(self._started)
-        await self._ready_all(self._names)
+        await self._all_ready()
+
+    async def _all_ready(self) -> None:
+        await asyncio.gather(self._ready_all(self._others), self._crew.ready(READY_DEADLINE_S))
 
     async def _ready_all(self, names: Iterable[str]) -> None:
         calls = self._runtime.calls
@@ -163,33 +179,58 @@ class SupervisorRunner:
     async def _grow(self, places: int) -> None:
         per_actor = self._realm.settings.session.sessions_per_actor
         missing = places - await self._store.room(per_actor)
-        there = sum(name.startswith("sessions/") for name in self._names)
+        there = sum(name.startswith("sessions/") for name in self._others)
         more = min(max(0, math.ceil(missing / per_actor)), GROW_AT_ONCE)
         names = [sessions_actor(number) for number in range(there, there + more)]
         for name in names:
-            self._ensure(SessionsActor, name, name)
+            await self._ensure("sessions", name)
         if names:
             await self._remember_session_actors(there + more)
             await self._ready_all(names)
             log.info("session_actors_added", actors=names)
 
     async def zones(self) -> list[dict[str, Any]]:
-        """The zones as declared, with population and epoch; population -1 while a zone is away. At most a second old."""
+        """See telling.zones. At most a second old."""
         await asyncio.shield(self._started)
         async with self._listing:
             now = time.monotonic()
             if now - self._listed_at > LIST_AGE_S:
-                zones = self._realm.settings.world.zones
-                self._listed = await asyncio.gather(*(self._describe(zone) for zone in zones))
+                self._listed = await telling.zones(self._ledger.record, self._crew, LIST_DEADLINE_S)
                 self._listed_at = now
             return self._listed
 
-    async def _describe(self, zone: ZoneSpec) -> dict[str, Any]:
-        try:
-            info = await self._runtime.calls.call(zone_actor(zone.id), "info", deadline_s=LIST_DEADLINE_S)
-        except Unavailable:
-            info = {"population": -1, "epoch": 0}
-        return {"zone": zone.id, "name": zone.name, "population": info["population"], "epoch": info["epoch"]}
+    async def nodes(self) -> list[dict[str, Any]]:
+        """See telling.nodes. Raises Unavailable."""
+        await asyncio.shield(self._started)
+        return await telling.nodes(self._crew)
+
+    async def state(self) -> dict[str, Any]:
+        """See telling.state."""
+        await asyncio.shield(self._started)
+        return telling.state(self._ledger.record, self._director.verdict.reasons)
+
+    async def plan(self, kind: str, args: list[str]) -> str:
+        """A plan in words; nothing is done. Raises Conflict, NotFound, InvalidInput, Unavailable."""
+        await asyncio.shield(self._started)
+        return (await self._director.plan(kind, args)).describe()
+
+    async def execute(self, kind: str, args: list[str], plan_id: str) -> str:
+        """Plan it and begin to carry it out; the plan in words. Said again with the same id, nothing more happens."""
+        await asyncio.shield(self._started)
+        record = self._ledger.record
+        if record.progress is not None and record.progress.plan.id == plan_id:
+            return record.progress.plan.describe()
+        if record.last is not None and record.last.plan == plan_id:
+            return record.last.what
+        plan = await self._director.plan(kind, args, plan_id=plan_id)
+        await self._director.execute(plan)
+        return plan.describe()
+
+    async def drain(self, node: str, undo: bool = False) -> dict[str, Any]:
+        """Raises NotFound, Conflict, Unavailable."""
+        await asyncio.shield(self._started)
+        found = await self._director.drain(node, undo)
+        return {"node": found.id, "host": found.host}
 
 
 WorldSupervisor = ray.remote(SupervisorRunner)
@@ -197,8 +238,7 @@ WorldSupervisor = ray.remote(SupervisorRunner)
 
 def start(realm: Realm) -> None:
     """Start the world and wait until it answers. Called by cluster/launch.py, by import string."""
-    namespace = realm.settings.namespace
-    made = options(namespace, SUPERVISOR)
-    supervisor = WorldSupervisor.options(**made, **away_from_the_head()).remote(realm.without_private_keys())
+    made = {**options(realm.settings.namespace, SUPERVISOR), **whereabouts(ANYWHERE, heads())}
+    supervisor = WorldSupervisor.options(**made).remote(realm.without_private_keys())
     ready: Any = supervisor.ready
     ray.get(ready.remote(), timeout=READY_DEADLINE_S + 10)

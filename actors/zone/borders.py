@@ -142,7 +142,8 @@ class Borders:
 
     def crossers(self, now: float) -> dict[str, list[int]]:
         """Whom to hand over, by zone."""
-        table, me, crossing = self._table, self.me, {}
+        table, me = self._table, self.me
+        crossing: dict[str, list[int]] = {}
         for number in self.strays().tolist():
             if table.frozen[number] or me is None:
                 continue

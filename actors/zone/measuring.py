@@ -69,8 +69,8 @@ def measure(
         rows["number"], rows["sequence"], rows["yaw"] = movers, sequence[movers], yaws[movers]
         rows["x"], rows["z"] = places[movers].T
         started = time.perf_counter()
-        for gateway in range(GATEWAYS):
-            zone.take_input(f"gtw_{gateway}", rows[movers % GATEWAYS == gateway].tobytes())
+        for index in range(GATEWAYS):
+            zone.take_input(f"gtw_{index}", rows[movers % GATEWAYS == index].tobytes())
         taken = time.perf_counter() - started
         ticked = zone.tick(tick / world.tick_hz)
         whole = time.perf_counter() - started

@@ -147,8 +147,11 @@ class Population:
         return entity
 
     def connect_again(self, entity: Entity) -> None:
-        """An entity of the store is in the table again: its views start from nothing."""
-        self._showing.connect(entity)
+        """An entity of the store is in the table again: its views start from nothing.
+
+        They say whose they are: this zone may have died before the gateway heard that the entity was handed over to it.
+        """
+        self._showing.connect(entity, handed_over=True)
 
     def remove(self, number: int) -> None:
         """An own entity is gone for good."""

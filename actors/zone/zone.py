@@ -276,7 +276,7 @@ class Zone:
         table, rules = self.table, self.rules
         before = table.position[number : number + 1].astype(np.float64)
         after = np.array([[x, before[0, 1], z]], np.float32).astype(np.float64)
-        if table.frozen[number] or not rules.within(after, before, np.isfinite(after).all(1))[0]:
+        if table.frozen[number] or not rules.within(after, before, np.array([np.isfinite(after).all()]))[0]:
             return False
         if rules.geometry and rules.geometry.blocked(before[:, [0, 2]], after[:, [0, 2]])[0]:
             return False

@@ -98,7 +98,7 @@ def bench_drain(clients: int, deadline_s: float, as_json: bool = False) -> int:
 
 
 def bench_tick(entities: int, ticks: int, moving: float, as_json: bool = False) -> int:
-    """A zone's tick, by part. Falls short when its median is over TICK_MS, or an update takes more than UPDATE_BYTES on the wire."""
+    """A zone's tick, by part. Falls short when its median is over TICK_MS, or an update over UPDATE_BYTES on the wire."""
     result = run_tick(entities, ticks, moving)
     median, size = result["tick_ms"]["median"], result["bytes_per_update"]
     problems = [f"the median tick took {median} ms, more than {TICK_MS:g}"] if median > TICK_MS else []

@@ -27,14 +27,20 @@ TAIL = 4_000
 
 
 def run_crowd(
-    clients: int, seconds: float, url: str | None = None, *, gateways: int | None = None, seed: int = plan.SEED
+    clients: int,
+    seconds: float,
+    url: str | None = None,
+    *,
+    gateways: int | None = None,
+    seed: int = plan.SEED,
+    zones: int = 1,
 ) -> dict[str, Any]:
-    """The report (see `report.py`). Without `url` in a realm of its own. Raises Ours."""
+    """The report (see `report.py`). Without `url` in a realm of its own. `zones`: spread over so many, evenly. Raises Ours."""
     with contextlib.ExitStack() as stack:
         if url is None:
-            realm = stack.enter_context(realm_under_test(crowd_config(clients), gateways=gateways))
-            return run_load(realm.url, clients, seconds, realm.pids(), seed=seed)
-        return run_load(url, clients, seconds, pids_at(url), seed=seed)
+            realm = stack.enter_context(realm_under_test(crowd_config(clients, zones), gateways=gateways))
+            return run_load(realm.url, clients, seconds, realm.pids(), seed=seed, zones=zones)
+        return run_load(url, clients, seconds, pids_at(url), seed=seed, zones=zones)
 
 
 def pids_at(url: str) -> dict[int, str]:
@@ -58,11 +64,12 @@ def run_load(
     *,
     seed: int = plan.SEED,
     hysteresis_m: float | None = None,
+    zones: int = 1,
 ) -> dict[str, Any]:
     """Every run makes accounts of its own: usernames begin with something random. Raises Ours."""
     hysteresis = InterestSettings().hysteresis if hysteresis_m is None else hysteresis_m
     users, password = f"crowd-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
-    job = Job(url, clients, seconds, seed, hysteresis, users, password, dict(pids))
+    job = Job(url, clients, seconds, seed, hysteresis, users, password, dict(pids), zones)
     with tempfile.TemporaryDirectory(prefix="rayrealm-load-") as folder:  # readable by this user alone
         job_file, result_file = Path(folder) / "job.json", Path(folder) / "result.json"
         job_file.write_text(json.dumps(asdict(job)))

@@ -35,7 +35,7 @@ class Holdings:
         self._own = [NOBODY] * len(zone_of)
 
     def learn(self, client: int, number: int) -> None:
-        """The server's short name of a client's entity. Others may have been told of it first. Raises ValueError if there is no room."""
+        """The server's short name of a client's entity. Others may have been told of it first. Raises ValueError without room."""
         column = self._column(int(self.zone_of[client]), number)
         if column == NOBODY:
             raise ValueError("more entities than were counted on")

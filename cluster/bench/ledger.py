@@ -155,9 +155,7 @@ class Ledger:
             rows, frame, pair = rows[pair >= 0], frame[pair >= 0], pair[pair >= 0]
         return _Rows(rows, frame, pair)
 
-    def _apply(
-        self, stood: _Rows, stepped: _Rows, viewers: np.ndarray, at_ms: np.ndarray, acks: np.ndarray
-    ) -> None:
+    def _apply(self, stood: _Rows, stepped: _Rows, viewers: np.ndarray, at_ms: np.ndarray, acks: np.ndarray) -> None:
         """Places, then moves; of each entity in a view the last row is held against the truth."""
         holdings, scratch = self.holdings, self._scratch
         again = np.zeros(0, bool)  # places of whom the view has said a place
@@ -183,7 +181,8 @@ class Ledger:
         step = np.concatenate(
             [
                 (stood.rows["sequence"] - np.uint16(self.first & 0xFFFF)).astype(np.int16).astype(np.int64),
-                (newest[len(stood.pair) :] - ((newest[len(stood.pair) :] - stepped.rows["sequence"]) & 0xFF)) - self.first,
+                (newest[len(stood.pair) :] - ((newest[len(stood.pair) :] - stepped.rows["sequence"]) & 0xFF))
+                - self.first,
             ]
         )
         good = holdings.known[pair] & np.concatenate([~again, had_place]) & (viewer != mover)
@@ -261,7 +260,7 @@ class Ledger:
         missing = ghosts = 0
         for zone in range(int(self.zone_of.max()) + 1):
             mates = np.flatnonzero(self.zone_of == zone)
-            columns = np.array([self.holdings.column(client) for client in mates])
+            columns = np.array([self.holdings.column(client) for client in mates.tolist()])
             for viewer in mates:
                 away = np.hypot(*(here[mates] - here[viewer]).T)
                 sees = known[viewer, columns]

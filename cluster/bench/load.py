@@ -31,7 +31,7 @@ from cluster.bench.wire import MOVE_BYTES, encode_moves, quantised
 from rayrealm_client.accounts import Accounts, pool
 from rayrealm_client.codec import OwnMove, encode
 from rayrealm_client.errors import DeadlineExceeded
-from rayrealm_client.models import Bounds, World
+from rayrealm_client.models import Bounds, World, Zone
 
 ACCOUNT_S = 60.0
 JOIN_S = 60.0
@@ -48,7 +48,10 @@ WALK_IN_PACE = 0.9  # of the zone's max_speed
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`pids`: pid -> kind of the server's processes, empty if they are not on this machine. `users`: prefix of usernames."""
+    """`pids`: pid -> kind of the server's processes, empty if they are not on this machine. `users`: prefix of usernames.
+
+    `zones`: how many the clients are spread over; 1: all enter where the realm lets them in.
+    """
 
     url: str
     clients: int
@@ -58,6 +61,7 @@ class Job:
     users: str
     password: str
     pids: dict[int, str]
+    zones: int = 1
 
     @classmethod
     def read(cls, path: Path) -> Job:
@@ -69,11 +73,13 @@ class Job:
 class Load:
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.plan = plans.make(job.clients, job.seconds, seed=job.seed)
+        self.plan = plans.make(job.clients, job.seconds, seed=job.seed, zones=job.zones)
         self._rng = random.Random(job.seed)  # noqa: S311 - a workload, no secret
         self._inbox = Inbox()
         self._sockets: dict[int, LoadSocket] = {}
         self._ledger: Ledger | None = None
+        self._zones: list[Zone] = []  # where they are spread over several
+        self._other_bytes = 0
         self._read = asyncio.Event()  # replaced at each flush, which sets the old one
         self._failure: BaseException | None = None
         self._flushing: asyncio.TimerHandle | None = None
@@ -126,7 +132,12 @@ class Load:
         token, character_id = entrant
         socket = await open_socket(self.job.url, token, lambda: LoadSocket(client, self._inbox), self._rng, JOIN_S)
         self._sockets[client] = socket
-        world = await self._enter(socket, character_id)
+        if self.job.zones > 1 and not self._zones:
+            listed = await socket.request("world.zones", {}, REQUEST_S)
+            self._zones = apart([Zone.of(zone) for zone in listed["zones"]], self.job.zones, self.plan.side_m)
+        world = await self._enter(
+            socket, character_id, self._zones[self.plan.zone_of[client]].zone if self._zones else None
+        )
         if self._ledger is None:
             self._ledger = self._open_ledger(world)
         if world.sequence >= FIRST_SEQUENCE:
@@ -134,18 +145,16 @@ class Load:
         self._ledger.learn(client, world.number)
         await self._go_to_start(client, socket, world)
 
-    async def _enter(self, socket: LoadSocket, character_id: str) -> World:
+    async def _enter(self, socket: LoadSocket, character_id: str, zone: str | None) -> World:
+        params = {"character_id": character_id} | ({} if zone is None else {"zone": zone})
         async with asyncio.timeout(JOIN_S):
-            return World.of(
-                await persist(
-                    lambda: socket.request("world.enter", {"character_id": character_id}, REQUEST_S), self._rng
-                )
-            )
+            return World.of(await persist(lambda: socket.request("world.enter", params, REQUEST_S), self._rng))
 
     def _open_ledger(self, world: World) -> Ledger:
-        x, z = middle(world.bounds, self.plan.side_m)
-        truth = self.plan.placed(x, z)
-        return Ledger(truth, quantised(self.plan.yaw), world.position.y, FIRST_SEQUENCE, world.interest_radius)
+        grounds = [zone.bounds for zone in self._zones] or [world.bounds]
+        truth = self.plan.placed([middle(bounds, self.plan.side_m) for bounds in grounds])
+        yaw, y, radius_m = quantised(self.plan.yaw), world.position.y, world.interest_radius
+        return Ledger(truth, yaw, y, FIRST_SEQUENCE, radius_m, self.plan.zone_of)
 
     async def _go_to_start(self, client: int, socket: LoadSocket, world: World) -> None:
         """In one leap where the zone's speed budget allows it, else on foot."""
@@ -236,8 +245,10 @@ class Load:
         if self._failure is not None:
             raise self._failure
         views = self._inbox.drain()
-        if views and self._ledger is not None:
-            self._ledger.take(views)
+        others = self._inbox.other_bytes - self._other_bytes
+        self._other_bytes += others
+        if (views or others) and self._ledger is not None:
+            self._ledger.take(views, others)
 
     def _close(self) -> None:
         if self._flushing is not None:
@@ -279,12 +290,14 @@ class Pump:
             self._timer.cancel()
 
     def _run(self) -> None:
-        now, sent_at, at, step = now_ms(), self._ledger.sent_at, self._at, self._step
+        now, sent_at, newest, at, step = now_ms(), self._ledger.sent_at, self._ledger.newest, self._at, self._step
         while step < self._steps:
             due = self._begin_ms + step * self._period_ms + self._due_ms[at]
             if due > now:
                 break
-            sent_at[step + 1, self._clients[at]] = now
+            client = self._clients[at]
+            sent_at[step + 1, client] = now
+            newest[client] = step + 1
             if self._sockets[at].send(self._frames[self._offset : self._offset + MOVE_BYTES]):
                 self.sent += 1
             now = now_ms()
@@ -305,6 +318,24 @@ def middle(bounds: Bounds, side_m: float) -> tuple[float, float]:
             f"the crowd needs a zone of {side_m:.0f} by {side_m:.0f} m, this one has {width:g} by {depth:g}"
         )
     return bounds.min_x + (width - side_m) / 2.0, bounds.min_z + (depth - side_m) / 2.0
+
+
+def apart(listed: list[Zone], count: int, side_m: float) -> list[Zone]:
+    """So many zones that a square fits into and that do not touch each other. Raises ValueError if there are not."""
+    found: list[Zone] = []
+    for zone in sorted(listed, key=lambda zone: zone.zone):
+        b = zone.bounds
+        fits = min(b.max_x - b.min_x, b.max_z - b.min_z) >= side_m
+        if fits and all(gap(b, other.bounds) > plans.APART_M - 1.0 for other in found):
+            found.append(zone)
+    if len(found) < count:
+        raise ValueError(f"the realm has {len(found)} zones of {side_m:.0f} m that are apart, not {count}")
+    return found[:count]
+
+
+def gap(a: Bounds, b: Bounds) -> float:
+    """Metres between two grounds along the axes."""
+    return max(a.min_x - b.max_x, b.min_x - a.max_x, a.min_z - b.max_z, b.min_z - a.max_z)
 
 
 async def sleep_until(when: float) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from cluster.bench import processes
-from cluster.bench.plan import side_of
+from cluster.bench.plan import APART_M, largest, side_of
 from cluster.children import runs
 from cluster.errors import Ours
 from cluster.own_realm import own_realm
@@ -125,27 +125,41 @@ def _left(mine: Mapping[psutil.Process, str], mark: tuple[str, str]) -> list[str
     return [f"{kind} (pid {process.pid})" for process, kind in alive.items()]
 
 
-def crowd_config(clients: int) -> str:
-    """One zone as large as the crowd of `clients` needs, room for all of them, cheap passwords (they are not measured).
+def crowd_zones(zones: int) -> list[str]:
+    """Their ids."""
+    return [ZONE] if zones == 1 else [f"{ZONE}_{number}" for number in range(1, zones + 1)]
+
+
+def crowd_config(clients: int, zones: int = 1) -> str:
+    """Zones as large as their share of `clients` needs, apart from each other, room for all, and cheap passwords.
 
     The speed rule is the default one; its budget is large enough for one leap from the spawn point to where a client's walk
-    begins.
+    begins. There is no game, and the supervisor leaves the zones as they are.
     """
-    side = side_of(clients) + 2.0 * ZONE_MARGIN_M
+    side = side_of(largest(clients, zones)) + 2.0 * ZONE_MARGIN_M
     movement = Settings.model_fields["world"].default.movement
     budget = side * math.sqrt(2.0) / (movement.max_speed * movement.tolerance) + 1.0
+    corners = [number * (side + APART_M) for number in range(zones)]
+    grounds = "".join(
+        f"""
+[[world.zones]]
+id = "{zone}"
+name = "Crowd"
+bounds = {{ min_x = {x!r}, min_z = 0.0, max_x = {x + side!r}, max_z = {side!r} }}
+"""
+        for zone, x in zip(crowd_zones(zones), corners, strict=True)
+    )
     return f"""
 [world]
-spawn_zone = "{ZONE}"
+spawn_zone = "{crowd_zones(zones)[0]}"
 zone_capacity = {max(5_000, clients + 100)}
-
-[[world.zones]]
-id = "{ZONE}"
-name = "Crowd"
-bounds = {{ min_x = 0.0, min_z = 0.0, max_x = {side!r}, max_z = {side!r} }}
-
+game = ""
+{grounds}
 [world.movement]
 budget_s = {budget!r}
+
+[world.policy]
+enabled = false
 {limits(clients)}"""
 
 

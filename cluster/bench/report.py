@@ -58,7 +58,8 @@ def report(
     """Numbers are rounded to what they can mean. What needs the server's processes is null where those are elsewhere.
 
     `server_cpu_s_per_1k`: core-seconds for 1,000 deliveries, all processes; `cpu_by_process`: cores;
-    `bytes_per_delivery`: all view frames with their headers, by deliveries; `rss_...`, `pss_kib_per_connection`: growth of
+    `bytes_per_delivery`: all frames towards clients with their headers, by deliveries; `places_pct`: of all rows, those that were
+    whole places; `rss_...`, `pss_kib_per_connection`: growth of
     the sum over all processes from before the first socket to all joined and at rest.
     """
     n, counts, seconds = plan.clients, ledger.counts, window.seconds
@@ -68,6 +69,7 @@ def report(
     delivered = counts.deliveries / seconds
     return {
         "clients": n,
+        "zones": plan.zones,
         "seconds": _round(seconds, 3),
         "moves_per_s": _round(window.moves / seconds, 1),
         "deliveries_per_s": _round(delivered, 1),
@@ -86,6 +88,7 @@ def report(
         "pss_kib_per_connection": _round(joined.pss_kib, 1) if joined else None,
         "pss_kib_per_connection_after": _round(walked.pss_kib, 1) if walked else None,
         "bytes_per_delivery": _round(counts.wire_bytes / max(1, counts.deliveries), 2),
+        "places_pct": _round(100.0 * counts.places / max(1, counts.updates), 2),
         "frames_per_client_s": _round(counts.frames / n / seconds, 2),
         "beyond_radius_per_s": _round(counts.beyond / seconds, 1),
         "wrong": ledger.faults.wrong,

@@ -21,6 +21,7 @@ from rayrealm_client.models import MoveOver, Ready, RecoveryToken
 from rayrealm_client.policy import Random, Reconnect, Step, after_close, after_refusal
 from rayrealm_client.recovery import Opening, Recovery
 from rayrealm_client.reliable import Reliable
+from rayrealm_client.view import View
 
 BINARY = WSMsgType.BINARY
 VIEW_TAG = 0x42  # a WebSocketMessage that begins with `view` is nothing else
@@ -207,6 +208,8 @@ class Returning:
                 self._notice(item)
             elif isinstance(item, codec.Result | codec.Failure):
                 self._answer(item)
+            elif isinstance(item, View) and self.on_view is not None:  # a large one, in a batch
+                self.on_view(time.monotonic())
 
     def _notice(self, item: codec.Notification) -> None:
         params = item.params if isinstance(item.params, dict) else {}

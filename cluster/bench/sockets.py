@@ -34,10 +34,11 @@ def now_ms() -> float:
 
 
 class Inbox:
-    """Frames of all sockets in the order they came."""
+    """Frames of all sockets in the order they came. `other_bytes`: on the wire, of frames without a view, so far."""
 
     def __init__(self) -> None:
         self.sockets: dict[int, LoadSocket] = {}
+        self.other_bytes = 0
         self._raw: list[bytes] = []
         self._client: list[int] = []
         self._at: list[float] = []
@@ -57,9 +58,22 @@ class Inbox:
             if message.HasField("view"):
                 size = len(data)
                 views.append((client, at, size + (2 if size < 126 else 4), message.view))
-                continue
-            for item in codec.decode(data):
-                self.sockets[client].hear(item)
+            else:
+                views += self._seldom(client, at, data, message)
+        return views
+
+    def _seldom(self, client: int, at: float, data: bytes, message: pb.WebSocketMessage) -> list[Seen]:
+        """A frame that is no view; a batch may have some in it."""
+        size = len(data) + (2 if len(data) < 126 else 4 if len(data) < 65_536 else 10)
+        parts = codec.parts(message.batch) if message.HasField("batch") else ()
+        views: list[Seen] = []
+        for part in parts:
+            if part.HasField("view"):
+                views.append((client, at, 0 if views else size, part.view))
+        if not views:
+            self.other_bytes += size
+        for item in codec.decode(data):
+            self.sockets[client].hear(item)
         return views
 
 

@@ -1,4 +1,4 @@
-"""How long a tick of a zone takes, by part, and what it comes to on the wire (rows 3.5 and 3.6). In this process, without a realm."""
+"""How long a tick of a zone takes, by part, and what it comes to on the wire (rows 3.5 and 3.6). In this process, no realm."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ from tests.integration.mock_accounts import MockAccounts
 
 BINARY = WSMsgType.BINARY
 TICK_S = 0.05
-ROW = struct.Struct("<HHfffH")
+PLACE, MOVE = struct.Struct("<HHiiiH"), struct.Struct("<HBbbbH")
+STEP_CM = 127
 FIRST_NUMBER = 300  # so that a number is never by chance a client's index
 DEADLINE_S = 5.0
 
@@ -107,7 +108,10 @@ class FakeCrowd:
         place = np.array([player.place for player in here])
         moved = np.array([player.moved for player in here])
         number = np.array([player.number for player in here])
-        rows = np.frombuffer(b"".join(player.row for player in here), np.uint8).reshape(-1, ROW.size)
+        news = [player.news() for player in here]
+        places = np.frombuffer(b"".join(place for place, _ in news), np.uint8).reshape(-1, PLACE.size)
+        steps = np.frombuffer(b"".join(move for _, move in news), np.uint8).reshape(-1, MOVE.size)
+        near = np.array([player.near for player in here])
         pairs = cKDTree(place).query_pairs(self.radius + self.hysteresis, output_type="ndarray")
         viewer = np.concatenate([pairs[:, 0], pairs[:, 1]])
         seen = np.concatenate([pairs[:, 1], pairs[:, 0]])
@@ -123,18 +127,21 @@ class FakeCrowd:
         states: dict[int, list[int]] = {}
         for new in edge[came].tolist():
             states.setdefault(new >> 16, []).append(new & 0xFFFF)
-        told = came | moved[seen]
-        moves = rows[seen[told]].tobytes()
-        ends = (np.cumsum(np.bincount(viewer[told], minlength=len(here))) * ROW.size).tolist()
-        start = 0
-        for player, end in zip(here, ends, strict=True):
-            frame = pb.ViewFrame(tick=tick, ack=player.sequence, moves=moves[start:end])
+        whole = came | (moved[seen] & ~near[seen])
+        stepped = ~came & moved[seen] & near[seen]
+        parts = [
+            _shares(rows[seen[told]], viewer[told], len(here)) for rows, told in ((places, whole), (steps, stepped))
+        ]
+        for player, stood, walked in zip(here, *parts, strict=True):
+            frame = pb.ViewFrame(tick=tick, ack=player.sequence, places=stood, moves=walked)
             frame.leaves.extend(left.get(player.number, ()))
             for new in states.get(player.number, ()):
                 frame.states.append(pb.EntityState(number=new, entity_id=f"ent_{new}"))
-            if end > start or player.moved or frame.leaves:
+            if not player.greeted:
+                frame.reset.number, frame.reset.epoch, player.greeted = player.number, 1, True
+                frame.states.append(pb.EntityState(number=player.number, entity_id=f"ent_{player.number}"))
+            if stood or walked or player.moved or frame.leaves or frame.states:
                 player.send(pb.WebSocketMessage(view=frame))
-            start = end
             player.moved = False
         self._known = edge
 
@@ -146,8 +153,11 @@ class Player(WSListener):
         self.number = 0
         self.sequence = 0
         self.place = (0.0, 0.0)
-        self.row = b""
+        self.turned = 0
+        self.said: tuple[int, int] | None = None  # in centimetres, to everyone who sees it
+        self.near = False  # whether a step says where it is now
         self.moved = False
+        self.greeted = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -183,8 +193,19 @@ class Player(WSListener):
 
     def stand(self, x: float, z: float, yaw: float, sequence: int) -> None:
         self.place, self.sequence, self.moved = (x, z), sequence, True
-        turned = round(yaw / math.tau * 65_536) % 65_536
-        self.row = ROW.pack(self.number, sequence & 0xFFFF, x, 0.0, z, turned)
+        self.turned = round(yaw / math.tau * 65_536) % 65_536
+
+    def news(self) -> tuple[bytes, bytes]:
+        """Where it is, and by how much it has moved since it was said last; the latter says nothing if that is too far."""
+        x, z = (round(part * 100) for part in self.place)
+        step = (x - self.said[0], z - self.said[1]) if self.said is not None else (STEP_CM + 1, 0)
+        self.near = max(map(abs, step)) <= STEP_CM
+        self.said = x, z
+        dx, dz = step if self.near else (0, 0)
+        return (
+            PLACE.pack(self.number, self.sequence & 0xFFFF, x, 0, z, self.turned),
+            MOVE.pack(self.number, self.sequence & 0xFF, dx, 0, dz, self.turned),
+        )
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.transport = None
@@ -192,6 +213,12 @@ class Player(WSListener):
     def send(self, message: pb.WebSocketMessage) -> None:
         if self.transport is not None:
             self.transport.send(BINARY, message.SerializeToString())
+
+
+def _shares(rows: np.ndarray, viewer: np.ndarray, viewers: int) -> list[bytes]:
+    """Each viewer's rows; they are sorted by viewer."""
+    ends = np.cumsum(np.bincount(viewer, minlength=viewers)).tolist()
+    return [rows[start:end].tobytes() for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _struct(value: dict[str, Any]) -> struct_pb2.Struct:

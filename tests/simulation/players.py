@@ -279,7 +279,7 @@ class Player:
         now = asyncio.get_running_loop().time()
         if self._viewed_at is not None and now - self._viewed_at > GAP_S:
             self._history.add("gap", bot=self.name, s=round(now - self._viewed_at, 3))
-        self._viewed_at = None if self._land.calm else now
+        self._viewed_at = now
         if view.reset is not None:
             self._history.add("reset", bot=self.name, zone=view.reset.zone, epoch=view.reset.epoch)
         self.scene.apply(view)
@@ -431,6 +431,10 @@ class Player:
         version = own.version if self._rng.random() < 0.95 else own.version + self._rng.choice([-1, 1, 5])
         params = {"entity_id": self.entity_id, "version": max(1, version), "properties": changed}
         await self._do("state", "state.sync.delta", params, version=version, values=changed)
+
+    def wake(self) -> None:
+        """Everyone rested, and nothing came: that was no gap."""
+        self._viewed_at = None
 
     # --- what it knows -----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -76,6 +77,8 @@ class Server:
         self.outbox = MemoryOutboxLog(self.epochs, self.sessions)
         self.topics = MemoryTopicLog()
         self.values = Values()
+        self.numbers = itertools.count(1)
+        self.written: dict[tuple[int, str], int] = {}  # (process, session) -> the newest write of its record
 
     def go(self, how: str) -> None:
         self.away = how
@@ -103,15 +106,31 @@ class Values:
 
 
 class _Request:
+    """`travels`: the adapter says itself when it is on the way."""
+
     def __init__(self, server: Server, process: Process, what: str, args: tuple[Any, ...], *, travels: bool) -> None:
+        self.number = next(server.numbers)
         self.server = server
         self.process = process.number
         self.what = what
         self.args = args
-        self.travels = travels  # the adapter says itself when it is on the way
+        self.travels = travels
         self._trips = 0
         self._before: Kept = {}
         self._answer_lost = False
+
+    @property
+    def bears_lateness(self) -> bool:
+        """Whether one that was given up may still act: others than these have no number in Redis either (ARCHITECTURE.md)."""
+        return self.travels or self.what == "write"
+
+    def in_order(self) -> None:
+        """A session's record: one that is late changes nothing (session_write.lua)."""
+        if self.what == "write":
+            key = (self.process, self.args[0].session_id)
+            if self.server.written.get(key, 0) > self.number:
+                raise Unavailable(THE_STORE)
+            self.server.written[key] = self.number
 
     async def trip(self) -> None:
         self._trips += 1
@@ -131,7 +150,7 @@ class _Request:
         if server.away:
             await server.back.wait()
             server.counts["held"] += 1
-            if rng.random() < 0.5:
+            if rng.random() < 0.5 or not self.bears_lateness:
                 raise _Lost
             await asyncio.sleep(rng.uniform(0.0, 0.2))
             return
@@ -145,7 +164,7 @@ class _Request:
         if luck < fates.answer_lost:
             server.counts["answer lost"] += 1
             self._answer_lost = True
-        elif luck - fates.answer_lost < fates.late:
+        elif luck - fates.answer_lost < fates.late and self.bears_lateness:
             server.counts["late"] += 1
             await asyncio.sleep(rng.uniform(TIMEOUT_S, 3 * TIMEOUT_S))
 
@@ -261,6 +280,7 @@ async def _serve(
             result = await target(*args, **named)
         else:
             await request.there()
+            request.in_order()
             result = await target(*args, **named)
             await request.home()
     except _Lost:

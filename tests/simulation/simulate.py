@@ -172,6 +172,8 @@ class Play:
             )
         self.history.add("calm", calm=number)
         self.calm = False
+        for player in self.players:
+            player.wake()
 
 
 def simulate(wish: Wish, path: Path) -> dict[str, Any]:

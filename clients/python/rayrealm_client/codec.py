@@ -119,7 +119,7 @@ def decode(frame: str | bytes) -> list[Item]:
         raise CodecError("frame is no WebSocketMessage") from error
     if message.WhichOneof("message_type") != "batch":
         return [_from_proto(message)]
-    return [_from_proto(part) for part in _parts(message.batch)]
+    return [_from_proto(part) for part in parts(message.batch)]
 
 
 # --- protobuf --------------------------------------------------------------------------------
@@ -185,7 +185,8 @@ def _from_proto(message: pb.WebSocketMessage) -> Item:
     return Result(id_, unpack(message.response.result))
 
 
-def _parts(batch: pb.BatchMessage) -> Sequence[pb.WebSocketMessage]:
+def parts(batch: pb.BatchMessage) -> Sequence[pb.WebSocketMessage]:
+    """The messages of a batch, inflated. Raises CodecError."""
     if batch.compressed:
         whole = inflate(batch.payload, batch.original_size)
         batch = pb.BatchMessage()

@@ -28,6 +28,7 @@ def ledger() -> Ledger:
     made.start(0.0)
     for step in range(1, STEPS + 1):
         made.sent_at[step] = 100.0 * step
+    made.newest[:] = STEPS
     for viewer, others in ((0, [1, 2]), (1, [0, 2]), (2, [0, 1])):
         made.take([view(viewer, 0, states=others)])
     made.measuring = True
@@ -35,15 +36,22 @@ def ledger() -> Ledger:
 
 
 def row(client: int, step: int, **lie: float) -> bytes:
+    """A place."""
     fields = {"x": PLACES[client], "y": 1.0, "z": float(step), "yaw": 5, "number": NUMBERS[client]} | lie
-    sequence = (FIRST + step) & 0xFFFF
-    return struct.pack(
-        "<HHfffH", int(fields["number"]), sequence, fields["x"], fields["y"], fields["z"], int(fields["yaw"])
-    )
+    x, y, z = (round(fields[axis] * 100) for axis in "xyz")
+    return struct.pack("<HHiiiH", int(fields["number"]), (FIRST + step) & 0xFFFF, x, y, z, int(fields["yaw"]))
+
+
+def move(client: int, step: int, dz: int = 100, yaw: int = 5, number: int = -1) -> bytes:
+    """From the place of the step before, if nothing else is said."""
+    number = NUMBERS[client] if number < 0 else number
+    return struct.pack("<HBbbbH", number, (FIRST + step) & 0xFF, 0, 0, dz, yaw)
 
 
 def view(viewer: int, ack: int, *rows: bytes, at: float = 0.0, states: list[int] | None = None, **more: object) -> Seen:
-    frame = pb.ViewFrame(ack=FIRST + ack, moves=b"".join(rows), **more)  # type: ignore[arg-type]
+    """Rows are told apart by their length."""
+    places, moves = (b"".join(row for row in rows if len(row) == size) for size in (18, 8))
+    frame = pb.ViewFrame(ack=FIRST + ack, places=places, moves=moves, **more)  # type: ignore[arg-type]
     for client in states or ():
         frame.states.add(number=NUMBERS[client])
     return viewer, at, 10, frame
@@ -83,11 +91,76 @@ def test_the_viewer_stands_where_the_zone_had_it(ledger: Ledger) -> None:
     assert (ledger.counts.deliveries, ledger.counts.beyond) == (1, 1)
 
 
-@pytest.mark.parametrize("lie", [{"x": 0.001}, {"y": 0.0}, {"z": 4.0}, {"yaw": 7}, {"x": float("nan")}])
+@pytest.mark.parametrize("lie", [{"x": 0.02}, {"y": 0.0}, {"z": 4.0}, {"z": -3.0}, {"yaw": 7}])
 def test_an_update_that_is_not_what_was_sent_is_wrong(ledger: Ledger, lie: dict[str, float]) -> None:
     ledger.take([view(1, 3, row(0, 3, **lie))])
     assert (ledger.faults.wrong, ledger.counts.deliveries) == (1, 0)
     assert "viewer 1 about 0" in ledger.faults.examples[0]
+
+
+def test_a_centimetre_is_rounding(ledger: Ledger) -> None:
+    ledger.take([view(1, 3, row(0, 3, x=0.01, z=2.99), row(2, 3, y=1.01))])
+    assert (ledger.faults.wrong, ledger.counts.deliveries) == (0, 2)
+
+
+class TestMoves:
+    def test_they_go_on_from_what_the_viewer_holds(self, ledger: Ledger) -> None:
+        ledger.take(
+            [view(1, 3, row(0, 3)), view(1, 4, move(0, 4)), view(1, 6, move(0, 6, 100), move(0, 6, 100), at=642.0)]
+        )
+        assert (ledger.faults.wrong, ledger.counts.deliveries) == (0, 3)
+        assert (ledger.counts.updates, ledger.counts.places) == (4, 1)
+        assert ledger.percentile_ms(100) == pytest.approx(42.0, abs=0.11)
+
+    def test_a_place_and_moves_of_one_entity_in_a_view(self, ledger: Ledger) -> None:
+        ledger.take([view(1, 5, row(0, 3), move(0, 4), move(0, 5))])
+        assert (ledger.faults.wrong, ledger.counts.deliveries) == (0, 1)
+
+    def test_those_of_several_viewers_in_one_round(self, ledger: Ledger) -> None:
+        ledger.take([view(1, 3, row(0, 3), row(2, 3)), view(0, 3, row(1, 3))])
+        ledger.take([view(1, 4, move(0, 4), move(2, 4)), view(0, 4, move(1, 4))])
+        assert (ledger.faults.wrong, ledger.counts.deliveries) == (0, 6)
+
+    def test_without_a_place_there_is_nothing_to_go_on_from(self, ledger: Ledger) -> None:
+        ledger.take([view(1, 4, move(0, 4, 127))])
+        assert (ledger.faults.wrong, ledger.counts.deliveries) == (1, 0)
+
+    def test_a_leave_and_a_reset_take_the_place_away(self, ledger: Ledger) -> None:
+        ledger.take([view(1, 3, row(0, 3), row(2, 3))])
+        ledger.take([view(1, 4, move(0, 4), leaves=[NUMBERS[0]], states=[0])])
+        assert ledger.faults.wrong == 1
+        ledger.take([view(1, 4, move(2, 4), states=[2], reset=pb.ViewReset(zone_id="zon_a", epoch=2))])
+        assert ledger.faults.wrong == 2
+
+    @pytest.mark.parametrize(("dz", "yaw"), [(98, 5), (102, 5), (0, 5), (100, 7)])
+    def test_one_that_is_not_what_was_sent(self, ledger: Ledger, dz: int, yaw: int) -> None:
+        ledger.take([view(1, 3, row(0, 3)), view(1, 4, move(0, 4, dz, yaw))])
+        assert (ledger.faults.wrong, ledger.counts.deliveries) == (1, 1)
+
+    def test_one_that_got_lost_is_found_by_the_next(self, ledger: Ledger) -> None:
+        ledger.take([view(1, 3, row(0, 3)), view(1, 5, move(0, 5))])
+        assert ledger.faults.wrong == 1
+
+    def test_eight_bits_are_the_newest_move_that_ends_in_them(self) -> None:
+        """The 300th move, though the 44th ends in the same bits; and none that was not made yet."""
+        truth = np.zeros((401, 2, 2), np.float32)
+        truth[:, 1, 0] = np.arange(401) * 0.1
+        ledger = Ledger(truth, np.zeros((401, 2), np.uint16), 0.0, 20_000, 50.0)
+        for client in (0, 1):
+            ledger.learn(client, 7 + client)
+        ledger.start(0.0)
+        ledger.sent_at[:301] = 5.0
+        ledger.newest[:] = 300
+        ledger.measuring = True
+        frame = pb.ViewFrame(ack=20_300)
+        frame.states.add(number=8)
+        frame.places = struct.pack("<HHiiiH", 8, 20_299, 2990, 0, 0, 0)
+        frame.moves = struct.pack("<HBbbbH", 8, 20_300 & 0xFF, 10, 0, 0, 0)
+        ledger.take([(0, 9.0, 10, frame)])
+        assert (ledger.faults.wrong, ledger.counts.deliveries) == (0, 1)
+        frame = pb.ViewFrame(ack=20_300, moves=struct.pack("<HBbbbH", 8, 20_301 & 0xFF, 10, 0, 0, 0))
+        ledger.take([(0, 9.0, 10, frame)])
+        assert ledger.faults.wrong == 1
 
 
 def test_a_yaw_may_be_rounded_the_other_way(ledger: Ledger) -> None:
@@ -104,8 +177,7 @@ def test_a_move_that_was_not_made_yet_is_wrong(ledger: Ledger) -> None:
 
 
 def test_being_told_of_oneself_is_wrong(ledger: Ledger) -> None:
-    ledger.known[1, 1] = True
-    ledger.take([view(1, 3, row(1, 3))])
+    ledger.take([view(1, 3, row(1, 3), states=[1])])
     assert ledger.faults.wrong == 1
 
 
@@ -129,8 +201,10 @@ def test_a_reset_forgets_everyone(ledger: Ledger) -> None:
 
 
 def test_strangers_are_counted_and_passed_over(ledger: Ledger) -> None:
-    ledger.take([view(1, 3, row(0, 3, number=9), row(2, 3))])
-    assert (ledger.faults.foreign, ledger.faults.wrong, ledger.counts.deliveries) == (1, 0, 1)
+    stranger = view(1, 3, row(0, 3, number=9), row(2, 3), row(0, 3, number=10), move(0, 3, number=11))
+    stranger[3].states.add(number=9)
+    ledger.take([stranger])
+    assert (ledger.faults.foreign, ledger.faults.wrong, ledger.counts.deliveries) == (3, 0, 1)
 
 
 def test_only_the_window_is_counted_but_every_lie(ledger: Ledger) -> None:
@@ -150,8 +224,69 @@ def test_a_view_that_came_before_the_newcomers_number_was_learnt() -> None:
     for viewer in (0, 2):
         ledger.take([view(viewer, 0, states=[1])])
     ledger.take([view(2, 0, leaves=[NUMBERS[1]])])
+    place = struct.pack("<HHiiiH", NUMBERS[1], FIRST - 1, 0, 0, -1, 0)
+    ledger.take([view(0, 0, place)])
     ledger.learn(1, NUMBERS[1])
-    assert ledger.known[:, 1].tolist() == [True, False, False]
+    known = ledger.holdings.known.reshape(3, -1)[:, ledger.holdings.column(1)]
+    assert known.tolist() == [True, False, False]
+    ledger.start(0.0)
+    ledger.take([view(0, 0, move(1, 0, dz=1, yaw=0))])
+    assert ledger.faults.wrong == 0
+
+
+def test_the_own_state_is_nobody_in_view(ledger: Ledger) -> None:
+    """It comes with the reset that says which it is, before anyone has learnt it."""
+    ledger.take([view(1, 3, states=[1, 0], reset=pb.ViewReset(zone_id="zon_a", epoch=2, number=NUMBERS[1]))])
+    columns = [ledger.holdings.column(client) for client in range(4)]
+    assert ledger.holdings.known.reshape(4, -1)[1, columns].tolist() == [True, False, False, False]
+
+
+def test_all_bytes_are_counted(ledger: Ledger) -> None:
+    ledger.take([view(1, 3, row(0, 3))], other_bytes=32)
+    ledger.take([], other_bytes=8)
+    assert ledger.counts.wire_bytes == 50
+
+
+def test_more_strangers_than_there_is_room_for(ledger: Ledger) -> None:
+    for number in range(1_000, 1_200):
+        frame = pb.ViewFrame(ack=FIRST, places=row(0, 3, number=number))
+        frame.states.add(number=number)
+        ledger.take([(1, 0.0, 10, frame)])
+    assert (ledger.faults.foreign, ledger.faults.wrong) == (200, 0)
+
+
+class TestZones:
+    """Two clients in each of two zones that use the same numbers."""
+
+    @pytest.fixture
+    def two(self) -> Ledger:
+        truth = np.zeros((STEPS + 1, 4, 2), np.float32)
+        truth[:, :, 0] = [0.0, 1_000.0, 20.0, 1_020.0]
+        truth[:, :, 1] = np.arange(STEPS + 1)[:, None]
+        made = Ledger(truth, np.full((STEPS + 1, 4), 5, np.uint16), 1.0, FIRST, 50.0, np.array([0, 1, 0, 1]))
+        for client in range(4):
+            made.learn(client, 300 + client // 2)
+        made.start(0.0)
+        made.sent_at[:] = 0.0
+        made.newest[:] = STEPS
+        made.measuring = True
+        return made
+
+    def told(self, viewer: int, x: float, number: int = 301) -> Seen:
+        frame = pb.ViewFrame(ack=FIRST + 3, places=row(0, 3, x=x, number=number))
+        frame.states.add(number=number)
+        return viewer, 0.0, 10, frame
+
+    def test_a_number_is_whoever_has_it_in_the_viewers_zone(self, two: Ledger) -> None:
+        two.take([self.told(0, 20.0), self.told(1, 1_020.0)])
+        assert (two.faults.wrong, two.counts.deliveries) == (0, 2)
+        assert two.missing_and_ghosts(5.0) == (2, 0)  # 2 and 3 were told of nobody
+        two.take([self.told(2, 0.0, 300), self.told(3, 1_000.0, 300)])
+        assert two.missing_and_ghosts(5.0) == (0, 0)
+
+    def test_who_is_in_the_other_zone_is_wrong_here(self, two: Ledger) -> None:
+        two.take([self.told(0, 1_020.0)])
+        assert two.faults.wrong == 1
 
 
 def test_corrections_are_kept_for_the_way_in_and_counted_on_the_walk(ledger: Ledger) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cluster.bench import plan as plans
 from cluster.bench.plan import MOVES_HZ, SPEED_M_S, Plan, expected, make, side_of
+from cluster.settings import InterestSettings
 
 
 def in_the_open(plan: Plan) -> np.ndarray:
@@ -63,7 +65,7 @@ def test_moves_are_spread_over_the_period(walk: Plan) -> None:
 
 
 def test_a_place_in_a_zone_is_what_travels(walk: Plan) -> None:
-    placed = walk.placed(-70.0, 12.5)
+    placed = walk.placed([(-70.0, 12.5)])
     assert placed.dtype == np.dtype("<f4")
     assert np.allclose(placed - walk.ground, [-70.0, 12.5], atol=1e-4)
 
@@ -99,7 +101,41 @@ def test_an_ideal_server_is_as_slow_as_its_tick() -> None:
     assert 12.0 < ideal.mean_neighbours < 20.0  # twenty in the open; walls take some
 
 
-@pytest.mark.parametrize(("clients", "seconds"), [(1, 5.0), (10, 0.0), (10, 4_000.0)])
-def test_crowds_that_make_no_sense(clients: int, seconds: float) -> None:
+class TestZones:
+    def test_each_has_an_even_share_in_a_square_of_its_own(self) -> None:
+        plan = make(50, 1.0, zones=4)
+        assert np.bincount(plan.zone_of).tolist() == [13, 13, 12, 12]
+        assert plan.side_m == side_of(13)
+        assert plan.ground.max() <= plan.side_m
+        corners = [(0.0, 0.0), (1_000.0, 0.0), (0.0, 2_000.0), (-500.0, 0.0)]
+        placed = plan.placed(corners)
+        for zone, corner in enumerate(corners):
+            mine = plan.zone_of == zone
+            assert np.allclose(placed[:, mine] - plan.ground[:, mine], corner, atol=1e-3)
+
+    def test_no_zone_walks_as_another_does(self) -> None:
+        plan = make(40, 1.0, zones=2)
+        one, two = plan.ground[:, plan.zone_of == 0], plan.ground[:, plan.zone_of == 1]
+        assert not np.allclose(one[0], two[0])
+        again = make(40, 1.0, zones=2)
+        assert np.array_equal(plan.ground, again.ground)
+
+    def test_one_zone_is_the_crowd_as_it_was(self) -> None:
+        assert np.array_equal(make(40, 1.0).ground, make(40, 1.0, zones=1).ground)
+        assert make(40, 1.0).zones == 1
+
+    def test_nobody_is_expected_to_see_across(self) -> None:
+        plan = make(200, 1.0, zones=2)
+        both = expected(plan)
+        assert 0.8 < both.mean_neighbours / expected(make(100, 1.0)).mean_neighbours < 1.25
+        assert both.deliveries_per_s < 0.75 * expected(replace(plan, zone_of=np.zeros(200, np.int64))).deliveries_per_s
+
+    def test_apart_is_further_than_anybody_sees(self) -> None:
+        interest = InterestSettings()
+        assert interest.radius + interest.hysteresis + 5.0 < plans.APART_M
+
+
+@pytest.mark.parametrize(("clients", "seconds", "zones"), [(1, 5.0, 1), (10, 0.0, 1), (10, 4_000.0, 1), (7, 5.0, 4)])
+def test_crowds_that_make_no_sense(clients: int, seconds: float, zones: int) -> None:
     with pytest.raises(ValueError, match="needs at least"):
-        make(clients, seconds)
+        make(clients, seconds, zones=zones)

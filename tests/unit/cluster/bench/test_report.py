@@ -15,7 +15,7 @@ from cluster.bench.report import Aftermath, Memories, Window, report, shortcomin
 CONTRACT = {
     "clients", "moves_per_s", "deliveries_per_s", "expected_per_s", "p50_ms", "p95_ms", "p99_ms", "server_cpu_s_per_1k",
     "cpu_by_process", "rss_kib_per_connection", "bytes_per_delivery", "delivered_pct", "wrong", "missing", "ghosts",
-    "beyond_radius_per_s", "load_core", "send_late_p99_ms", "frames_per_client_s",
+    "beyond_radius_per_s", "zones", "places_pct", "load_core", "send_late_p99_ms", "frames_per_client_s",
 }  # fmt: skip
 
 
@@ -24,6 +24,7 @@ def ledger() -> Ledger:
     made = Ledger(np.zeros((2, 10, 2), np.float32), np.zeros((2, 10), np.uint16), 0.0, 0, 50.0)
     made.counts.deliveries, made.counts.beyond = 10_000, 50
     made.counts.frames, made.counts.wire_bytes = 1_000, 220_000
+    made.counts.updates, made.counts.places = 10_200, 51
     made.latency[299] = 99
     made.latency[999] = 1
     return made
@@ -45,6 +46,7 @@ def test_the_figures(ledger: Ledger) -> None:
     assert (result["rss_kib_per_connection"], result["pss_kib_per_connection"]) == (40.0, 20.0)
     assert result["pss_kib_per_connection_after"] == 40.0
     assert (result["bytes_per_delivery"], result["frames_per_client_s"]) == (22.0, 10.0)
+    assert (result["zones"], result["places_pct"]) == (1, 0.5)
     assert (result["p50_ms"], result["p99_ms"]) == (30.0, 30.0)
     assert (result["load_core"], result["send_late_p99_ms"], result["beyond_radius_per_s"]) == (0.05, 1.2, 5.0)
     assert shortcomings(result, alone=True) == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.bench.wire import MAX_SEQUENCE, MIN_SEQUENCE, MOVE_BYTES, ROW, encode_moves, quantised
+from cluster.bench.wire import MAX_SEQUENCE, MIN_SEQUENCE, MOVE_BYTES, MOVE_ROW, PLACE_ROW, encode_moves, quantised
 from realm_proto import realtime_pb2 as pb
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -48,9 +48,14 @@ def test_a_sequence_of_another_length_is_refused(sequence: int) -> None:
 
 
 def test_rows_have_the_protocols_layout() -> None:
-    row = np.frombuffer(struct.pack("<HHfffH", 7, 65_535, 1.5, -2.0, 3.25, 16_384), ROW)[0]
-    assert row.tolist() == (7, 65_535, 1.5, -2.0, 3.25, 16_384)
-    assert ROW.itemsize == 18
+    place = np.frombuffer(struct.pack("<HHiiiH", 7, 65_535, 150, -(2**31), 2**31 - 1, 16_384), PLACE_ROW)[0]
+    assert (place["number"], place["sequence"], place["yaw"]) == (7, 65_535, 16_384)
+    assert place["at"].tolist() == [150, -(2**31), 2**31 - 1]
+    assert PLACE_ROW.itemsize == 18
+    move = np.frombuffer(struct.pack("<HBbbbH", 7, 255, 127, -128, 0, 16_384), MOVE_ROW)[0]
+    assert (move["number"], move["sequence"], move["yaw"]) == (7, 255, 16_384)
+    assert move["by"].tolist() == [127, -128, 0]
+    assert MOVE_ROW.itemsize == 8
 
 
 def test_turns() -> None:

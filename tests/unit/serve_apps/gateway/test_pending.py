@@ -1,4 +1,4 @@
-"""Views that wait, merged: the rules one by one; that they mean the same as all of them is in test_outgoing.py."""
+"""Views that wait, merged: the rules one by one; that they mean the same as all of them is in test_merging.py."""
 
 from __future__ import annotations
 
