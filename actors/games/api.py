@@ -57,10 +57,8 @@ class Game:
     def on_tick(self, zone: GameZone, dt: float) -> None:
         """Every tick, `dt` seconds."""
 
-    def on_message(
-        self, zone: GameZone, entity: GameEntity, kind: str, data: Any, seen_tick: float
-    ) -> Mapping[str, Any] | None:
-        """A player's `game.message`. The result, a JSON object, is the answer, given once what changed is durable.
+    def on_message(self, zone: GameZone, entity: GameEntity, kind: str, data: Any, seen_tick: float) -> Any:
+        """A player's `game.message`. What it returns, JSON as Python has it, is the answer, given once what changed is durable.
 
         `seen_tick`: the tick of the view that the player acted on, 0 if not said. Raise Refused, or another of cluster.errors.
         """

@@ -106,9 +106,7 @@ class Homestead(Game):
 
     # --- what players do ----------------------------------------------------------------------------------------
 
-    def on_message(
-        self, zone: GameZone, entity: GameEntity, kind: str, data: Any, seen_tick: float
-    ) -> Mapping[str, Any]:
+    def on_message(self, zone: GameZone, entity: GameEntity, kind: str, data: Any, seen_tick: float) -> dict[str, Any]:
         handler = self._handlers.get(kind)
         if handler is None:
             raise Refused("not_understood")

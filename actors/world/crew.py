@@ -91,6 +91,17 @@ class Crew:
                 if self._ledger.record.map.find(zone_id) is None:
                     for slot in (0, 1):
                         await self._apply(Change(zone_actor(zone_id, slot), None))
+                else:
+                    await self._meet(zone_id)
+
+    async def _meet(self, zone_id: str) -> None:
+        """The plan saw to it that the zone's owner is there."""
+        try:
+            owner = await self._tools.zones.owner(zone_id)
+        except Unavailable as error:
+            log.warning("owner_not_known", zone=zone_id, error=str(error))  # then it is made once more: nothing happens
+        else:
+            self._staff.made.add(zone_actor(zone_id, owner.slot))
 
     async def look(self, zone_id: str, deadline_s: float = LOOK_DEADLINE_S) -> ZoneSeen | None:
         """What the zone's owner says now; None if nobody answers as that. Raises Unavailable while the store is away."""

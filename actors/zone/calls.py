@@ -46,7 +46,7 @@ MAX_VERSION = 0xFFFFFFFF
 
 log = structlog.get_logger(__name__)
 
-Message = Callable[[Entity, str, Any, float], dict[str, Any]]
+Message = Callable[[Entity, str, Any, float], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +233,15 @@ class CallDesk:
         return {"version": self._world.change(entity, change)}
 
     def _game(self, entity: Entity, params: dict[str, Any]) -> dict[str, Any]:
-        kind, data, seen_tick = params.get("type"), params.get("data"), params.get("seen_tick", 0)
+        kind, data, seen_tick = params.get("type"), params.get("data"), params.get("tick", 0)
         if not isinstance(kind, str) or not 0 < len(kind) <= MAX_KIND:
             raise InvalidInput([("type", f"1 to {MAX_KIND} characters")])
         if not isinstance(seen_tick, int | float) or not 0 <= seen_tick < math.inf:
-            raise InvalidInput([("seen_tick", "the tick of a view")])
+            raise InvalidInput([("tick", "that of a view")])
         check_value(data, "data")
         if size_of(data, "data") > MAX_DATA_BYTES:
             raise InvalidInput([("data", f"more than {MAX_DATA_BYTES} bytes")])
-        return self._message(entity, kind, data, seen_tick)
+        return {"result": self._message(entity, kind, data, seen_tick), "tick": self._world.ticks}
 
 
 def _params(call: internal_pb2.ZoneCall) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -140,13 +140,13 @@ class GameHost:
                 self._failed(hook, error)
         self._measured(hook, self._timer() - began)
 
-    def message(self, session_entity: Entity, kind: str, data: Any, seen_tick: float) -> dict[str, Any]:
-        """The game's answer. Raises what the game raises of cluster.errors; Ours for any other failure."""
+    def message(self, session_entity: Entity, kind: str, data: Any, seen_tick: float) -> orjson.Fragment:
+        """The game's answer, JSON. Raises what the game raises of cluster.errors; Ours for any other failure."""
         entity = GameEntity(self._world.table, session_entity)
         began = self._timer()
         try:
             result = self._game.on_message(self.zone, entity, kind, data, seen_tick)
-            return _checked(result)
+            return _as_json(result)
         except (Theirs, Unavailable):
             raise
         except Exception as error:
@@ -210,18 +210,14 @@ class GameHost:
         return made
 
 
-def no_game(_entity: Entity, _kind: str, _data: Any, _seen_tick: float) -> dict[str, Any]:
+def no_game(_entity: Entity, _kind: str, _data: Any, _seen_tick: float) -> Any:
     """What `message` is in a world without a game."""
     raise InvalidState("no_game", "in_world")
 
 
-def _checked(result: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Raises TypeError or ValueError: what an on_message returned is no JSON object, or too large."""
-    if result is None:
-        return {}
-    if not isinstance(result, Mapping):
-        raise TypeError(f"on_message returned {type(result).__name__}, not a JSON object")
-    whole = dict(result)
-    if len(orjson.dumps(whole)) > MAX_RESULT_BYTES:
+def _as_json(result: Any) -> orjson.Fragment:
+    """Raises TypeError or ValueError: what an on_message returned is no JSON, or too large."""
+    said = orjson.dumps(result)
+    if len(said) > MAX_RESULT_BYTES:
         raise ValueError(f"on_message returned more than {MAX_RESULT_BYTES} bytes")
-    return whole
+    return orjson.Fragment(said)

@@ -110,4 +110,5 @@ class Pacing:
             return None
         before = self.far[change.was]
         self.far = gap > np.where(before | entered, self._near, self._still_near)
-        return (self.far != before) & ~entered
+        flipped: np.ndarray = (self.far != before) & ~entered
+        return flipped

@@ -304,8 +304,7 @@ class Zone:
         self.timings.done("views")
         borders = self.borders.outputs(moved, now)
         self.timings.done("borders")
-        if outputs or borders:
-            table.end_tick()
+        table.end_tick()
         return Ticked(outputs, borders, moved & table.mine)
 
     # --- state (row 3.4) ---------------------------------------------------------------------------------------

@@ -52,13 +52,26 @@ class Faults:
     examples: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Views of different viewers: by view, who, when it came, and what it acknowledges."""
+
+    viewer: np.ndarray
+    at_ms: np.ndarray
+    ack: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class _Rows:
-    """Rows of one kind from a round of views. `frame`: which of the views each came with."""
+    """Rows of one kind from a round. `frame`: which of the views each came with; `pair`, `mover`: as in Holdings."""
 
     rows: np.ndarray
     frame: np.ndarray
     pair: np.ndarray
+    mover: np.ndarray
+
+    def where(self, keep: np.ndarray) -> _Rows:
+        return _Rows(self.rows[keep], self.frame[keep], self.pair[keep], self.mover[keep])
 
 
 class Ledger:
@@ -90,7 +103,8 @@ class Ledger:
         self.walking = False
         self.measuring = False
         self.latency = np.zeros(BINS, np.int64)
-        self._truth_cm = np.rint(truth.astype(np.float64) * CM_PER_M).astype(np.int32)
+        cm = np.rint(truth.astype(np.float64) * CM_PER_M).astype(np.int32)
+        self._truth_cm = cm[:, :, 0].copy(), cm[:, :, 1].copy()
         self._y_cm = round(float(self.y) * CM_PER_M)
         self._seen = np.full(n * self.holdings.width, NOT_MET, np.int16)  # by pair: the newest move it was told of
         self._scratch = np.zeros(n * self.holdings.width, np.int32)
@@ -135,9 +149,11 @@ class Ledger:
         viewers = np.array([frame[0] for frame in frames], np.int64)
         ack = np.array(acks, np.int64)
         self.acked[viewers] = np.maximum(self.acked[viewers], ack)
-        stood = self._rows(PLACE_ROW, places, place_bytes, viewers)
-        stepped = self._rows(MOVE_ROW, moves, move_bytes, viewers)
-        self._apply(stood, stepped, viewers, np.array([frame[1] for frame in frames]), ack)
+        views = _Round(viewers, np.array([frame[1] for frame in frames]), ack)
+        stepped = self._read(MOVE_ROW, moves, move_bytes, viewers)
+        if any(place_bytes):
+            self._stand(self._read(PLACE_ROW, places, place_bytes, viewers), stepped.pair, views)
+        self._step(stepped, views)
 
     def _take_seldom(self, viewer: int, view: pb.ViewFrame) -> None:
         self.holdings.hear(viewer, view)
@@ -146,95 +162,93 @@ class Ledger:
             self.refused[viewer] = (place.x, place.z)
             self.faults.corrections += self.walking
 
-    def _rows(self, kind: np.dtype, parts: Sequence[bytes], sizes: Sequence[int], viewers: np.ndarray) -> _Rows:
+    def _read(self, kind: np.dtype, parts: Sequence[bytes], sizes: Sequence[int], viewers: np.ndarray) -> _Rows:
         rows = np.frombuffer(b"".join(parts), kind)
         frame = np.repeat(np.arange(len(viewers)), np.array(sizes) // kind.itemsize)
-        pair = self.holdings.pairs(viewers[frame], rows["number"])
-        if (pair < 0).any():
-            self.faults.foreign += int((pair < 0).sum()) if self.walking else 0
-            rows, frame, pair = rows[pair >= 0], frame[pair >= 0], pair[pair >= 0]
-        return _Rows(rows, frame, pair)
+        read = _Rows(rows, frame, *self.holdings.locate(viewers[frame], rows["number"]))
+        unheard = read.pair < 0
+        if unheard.any():
+            self.faults.foreign += int(unheard.sum()) if self.walking else 0
+            read = read.where(~unheard)
+        return read
 
-    def _apply(self, stood: _Rows, stepped: _Rows, viewers: np.ndarray, at_ms: np.ndarray, acks: np.ndarray) -> None:
-        """Places, then moves; of each entity in a view the last row is held against the truth."""
-        holdings, scratch = self.holdings, self._scratch
-        again = np.zeros(0, bool)  # places of whom the view has said a place
-        if len(stood.pair):
-            scratch[stood.pair] = np.arange(len(stood.pair))
-            again = scratch[stood.pair] != np.arange(len(stood.pair))
-            holdings.stand(stood.pair, stood.rows["at"])
-        pair = np.concatenate([stood.pair, stepped.pair])
-        index = np.arange(len(pair))
+    def _stand(self, read: _Rows, stepping: np.ndarray, views: _Round) -> None:
+        """Places. `stepping`: the pairs that have moves in the same view, and are looked at after those."""
+        scratch, pair, index = self._scratch, read.pair, np.arange(len(read.pair))
+        scratch[pair] = index
+        once = scratch[pair] == index
+        cm = self.holdings.stand(pair, read.rows["at"])
+        if self.measuring:
+            self.counts.places += len(pair)
+        scratch[stepping] = -1
+        good = self.holdings.known[pair] & once
+        step = (read.rows["sequence"] - np.uint16(self.first & 0xFFFF)).astype(np.int16).astype(np.int64)
+        self._look(read, cm, step, good, (scratch[pair] >= 0) | ~good, views)
+
+    def _step(self, read: _Rows, views: _Round) -> None:
+        """Moves. Of several of one entity in a view the last one leads to where it is."""
+        scratch, pair, index = self._scratch, read.pair, np.arange(len(read.pair))
         scratch[pair] = index
         last = scratch[pair] == index
-        had_place = holdings.placed[stepped.pair]
-        holdings.step(stepped.pair, stepped.rows["by"], repeated=not last[len(stood.pair) :].all())
-        if not self.walking or not len(pair):
-            return
-        frame = np.concatenate([stood.frame, stepped.frame])
-        viewer = viewers[frame]
-        mover = holdings.movers(viewer, pair)
-        strangers = mover == NOBODY
-        self.faults.foreign += int(strangers.sum())
-        # A move says 8 bits: the mover's newest move that ends in them. A place says 16.
-        newest = self.newest[mover] + self.first
-        step = np.concatenate(
-            [
-                (stood.rows["sequence"] - np.uint16(self.first & 0xFFFF)).astype(np.int16).astype(np.int64),
-                (newest[len(stood.pair) :] - ((newest[len(stood.pair) :] - stepped.rows["sequence"]) & 0xFF))
-                - self.first,
-            ]
-        )
-        good = holdings.known[pair] & np.concatenate([~again, had_place]) & (viewer != mover)
-        yaw = np.concatenate([stood.rows["yaw"], stepped.rows["yaw"]])
-        keep = ~strangers & (last | ~good)
-        if not keep.all():
-            viewer, mover, pair, step, good, yaw, frame = (
-                column[keep] for column in (viewer, mover, pair, step, good, yaw, frame)
-            )
-        if self.measuring:
-            self.counts.updates += int((~strangers).sum())
-            self.counts.places += len(stood.pair)
-        self._check(viewer, mover, pair, step, good, yaw, at_ms[frame], acks[frame])
+        cm = self.holdings.step(pair, read.rows["by"], repeated=not last.all())
+        good = self.holdings.known[pair] & self.holdings.placed[pair]
+        # Eight bits: the mover's newest move that ends in them.
+        newest = self.newest[read.mover] + self.first
+        step = newest - ((newest - read.rows["sequence"]) & 0xFF) - self.first
+        self._look(read, cm, step, good, last | ~good, views)
 
-    def _check(
+    def _look(
         self,
-        viewer: np.ndarray,
-        mover: np.ndarray,
-        pair: np.ndarray,
+        read: _Rows,
+        cm: Sequence[np.ndarray],
         step: np.ndarray,
         good: np.ndarray,
-        yaw: np.ndarray,
-        at_ms: np.ndarray,
-        acks: np.ndarray,
+        keep: np.ndarray,
+        views: _Round,
     ) -> None:
+        """`keep`: the rows that are to be held against the truth."""
+        if not self.walking:
+            return
+        strangers = read.mover == NOBODY
+        self.faults.foreign += int(strangers.sum())
+        if self.measuring:
+            self.counts.updates += len(strangers) - int(strangers.sum())
+        keep = keep & ~strangers
+        if not keep.all():
+            read, cm, step, good = read.where(keep), [column[keep] for column in cm], step[keep], good[keep]
+        self._check(read, cm, step, good, views)
+
+    def _check(self, read: _Rows, cm: Sequence[np.ndarray], step: np.ndarray, good: np.ndarray, views: _Round) -> None:
         """By row: where the viewer now holds the mover is where that was after its move `step`."""
-        cm = self.holdings.cm[pair]
+        x, y, z = cm
+        frame, pair, mover = read.frame, read.pair, read.mover
+        viewer = views.viewer[frame]
         inside = (step >= 0) & (step <= self.steps)
         step = np.where(inside, step, 0)
-        off = np.abs(cm[:, ::2] - self._truth_cm[step, mover]).max(1)
+        truth_x, truth_z = self._truth_cm
         sent = self.sent_at[step, mover]
-        turned = (yaw - self.yaw[step, mover]).astype(np.int16)
+        turned = (read.rows["yaw"] - self.yaw[step, mover]).astype(np.int16)
         right = (
             good
             & inside
+            & (viewer != mover)
             & ~np.isnan(sent)
-            & (off <= OFF_CM)
-            & (np.abs(cm[:, 1] - self._y_cm) <= OFF_CM)
+            & (np.abs(x - truth_x[step, mover]) <= OFF_CM)
+            & (np.abs(z - truth_z[step, mover]) <= OFF_CM)
+            & (np.abs(y - self._y_cm) <= OFF_CM)
             & (np.abs(turned) <= YAW_STEPS)
         )
         if not right.all():
-            self._note_wrong(viewer, mover, step, cm, right)
+            self._note_wrong(viewer, mover, step, np.stack(cm, 1), right)
         fresh = right & (step > self._seen[pair])
         self._seen[pair[fresh]] = step[fresh]
         if self.measuring:
-            here = self.truth[np.clip(acks - self.first, 0, self.steps), viewer]
-            there = cm[:, ::2] / CM_PER_M
-            dx, dz = there[:, 0] - here[:, 0], there[:, 1] - here[:, 1]
+            here = self.truth[np.clip(views.ack - self.first, 0, self.steps), views.viewer][frame]
+            dx, dz = x / CM_PER_M - here[:, 0], z / CM_PER_M - here[:, 1]
             near = fresh & (dx * dx + dz * dz <= (self.radius_m + EPSILON_M) ** 2)
             self.counts.deliveries += int(near.sum())
             self.counts.beyond += int((fresh & ~near).sum())
-            bins = ((at_ms[near] - sent[near]) / BIN_MS).astype(np.int64)
+            bins = ((views.at_ms[frame[near]] - sent[near]) / BIN_MS).astype(np.int64)
             np.add.at(self.latency, np.clip(bins, 0, BINS - 1), 1)
 
     def _note_wrong(

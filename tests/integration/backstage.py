@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.ports.calls import presence_actor, sessions_actor, zone_actor
 from cluster.ports.sessions import SessionRecord
 from tests.local_realm import LocalRealm
@@ -50,17 +51,19 @@ class Backstage:
         self.realm = realm
         self.redis: Any = realm._runtimes[0].redis  # its replies are bytes, which its stubs do not know
         self.ns = realm.settings.namespace
+        self.sessions = RedisSessionStore(self.redis, self.ns)
 
     def runner(self, name: str) -> Any:
         return self.realm.actors[name]
 
+    def owner(self, name: str = ZONE) -> Any:
+        """What is at work in a zone's actor."""
+        owner = self.runner(name)._roles.owner
+        assert owner is not None
+        return owner
+
     async def kill(self, name: str) -> None:
-        runner = self.realm.actors.pop(name)
-        await runner._started
-        for loop in runner._loops:
-            loop.cancel()
-        await asyncio.gather(*runner._loops, return_exceptions=True)
-        await runner._runtime.close()
+        await self.realm.kill(name)
 
     async def start(self, name: str) -> Any:
         """A new incarnation; one that still runs is left as it is, and no longer found."""
@@ -68,7 +71,9 @@ class Backstage:
         self.realm.make(None, name, self.realm.realm, argument)
         runner = self.runner(name)
         async with asyncio.timeout(DEADLINE_S):
-            await runner._started
+            started = await runner._started
+            if name.startswith("zone/"):
+                await started.settled()
         return runner
 
     async def restart(self, name: str) -> Any:
@@ -81,7 +86,7 @@ class Backstage:
         return player
 
     async def record(self, session_id: str) -> SessionRecord | None:
-        record: SessionRecord | None = await self.runner(ZONE)._sessions.get(session_id)
+        record: SessionRecord | None = await self.sessions.get(session_id)
         return record
 
     async def online(self, *users: str) -> None:

@@ -15,7 +15,7 @@ import cluster.adapters.runtime
 from actors.session.attaching import Attach
 from actors.zone import records
 from actors.zone.arrivals import Arrival, Standing
-from cluster.errors import Conflict, RealmError, SessionGone, Unavailable
+from cluster.errors import Conflict, Fenced, SessionGone, Unavailable
 from cluster.ports.calls import sessions_actor
 from tests.integration.backstage import MEADOW, SESSIONS, ZONE, Backstage, Viewer
 from tests.local_realm import local_realm
@@ -49,8 +49,8 @@ class TestFencing:
     async def test_an_old_zone_is_believed_by_nobody(self, stage: Backstage, fenced: list[str]) -> None:
         ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
         await ann.until(lambda: ann.sees(bob))
-        old = stage.runner(ZONE)
-        for loop in old._loops[1:]:
+        old = stage.owner()
+        for loop in old._loops[2:]:
             loop.cancel()  # it must not find out by its checkpoint before it was seen to speak
         links = stage.realm.gateway.hub.zones
         await stage.start(ZONE)
@@ -60,38 +60,42 @@ class TestFencing:
             await bob.until(lambda step=step: bob.sees(ann, 100 + step))  # type: ignore[misc]
         await stage.until(lambda: links.stale_outputs > 0)
         assert bob.epochs == [1, 2]
-        assert old._roles.owner.zone.ticks > 0
+        assert old.zone.ticks > 0
 
-        before = await old._store.load(MEADOW)
-        entity = ann.world["entity_id"]
-        attempts = [
-            old._checkpoint,
-            lambda: old.change(ann.session_id, entity, 1, {"hat": "red"}),
+        store = stage.owner()._tools.store
+        before = await store.load(MEADOW)
+
+        async def change() -> None:
+            old.zone.change(old.zone.of_session(ann.session_id), {"hat": "red"})
+            await old.writer.written()
+
+        attempts: list[Callable[[], Any]] = [
+            change,
             lambda: old.attach(ann.session_id, "gtw_x", 9),
             lambda: old.detach(ann.session_id, 9),
             lambda: old.leave(ann.session_id),
             lambda: old.enter(Arrival("ent_n", "N", "ses_n", "usr_n", "chr_n", "gtw_x", 1, 1, 0, 1, 0)),
+            old._claim,
         ]
-        for attempt in attempts[1:]:
-            with pytest.raises(StoppedError):
+        for attempt in attempts:
+            with pytest.raises(Fenced):
                 await attempt()
-        assert fenced == [MEADOW] * 5
-        with pytest.raises(RealmError, match="newer incarnation"):
-            await attempts[0]()
-        after = await old._store.load(MEADOW)
+        assert fenced == [ZONE]
+        with pytest.raises(StoppedError):
+            await old._checkpoint()
+        after = await store.load(MEADOW)
         assert after.entities == before.entities
         assert after.places_at >= before.places_at
-        assert len(stage.runner(ZONE)._roles.owner.zone.table) == 2
+        assert len(stage.owner().zone.table) == 2
         for player in (ann, bob):
             await player.leave()
+        with contextlib.suppress(StoppedError):
+            await old._loops[0]
 
     async def test_an_old_zone_stops_by_its_next_checkpoint(self, stage: Backstage, fenced: list[str]) -> None:
-        old = stage.runner(ZONE)
         await stage.start(ZONE)
         await stage.until(lambda: bool(fenced))
-        assert fenced == ["checkpoint"]
-        with contextlib.suppress(StoppedError):
-            await old._loops[1]
+        assert fenced[0] == ZONE
 
     async def test_an_old_session_actor_changes_nothing_and_stops(self, stage: Backstage, fenced: list[str]) -> None:
         ann = await stage.enter("usr_a", 100)
@@ -135,59 +139,59 @@ class TestFencing:
         await again.leave()
 
 
-class SlowFirst:
-    """A store whose first write takes longer than the second."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-        self._writes = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def put_entity(self, *args: Any) -> None:
-        self._writes += 1
-        if self._writes == 1:
-            await asyncio.sleep(0.1)
-        await self._store.put_entity(*args)
-
-
-async def test_an_acknowledged_change_is_not_overwritten_by_a_slower_write(stage: Backstage) -> None:
+async def test_an_acknowledged_change_is_not_overwritten_by_a_slower_write(
+    stage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An attach stores the entity too; the two must get into the store in their order."""
     ann = await stage.enter("usr_a", 100)
-    zone, entity = stage.runner(ZONE), ann.world["entity_id"]
-    zone._store = SlowFirst(zone._store)
-    attaching = asyncio.create_task(zone.attach(ann.session_id, stage.realm.gateway.hub.gateway_id, 1))
+    owner, entity = stage.owner(), ann.world["entity_id"]
+    store, commit = owner._tools.store, owner._tools.store.commit
+    waits = [0.1]
+
+    async def slow_first(*args: Any) -> None:
+        if waits:
+            await asyncio.sleep(waits.pop())
+        await commit(*args)
+
+    monkeypatch.setattr(store, "commit", slow_first)
+    attaching = asyncio.create_task(owner.attach(ann.session_id, stage.realm.gateway.hub.gateway_id, 1))
     await asyncio.sleep(0)
-    assert await zone.change(ann.session_id, entity, 1, {"hat": "red"}) == 2
+    changed = await ann.ask("state.sync.delta", entity_id=entity, version=1, properties={"hat": "red"})
+    assert changed == {"version": 2}
     await attaching
-    stored, _ = records.load((await zone._store.load(MEADOW)).entities[entity])
+    stored = records.load((await store.load(MEADOW)).entities[entity]).entity
     assert (stored.version, stored.properties) == (2, {"hat": "red"})
-    assert len(zone._writing) == 0, "no lock outlives its use"
     await ann.leave()
 
 
-async def test_an_entry_that_cannot_be_stored_is_no_entry(stage: Backstage, monkeypatch: pytest.MonkeyPatch) -> None:
-    zone = stage.runner(ZONE)
+async def test_an_entry_that_is_not_stored_is_not_acknowledged(
+    stage: Backstage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = stage.owner()
 
     async def away(*_args: Any) -> None:
         raise Unavailable("redis")
 
     who = Arrival("ent_x", "X", "ses_x", "usr_x", "chr_x", "gtw_x", 1, 101, 0, 100, 0)
+    other = Arrival("ent_y", "Y", "ses_y", "usr_y", "chr_y", "gtw_x", 1, 101, 0, 100, 0)
     with monkeypatch.context() as patch:
-        patch.setattr(zone._store, "put_entity", away)
-        with pytest.raises(Unavailable):
-            await zone.enter(who)
-        assert len(zone._roles.owner.zone.table) == 0
-    assert isinstance(await zone.enter(who), Standing)
+        for method in ("commit", "claim", "owner"):
+            patch.setattr(owner._tools.store, method, away)
+        for arrival in (who, other):  # the first finds out, the second one is told
+            with pytest.raises(Unavailable):
+                await owner.enter(arrival)
+        assert len(owner.zone.table) == 0
+    await stage.until(lambda: not owner.writer.away)
+    assert isinstance(await owner.enter(who), Standing)
     with monkeypatch.context() as patch:
-        patch.setattr(zone._store, "put_entity", away)
+        patch.setattr(owner._tools.store, "commit", away)
         with pytest.raises(Unavailable):
-            await zone.enter(who)
-    assert len(zone._roles.owner.zone.table) == 1, "it was there before"
+            await owner.enter(who)
+    assert len(owner.zone.table) == 1, "it was there before"
+    await stage.until(lambda: not owner.writer.away)
     with pytest.raises(Conflict):
-        await zone.enter(Arrival("ent_x", "X", "ses_y", "usr_x", "chr_x", "gtw_x", 1, 101, 0, 100, 0))
-    await zone.leave("ses_x")
+        await owner.enter(Arrival("ent_x", "X", "ses_y", "usr_x", "chr_x", "gtw_x", 1, 101, 0, 100, 0))
+    await owner.leave("ses_x")
 
 
 class TestGrowth:

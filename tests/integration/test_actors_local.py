@@ -30,7 +30,7 @@ class TestZoneRestart:
         for step in range(1, 6):
             await ann.move(100 + step, 100)
         await bob.until(lambda: bob.sees(ann, 105))
-        await stage.runner(ZONE)._checkpoint()
+        await stage.owner()._checkpoint()
         await ann.move(106, 100)
         await bob.until(lambda: bob.sees(ann, 106))
 
@@ -50,7 +50,7 @@ class TestZoneRestart:
 
     async def test_one_who_was_far_away_when_it_died_may_have_walked_on(self, stage: Backstage) -> None:
         ann = await stage.enter("usr_a", 100)
-        await stage.runner(ZONE)._checkpoint()
+        await stage.owner()._checkpoint()
         await stage.kill(ZONE)
         key = f"{stage.ns}:zone:{MEADOW}:places"
         places = await stage.redis.get(key)
@@ -81,8 +81,8 @@ class TestZoneRestart:
             await player.leave()
 
     async def test_who_came_after_the_checkpoint_is_there_too(self, stage: Backstage) -> None:
-        await stage.runner(ZONE)._checkpoint()
-        for loop in stage.runner(ZONE)._loops[1:]:
+        await stage.owner()._checkpoint()
+        for loop in stage.owner()._loops[2:]:
             loop.cancel()
         ann = await stage.enter("usr_a", 42)
         await stage.restart(ZONE)
@@ -104,9 +104,9 @@ class TestZoneRestart:
         """An entity nobody can read, and one that had left while the store was not told."""
         ann = await stage.enter("usr_a", 100)
         key = f"{stage.ns}:zone:{MEADOW}:entities"
-        zone = stage.runner(ZONE)._roles.owner.zone
+        zone = stage.owner().zone
         entity = zone.of_session(ann.session_id)
-        stored = orjson.loads(records.dump(entity, zone.standing(entity)))
+        stored = orjson.loads(records.dump(records.Record(entity, zone.standing(entity), MEADOW)))
         stored["entity"] |= {"entity_id": "ent_old", "session_id": "ses_old", "incarnation": 0}
         await stage.redis.hset(key, mapping={"ent_old": orjson.dumps(stored), "ent_rubbish": b"{"})
         with capture_logs() as logs:
@@ -123,13 +123,13 @@ async def test_a_tick_that_fails_costs_the_viewers_no_more_than_a_reset(
 ) -> None:
     ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
     await ann.until(lambda: ann.sees(bob))
-    zone = stage.runner(ZONE)._roles.owner.zone
+    zone = stage.owner().zone
 
     def broken(*args: Any) -> Any:
-        monkeypatch.setattr("actors.zone.zone.outputs", outputs)
+        monkeypatch.setattr("actors.zone.showing.outputs", outputs)
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr("actors.zone.zone.outputs", broken)
+    monkeypatch.setattr("actors.zone.showing.outputs", broken)
     with capture_logs() as logs:
         await ann.move(101, 100)
         await bob.until(lambda: bob.sees(ann, 101))
@@ -168,7 +168,7 @@ class TestSessionsRestart:
         await asyncio.sleep(0.1)
         await stage.start(SESSIONS)
         assert await asking == {}
-        assert len(stage.runner(ZONE)._roles.owner.zone.table) == 0
+        assert len(stage.owner().zone.table) == 0
         await ann.leave()
 
     async def test_new_players_find_it_too(self, stage: Backstage) -> None:
@@ -235,7 +235,7 @@ class TestPresenceRestart:
         await stage.kill(SESSIONS)
         await stage.redis.delete(f"{stage.ns}:session:{bob.session_id}")
         runner = stage.runner(PRESENCE)
-        await runner._sweep_gone(await runner._index(), stage.runner(ZONE)._sessions)
+        await runner._sweep_gone(await runner._index(), stage.sessions)
         await stage.start(SESSIONS)  # what it was to be told in the meantime waits for it
         await ann.until(lambda: ("usr_b", "offline") in ann.presences())
         for player in (ann, bob):
@@ -248,17 +248,18 @@ class TestOrphans:
         character = ann.world["character_id"]
         await ann.move(103, 100)
         await bob.until(lambda: bob.sees(ann, 103))
-        await stage.runner(ZONE)._checkpoint()
+        await stage.owner()._checkpoint()
         await stage.kill(SESSIONS)
         await stage.redis.delete(f"{stage.ns}:session:{ann.session_id}")
-        zone = await stage.restart(ZONE)
-        assert len(zone._roles.owner.zone.table) == 2
-        await zone._sweep_orphans()
-        assert list(zone._roles.owner.zone.table.by_session) == [bob.session_id]
+        await stage.restart(ZONE)
+        zone = stage.owner()
+        assert len(zone.zone.table) == 2
+        await zone.orphans.sweep()
+        assert list(zone.zone.table.by_session) == [bob.session_id]
         await bob.until(lambda: not bob.sees(ann))
-        hero = await zone._characters.get(character)
+        hero = await zone._tools.characters.get(character)
         assert (hero.zone, hero.x, hero.session) == (MEADOW, 103.0, "")
-        assert len((await zone._store.load(MEADOW)).entities) == 1
+        assert len((await zone._tools.store.load(MEADOW)).entities) == 1
         await stage.start(SESSIONS)
         again = await Viewer.join(stage.realm, "usr_a")
         assert (await again.enter(character))["position"]["x"] == 103
@@ -270,33 +271,33 @@ class TestOrphans:
         ann = await stage.enter("usr_a", 100)
         bob = await Viewer.join(stage.realm, "usr_b")
         character = await stage.realm.character("usr_b", at=(105, 100))
-        zone = stage.runner(ZONE)
+        zone = stage.owner()
         stray = Arrival("ent_stray", "Stray", bob.session_id, "usr_b", character, "gtw_x", 1, 101, 0, 100, 0)
         await zone.enter(stray)
         await ann.until(lambda: len(ann.entities) == 1)
-        await zone._sweep_orphans()
-        assert len(zone._roles.owner.zone.table) == 2
-        await zone._sweep_orphans()
-        assert list(zone._roles.owner.zone.table.by_session) == [ann.session_id]
+        await zone.orphans.sweep()
+        assert len(zone.zone.table) == 2
+        await zone.orphans.sweep()
+        assert list(zone.zone.table.by_session) == [ann.session_id]
         await ann.until(lambda: ann.entities == {})
-        assert (await zone._characters.get(character)).x == 105, "where a stray stood counts for nothing"
+        assert (await zone._tools.characters.get(character)).x == 105, "where a stray stood counts for nothing"
         await bob.enter(character)
         for _ in range(3):
-            await zone._sweep_orphans()
-        assert len(zone._roles.owner.zone.table) == 2
+            await zone.orphans.sweep()
+        assert len(zone.zone.table) == 2
         for player in (ann, bob):
             await player.leave()
 
     async def test_an_entry_that_is_under_way_is_left_alone(self, stage: Backstage) -> None:
         bob = await Viewer.join(stage.realm, "usr_b")
         character = await stage.realm.character("usr_b", at=(105, 100))
-        zone = stage.runner(ZONE)
+        zone = stage.owner()
         await zone.enter(Arrival("ent_x", "X", bob.session_id, "usr_b", character, "gtw_x", 1, 101, 0, 100, 0))
-        await zone._sweep_orphans()
+        await zone.orphans.sweep()
         await zone.leave(bob.session_id)
         await zone.enter(Arrival("ent_x", "X", bob.session_id, "usr_b", character, "gtw_x", 1, 101, 0, 100, 0))
-        await zone._sweep_orphans()
-        assert len(zone._roles.owner.zone.table) == 1, "it is another one, and seen for the first time"
+        await zone.orphans.sweep()
+        assert len(zone.zone.table) == 1, "it is another one, and seen for the first time"
         await bob.leave()
 
     async def test_a_session_that_is_lost_closes_its_socket(self, stage: Backstage) -> None:
@@ -306,7 +307,7 @@ class TestOrphans:
         await host.keep_alive()
         await host.sweep()
         assert await ann.closed() == 4000
-        assert len(stage.runner(ZONE)._roles.owner.zone.table) == 0
+        assert len(stage.owner().zone.table) == 0
         again = await Viewer.join(stage.realm, "usr_a", session_id=ann.session_id)
         assert not again.ready["resumed"]
         assert again.session_id != ann.session_id

@@ -23,6 +23,7 @@ KINDS = {
     "kill_sessions": 1,
     "pause_owner": 3,
     "disown": 2,
+    "lose_node": 1,
     "store_refuses": 1,
     "store_hangs": 1,
     "bus": 1,
@@ -45,6 +46,7 @@ class Director:
             "kill_sessions": self._kill_other,
             "pause_owner": self._pause_owner,
             "disown": self._disown,
+            "lose_node": self._lose_node,
             "store_refuses": self._store,
             "store_hangs": self._store,
             "bus": self._bus,
@@ -124,6 +126,25 @@ class Director:
             self._resume(process)
         await self._owned(name)
         return name
+
+    async def _lose_node(self, _kind: str) -> str:
+        """All that runs on it is cut off and started elsewhere; then it is back, with processes that nobody waits for."""
+        machines, rng = self._realm.machines, self._rng
+        if len(machines.nodes) < 3:
+            return ""
+        node = rng.choice(machines.nodes)
+        machines.nodes.remove(node)
+        names = [name for name, actor in machines.actors.items() if actor.node == node]
+        processes = [machines.disown(name) for name in names]
+        await asyncio.sleep(rng.uniform(2.0, 9.0))
+        machines.nodes.append(node)
+        for process in processes:
+            if process is not None:
+                self._resume(process)
+        for name in names:
+            if name.startswith("zone/"):
+                await self._owned(name)
+        return node
 
     def _resume(self, process: Process) -> None:
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ import structlog
 
 from cluster.adapters.retrying import RetryingCalls
 from cluster.errors import RealmError, Unavailable
+from cluster.ports.actors import ANYWHERE, ActorKind, Node, Place
 from tests.simulation.virtual_time import OUTSIDE, Process, VirtualLoop, me
 
 RESTART_S = (1.0, 2.0)
@@ -32,7 +33,7 @@ class Actor:
 
     def __init__(self, name: str, node: str, make: Callable[[Process], Any]) -> None:
         self.name = name
-        self.node = node
+        self.node = node  # "": nobody cares
         self.make = make
         self.process: Process | None = None
         self.runner: Any = None
@@ -46,6 +47,7 @@ class Machines:
         self.actors: dict[str, Actor] = {}
         self.zombies: list[Actor] = []
         """Processes that run on though a newer one has their name."""
+        self.nodes: list[str] = []
         self._rng = rng
         self._on_death = on_death
         self._numbers = itertools.count(1)
@@ -53,6 +55,13 @@ class Machines:
 
     def process(self, name: str) -> Process:
         return Process(name, next(self._numbers))
+
+    def choose(self, place: Place) -> str:
+        """The node for a new actor: as it wishes, if that is possible."""
+        if place.node in self.nodes:
+            return place.node
+        able = [node for node in self.nodes if node not in place.avoid] or self.nodes
+        return self._rng.choice(able) if able else ""
 
     # --- actors ------------------------------------------------------------------------------------------------
 
@@ -65,6 +74,8 @@ class Machines:
     def _launch(self, actor: Actor) -> None:
         if actor.over:
             return
+        if actor.node and actor.node not in self.nodes:
+            actor.node = self.choose(ANYWHERE)
         process = actor.process = self.process(actor.name)
         actor.runner = process.context.copy().run(actor.make, process)
 
@@ -175,6 +186,35 @@ def _settle(answer: asyncio.Future[Any], result: Any, error: Exception | None) -
         answer.set_exception(error)
     else:
         answer.set_result(result)
+
+
+class SimActors:
+    """`cluster.ports.actors.Actors` for one process. `made(kind, name)` makes what runs in the new process."""
+
+    def __init__(self, machines: Machines, process: Process, made: Callable[[str, str, str], Any]) -> None:
+        self._machines = machines
+        self._process = process
+        self._made = made
+
+    async def make(self, kind: ActorKind, name: str, place: Place = ANYWHERE) -> None:
+        await self._way()
+        machines = self._machines
+        if name not in machines.actors:
+            node = machines.choose(place)
+            machines.start(name, node, lambda _process: self._made(kind, name, node))
+
+    async def kill(self, name: str) -> None:
+        await self._way()
+        self._machines.remove(name)
+
+    async def nodes(self) -> list[Node]:
+        await self._way()
+        return [Node(name, f"host-{name}") for name in self._machines.nodes]
+
+    async def _way(self) -> None:
+        await asyncio.sleep(0.005)
+        if not self._process.alive:
+            raise asyncio.CancelledError(f"{self._process!r} is dead")
 
 
 class SimCalls(RetryingCalls):

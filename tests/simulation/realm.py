@@ -25,6 +25,7 @@ from cluster.adapters import runtime as runtime_module
 from cluster.adapters.runtime import Runtime
 from cluster.chaos.history import History
 from cluster.ports.accounts import Character
+from cluster.ports.calls import SUPERVISOR
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.security.tokens import sign_access
@@ -35,7 +36,7 @@ from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.upgrade import Refusal, Upgrade
-from tests.simulation.machines import Actor, Machines, SimCalls
+from tests.simulation.machines import Actor, Machines, SimActors, SimCalls
 from tests.simulation.network import Network, ProcessBus, Roughness
 from tests.simulation.players import Socket
 from tests.simulation.recorder import Recorder
@@ -52,6 +53,7 @@ ADAPTERS = {
     "RedisTopicLog": "topics",
     "RedisEpochStore": "epochs",
 }
+NODES = ("node1", "node2", "node3")
 TOKEN_S = 10_000_000.0
 BUSY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "simulated", 1)
 
@@ -196,6 +198,26 @@ class SimRealm:
             if roles is not None and roles.owner is not None and actor.process is not None:
                 found.append((actor.process.number, roles.owner.zone))
         return found
+
+    def start_world(self) -> None:
+        """The supervisor, which starts everything else."""
+        self.machines.nodes = list(NODES)
+        self.machines.start(SUPERVISOR, NODES[0], self._make_supervisor)
+
+    def _make_supervisor(self, process: Process) -> Any:
+        actors = SimActors(self.machines, process, self._make)
+        return supervisor_actor.SupervisorRunner(self.realm, lambda _realm: actors, self.open)
+
+    def _make(self, kind: str, name: str, node: str) -> Any:
+        shells: dict[str, Any] = {
+            "zone": zone_actor.ZoneRunner,
+            "sessions": sessions_actor.SessionsRunner,
+            "presence": presence_actor.PresenceRunner,
+        }
+        runner = shells[kind](self.realm, name, self.open)
+        if kind == "zone":
+            runner._node = node  # Ray tells it
+        return runner
 
     # --- gateways ----------------------------------------------------------------------------------------------
 

@@ -18,11 +18,14 @@ class Recorder(Watch):
     def __init__(self, history: History) -> None:
         self.history = history
         self.crossings = 0
+        self.zones: set[str] = set()
+        """Every zone that ever was."""
         self._faults = 0
 
     # --- the store ---------------------------------------------------------------------------------------------
 
     def taken(self, process: int, zone_id: str, slot: int, epoch: int) -> None:
+        self.zones.add(zone_id)
         self.history.add("taken", zone=zone_id, epoch=epoch, slot=slot, by=process)
 
     def wrote(self, process: int, what: str, zone_id: str, epoch: int, before: Kept, after: Kept) -> None:

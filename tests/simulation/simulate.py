@@ -24,7 +24,7 @@ from cluster.settings import (
 )
 from tests.simulation import virtual_time
 from tests.simulation.director import Director
-from tests.simulation.interim import InterimSupervisor
+from tests.simulation.operator import Operator
 from tests.simulation.network import Roughness
 from tests.simulation.players import Habits, Player
 from tests.simulation.realm import SimGate, SimRealm
@@ -37,6 +37,7 @@ REACH_M = 0.02
 CALM_S = 35.0
 """So long everyone rests before all is compared: owners look for strays every ten seconds, and twice."""
 FAULT_S = 7.0
+PLAN_S = 15.0
 SHOWN = 5
 
 
@@ -72,7 +73,7 @@ def settings() -> Settings:
         zone_capacity=400,
         interest=InterestSettings(radius=RADIUS_M, hysteresis=HYSTERESIS_M),
         standby_silence_s=0.8,
-        policy=PolicySettings(enabled=False),
+        policy=PolicySettings(enabled=False, split_min_side=20.0),
     )
     return Settings(
         realm="sim",
@@ -95,6 +96,7 @@ class Play:
         rough = Roughness(lost=0.00005) if wish.rough else Roughness()
         self.realm = SimRealm(settings(), rng.getrandbits(32), history, fates, rough)
         self.director = Director(self.realm, random.Random(rng.getrandbits(32)), FAULT_S)
+        self.operator = Operator(self.realm, random.Random(rng.getrandbits(32)), PLAN_S)
         self._rng = random.Random(rng.getrandbits(32))
         self.players: list[Player] = []
         self._living: list[asyncio.Task[None]] = []
@@ -115,10 +117,10 @@ class Play:
             end = loop.time() + self.wish.minutes * 60
             while loop.time() < end:
                 until = min(end, loop.time() + self.wish.calm_every_s)
+                changing = asyncio.create_task(self.operator.change(until))
                 if self.wish.rough:
                     await self.director.trouble(until)
-                else:
-                    await asyncio.sleep(until - loop.time())
+                await changing
                 await self._rest()
             for task in (sampling, *self._living):
                 task.cancel()
@@ -126,7 +128,7 @@ class Play:
 
     async def _begin(self) -> None:
         realm = self.realm
-        realm.machines.start("supervisor", "", lambda _process: InterimSupervisor(realm))
+        realm.start_world()
         for _ in range(2):
             await realm.open_gate()
         for number in range(self.wish.players):
@@ -153,11 +155,10 @@ class Play:
         await asyncio.sleep(2.0)
         self._calms += 1
         recorder, number = self.realm.recorder, self._calms
-        zones = set()
-        for _, zone in self.realm.owners():
+        newest = {zone.id: zone for _, zone in sorted(self.realm.owners(), key=lambda owner: owner[1].epoch)}
+        for zone in newest.values():
             recorder.truth(number, zone)
-            zones.add(zone.id)
-        for zone_id in sorted(zones):
+        for zone_id in sorted(recorder.zones):
             recorder.stored(number, zone_id, await self.realm.server.kept(zone_id))
         for player in self.players:
             scene = player.scene
@@ -202,6 +203,7 @@ def simulate(wish: Wish, path: Path) -> dict[str, Any]:
         "took_s": round(took_s, 1),
         **verdict.as_dict(),
         "crossings": realm.recorder.crossings,
+        "plans": dict(sorted(plays[0].operator.counts.items())),
         "faults": dict(sorted(director.counts.items())),
         "store": dict(sorted(realm.server.counts.items())),
         "bus": dict(sorted(realm.network.counts.items())),

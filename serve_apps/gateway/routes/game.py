@@ -15,16 +15,16 @@ Tick = Annotated[float, Field(ge=0, le=0xFFFFFFFF, allow_inf_nan=False)]
 
 
 class Message(Params):
-    """`seen_tick`: that of the view which was on the player's screen, with a fraction between two."""
+    """`tick`: that of the view which was on the player's screen, with a fraction between two; 0 if not said."""
 
     type: str = Field(min_length=1, max_length=64)
     data: JsonValue = None
-    seen_tick: Tick = 0.0
+    tick: Tick = 0.0
 
 
 async def message(services: Services, client: Client, params: Message) -> dict[str, Any]:
     check_value(params.data, "data")
-    said = {"type": params.type, "data": params.data, "seen_tick": params.seen_tick}
+    said = {"type": params.type, "data": params.data, "tick": params.tick}
     return await services.zone(client, "game.message", said)
 
 

@@ -115,8 +115,8 @@ class Rig:
         return answer
 
     def do(self, name: str, kind: str, **data: Any) -> Any:
-        """A game.message."""
-        return self.ask(name, "game.message", {"type": kind, "data": data})
+        """A game.message; what the game answers."""
+        return self.ask(name, "game.message", {"type": kind, "data": data})["result"]
 
     def events(self) -> list[tuple[str, list[str], dict[str, Any]]]:
         """(gateway, sessions, params) of the game.events since the last time."""

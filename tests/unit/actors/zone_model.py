@@ -13,7 +13,7 @@ from actors.zone.calls import CallDesk
 from actors.zone.game import no_game
 from actors.zone.game_world import ZoneWorld
 from actors.zone.zone import Zone
-from cluster.settings import Bounds, InterestSettings, MovementSettings, WorldSettings, ZoneSpec
+from cluster.settings import Bounds, EntityTypeSettings, InterestSettings, MovementSettings, WorldSettings, ZoneSpec
 from realm_proto import internal_pb2
 from tests.unit.actors.showing_model import ZONE, View, read
 
@@ -31,7 +31,7 @@ def make_world(capacity: int = 16, radius: float = 10.0, hysteresis: float = 2.0
         zone_capacity=capacity,
         movement=MovementSettings(**limits),
         interest=InterestSettings(radius=radius, hysteresis=hysteresis),
-        types={"player": {"max_speed": limits["max_speed"], "max_acceleration": HASTE}},
+        types={"player": EntityTypeSettings(max_speed=limits["max_speed"], max_acceleration=HASTE)},
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
 from actors.world.crew import Crew
 from actors.world.director import Director
@@ -105,7 +104,9 @@ class FakeActors:
         if name in self.stage.actors:
             return
         self.made.append((name, place))
-        able = [node.id for node in self.there if node.id not in place.avoid] or [node.id for node in self.there] or [""]
+        able = (
+            [node.id for node in self.there if node.id not in place.avoid] or [node.id for node in self.there] or [""]
+        )
         node = place.node if place.node in able else able[0]
         self.stage.actors[name] = FakeZone(self.stage, *zone_and_slot(name), node)
 
@@ -188,8 +189,3 @@ class Stage:
 
     def names(self) -> list[str]:
         return sorted(self.actors)
-
-
-@pytest.fixture
-def settings() -> WorldSettings:
-    return WorldSettings()

@@ -166,8 +166,8 @@ class TestOrder:
 
         rig = Rig(Listening)
         rig.enter("ann")
-        said = {"type": "wave", "data": [1, {"two": None}], "seen_tick": 41.5}
-        assert rig.ask("ann", "game.message", said) == {"heard": True}
+        said = {"type": "wave", "data": [1, {"two": None}], "tick": 41.5}
+        assert rig.ask("ann", "game.message", said) == {"result": {"heard": True}, "tick": 0}
         assert heard == [("ent_ann", "wave", [1, {"two": None}], 41.5)]
 
     @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ class TestOrder:
             {"type": ""},
             {"type": "x" * 65},
             {"type": 7},
-            {"type": "x", "seen_tick": -1},
-            {"type": "x", "seen_tick": "now"},
+            {"type": "x", "tick": -1},
+            {"type": "x", "tick": "now"},
             {"type": "x", "data": "x" * 4_096},
             {"type": "x", "data": [[[[[[[[[1]]]]]]]]]},
         ],

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from actors.zone.zone import Zone
 from cluster.errors import Conflict, InvalidState, RateLimited
-from tests.unit.actors.zone_model import SPEC, ModelClient, View, arrival, make_world, make_zone, move, views_of
-
-
-def tick(zone: Zone, now: float = 0.0) -> dict[str, dict[int, View]]:
-    return views_of(zone.tick(now))
+from realm_proto import internal_pb2
+from tests.unit.actors.showing_model import ModelViewer, View
+from tests.unit.actors.zone_model import SPEC, arrival, make_world, make_zone, move, tick
 
 
 class TestEnter:
@@ -50,8 +49,8 @@ class TestEnter:
         zone = make_zone()
         ann = zone.enter(arrival("ann", 50, 50), 0.0).number
         first = tick(zone)["gtw_a"][ann]
-        assert first.reset == (SPEC.id, 1)
-        assert (first.states, first.moves) == ([], [])
+        assert first.reset == (SPEC.id, 1, ann)
+        assert ([s.entity_id for s in first.states], first.numbers) == (["ent_ann"], [])
         bob = zone.enter(arrival("bob", 55, 50, "gtw_b"), 0.0).number
         views = tick(zone)
         seen = views["gtw_a"][ann]
@@ -59,8 +58,8 @@ class TestEnter:
             (bob, "ent_bob", "player", "bob", 1)
         ]
         assert seen.reset is None
-        assert seen.moves == [(bob, 0, 55.0, 0.0, 50.0, 0)]
-        assert [s.name for s in views["gtw_b"][bob].states] == ["ann"]
+        assert (seen.places, seen.moves) == ([(bob, 0, 5_500, 0, 5_000, 0)], [])
+        assert {s.name for s in views["gtw_b"][bob].states} == {"ann", "bob"}
 
     def test_entering_again_attaches(self) -> None:
         zone = make_zone()
@@ -70,7 +69,7 @@ class TestEnter:
         assert len(zone.table) == 1
         views = tick(zone)
         assert views.keys() == {"gtw_b"}
-        assert views["gtw_b"][first.number].reset == (SPEC.id, 1)
+        assert views["gtw_b"][first.number].reset == (SPEC.id, 1, first.number)
 
     def test_the_same_call_again_changes_nothing(self) -> None:
         zone = make_zone()
@@ -123,9 +122,9 @@ class TestAttach:
         tick(zone)
         zone.attach("ses_ann", "gtw_b", 2)
         view = tick(zone)["gtw_b"][ann]
-        assert view.reset == (SPEC.id, 1)
-        assert [s.name for s in view.states] == ["bob"]
-        assert len(view.moves) == 1
+        assert view.reset == (SPEC.id, 1, ann)
+        assert {s.name for s in view.states} == {"ann", "bob"}
+        assert (len(view.places), view.moves) == (1, [])
 
     def test_from_gateway_to_gateway_the_others_do_not_notice(self) -> None:
         zone = make_zone()
@@ -151,7 +150,7 @@ class TestAttach:
         assert tick(zone)["gtw_a"][ann].attach_epoch == 4
         zone.attach("ses_ann", "gtw_a", 4)
         assert tick(zone)["gtw_a"][ann].attach_epoch == 4
-        zone.start_over()
+        zone.showing.start_over()
         assert tick(zone)["gtw_a"][ann].attach_epoch == 4
         zone.take_input("gtw_a", move(ann, 1, 51, 50))
         assert tick(zone, 0.1)["gtw_a"][ann].reset is None
@@ -175,7 +174,7 @@ class TestDetach:
         assert views["gtw_b"].keys() == {bob}
         [state] = views["gtw_b"][bob].states
         assert (state.number, state.version, state.link_dead) == (ann, 1, True)
-        assert (views["gtw_b"][bob].ack, views["gtw_b"][bob].moves) == (1, [])
+        assert (views["gtw_b"][bob].ack, views["gtw_b"][bob].numbers) == (1, [])
         newcomer = zone.enter(arrival("cid", gateway="gtw_b"), 0.0).number
         assert sorted(tick(zone)["gtw_b"][newcomer].numbers) == [ann, bob]
 
@@ -216,7 +215,7 @@ class TestLeave:
         assert standing is not None
         assert (standing.number, standing.x, standing.z) == (ann, 10.0, 20.0)
         views = tick(zone)
-        assert views == {"gtw_a": {bob: View(2, 0, [], leaves=[ann])}}
+        assert views == {"gtw_a": {bob: View(2, 0, leaves=[ann])}}
         assert tick(zone) == {}
 
     def test_leaving_is_idempotent(self) -> None:
@@ -251,14 +250,14 @@ class TestLeave:
 def test_a_reused_number_never_confuses_a_viewer(capacity: int) -> None:
     """With hardly any numbers, each leave is followed by another entity of the same number."""
     zone = make_zone(capacity=capacity)
-    watcher = ModelClient(zone.enter(arrival("watcher", gateway="gtw_w"), 0.0).number)
+    watcher = ModelViewer(zone.enter(arrival("watcher", gateway="gtw_w"), 0.0).number)
     watcher.apply(tick(zone)["gtw_w"][watcher.number])
     numbers = set()
     for generation in range(12):
         name = f"g{generation}"
         numbers.add(zone.enter(arrival(name), 0.0).number)
         watcher.apply(tick(zone)["gtw_w"][watcher.number])
-        assert [seen.name for seen in watcher.entities.values()] == [name]
+        assert [seen.name for seen in watcher.entities.values()] == ["watcher", name]
         zone.leave(f"ses_{name}")
         for extra in range(capacity - 2):
             zone.enter(arrival(f"{name}x{extra}"), 0.0)
@@ -267,23 +266,21 @@ def test_a_reused_number_never_confuses_a_viewer(capacity: int) -> None:
         for extra in range(capacity - 2):
             zone.leave(f"ses_{name}x{extra}")
         watcher.apply(tick(zone)["gtw_w"][watcher.number])
-        assert watcher.entities == {}
+        assert [seen.name for seen in watcher.entities.values()] == ["watcher"]
     assert numbers <= set(range(1, capacity)), "so they were used again and again"
 
 
 def test_ticks_count_even_when_nothing_happens() -> None:
     zone = make_zone()
     for _ in range(5):
-        assert zone.tick(0.0) == []
+        assert zone.tick(0.0).outputs == []
     assert zone.ticks == 5
 
 
 def test_the_epoch_is_in_every_message() -> None:
-    from realm_proto import internal_pb2
-
     zone = Zone(SPEC, make_world(), 41)
     zone.enter(arrival("ann"), 0.0)
-    [(gateway, data)] = zone.tick(0.0)
+    [(gateway, data)] = zone.tick(0.0).outputs
     out = internal_pb2.ZoneOutput.FromString(data)
     assert (gateway, out.zone_id, out.epoch, out.tick) == ("gtw_a", SPEC.id, 41, 1)
 
@@ -294,9 +291,31 @@ def test_after_a_failed_tick_everybody_starts_from_nothing() -> None:
     bob = zone.enter(arrival("bob", gateway=""), 0.0).number
     zone.detach("ses_bob", 1)
     tick(zone)
-    zone.start_over()
+    zone.showing.start_over()
     views = tick(zone)
     assert views.keys() == {"gtw_a"}
     assert views["gtw_a"].keys() == {ann}
     assert views["gtw_a"][ann].reset is not None
     assert views["gtw_a"][ann].numbers == [bob]
+
+
+def test_a_zone_that_was_full_of_people_nobody_saw_has_room_again() -> None:
+    """Nothing is said when they go, to anybody; their numbers are free all the same."""
+    zone = make_zone(capacity=2)
+    for name in ("ann", "bob"):
+        zone.enter(arrival(name, gateway=""), 0.0)
+        zone.leave(f"ses_{name}")
+    assert zone.tick(0.0).outputs == []
+    assert zone.table.room == 2
+    zone.enter(arrival("cid"), 0.0)
+
+
+def test_who_moved_is_said_of_its_own_alone() -> None:
+    zone = make_zone()
+    numbers = [zone.enter(arrival(name), 0.0).number for name in ("ann", "bob", "cid")]
+    zone.tick(0.0)
+    zone.table.by_number[numbers[1]].owner = "zon_other"
+    zone.table.own(numbers[1])
+    zone.take_input("gtw_a", move(numbers[0], 1, 51, 50) + move(numbers[1], 1, 51, 50))
+    assert np.flatnonzero(zone.tick(0.1).moved).tolist() == [numbers[0]]
+    assert (zone.own, zone.ghosts) == (2, 1)

@@ -73,12 +73,15 @@ async def stage() -> Stage:
 
 
 async def test_a_message_to_the_game(stage: Stage) -> None:
-    stage.say("game.message", {"type": "gather", "data": {"target": "ent_1"}, "seen_tick": 41.5})
+    stage.say("game.message", {"type": "gather", "data": {"target": "ent_1"}, "tick": 41.5})
     call = await stage.asked()
     assert (call.method, call.session_id, call.attach_epoch) == ("game.message", "ses_1", 1)
-    params = {"type": "gather", "data": {"target": "ent_1"}, "seen_tick": 41.5}
+    params = {"type": "gather", "data": {"target": "ent_1"}, "tick": 41.5}
     assert orjson.loads(call.params_json) == params
-    assert (await stage.answered(id=call.id, result_json=b'{"bag": {"wood": 1}}'))["result"] == {"bag": {"wood": 1}}
+    assert (await stage.answered(id=call.id, result_json=b'{"result": [1], "tick": 7}'))["result"] == {
+        "result": [1],
+        "tick": 7,
+    }
 
 
 async def test_a_change(stage: Stage) -> None:
@@ -105,8 +108,8 @@ async def test_a_snapshot(stage: Stage) -> None:
         ("game.message", {}),
         ("game.message", {"type": ""}),
         ("game.message", {"type": "x" * 65}),
-        ("game.message", {"type": "x", "seen_tick": -1}),
-        ("game.message", {"type": "x", "seen_tick": 2**33}),
+        ("game.message", {"type": "x", "tick": -1}),
+        ("game.message", {"type": "x", "tick": 2**33}),
         ("game.message", {"type": "x", "more": 1}),
         ("game.message", {"type": "x", "data": [[[[[[[[[1]]]]]]]]]}),
         ("state.sync.delta", {}),
