@@ -43,8 +43,11 @@ class Replica:
         return int(np.count_nonzero(self._known))
 
     def expect(self, epoch: int) -> bool:
-        """What is known is of an older incarnation, if `epoch` is newer: returns whether it is."""
-        if epoch <= self.epoch:
+        """Nothing is known of that incarnation yet, unless it is the one that was heard. Returns whether it is another.
+
+        It may be a lower one: a store that has lost its data begins again.
+        """
+        if epoch == self.epoch:
             return False
         self.epoch, self.tick, self.synced = epoch, 0, False
         self._known[:] = False

@@ -56,7 +56,7 @@ class Intake:
         known = moves["number"] < table.capacity
         moves, sender = moves[known], sender[known]
         # A gateway speaks only for the entities attached to it; alive is implied by having a gateway.
-        held = (table.gateway[moves["number"]] == sender) & ~table.frozen[moves["number"]]
+        held = table.gateway[moves["number"]] == sender
         self.dropped["not_attached"] += int(len(known) - np.count_nonzero(held))
         moves = moves[held]
         # The next owner judges moves from where the entity stands when it is handed over.

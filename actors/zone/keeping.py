@@ -38,16 +38,18 @@ def restore(
     kept: bytes,
     age_s: float,
     now: float,
-) -> list[Entity]:
+) -> tuple[list[Entity], list[Entity]]:
     """Fill an empty zone from the store. `kept`: PLACE rows, `age_s` old; an entity may have walked that long meanwhile.
 
-    Returns the entities that are not taken in: the store kept them though they had left, or they do not fit.
+    Returns the entities that are not taken in, because the store kept them though they had left, or they do not fit; and those that
+    have another number than the store knows, by which places would not be found again.
     """
     rows = np.frombuffer(kept, PLACE)
     known = {int(row["number"]): row for row in rows}
     population.incarnations = int(rows["incarnation"].max(initial=0))
     age_s = min(max(age_s, 0.0), MAX_OUTAGE_S)
     refused: list[Entity] = []
+    renumbered: list[Entity] = []
     # Those with a number of this zone first, so that they keep it; newest first: of two with one session, the older one had left,
     # and the store was not told.
     order = sorted(stored, key=lambda record: (record.zone != zone_id, -record.entity.incarnation))
@@ -69,8 +71,9 @@ def restore(
             entity.number = table.next_number()
             population.incarnations += 1
             entity.incarnation = population.incarnations
+            renumbered.append(entity)
         entity.owner = ""
         budget = rules.budget_cap_of(entity.entity_type) + rules.speed_of(entity.entity_type) * age_s
         table.add(entity, *population.as_left(x, y, z, yaw), sequence, budget, now)
         population.connect_again(entity)
-    return refused
+    return refused, renumbered

@@ -90,7 +90,7 @@ class Roles:
         self.epoch = 0
         self.owner_slot = 0
         self.owner: ZoneOwner | None = None
-        self.maps = MapWatch(WorldMap.declared(tools.settings.world))
+        self.maps = MapWatch(WorldMap(0, ()))
         self.retired = False
         self._tools = tools
         self._world = world
@@ -116,7 +116,7 @@ class Roles:
         tools = self._tools
         await self._until_available(lambda: tools.bus.subscribe(tools.subjects.world_map(), self.maps.take))
         world_map, _ = await self._until_available(self._world.load)
-        self.maps.take(world_map)
+        self.maps.take(world_map or WorldMap.declared(tools.settings.world).dump())
         while not self.retired:
             try:
                 await self._turn()

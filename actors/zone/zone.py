@@ -352,5 +352,10 @@ class Zone:
         return keeping.places(self.table, numbers)
 
     def restore(self, stored: Iterable[Record], kept: bytes, age_s: float, now: float) -> list[Entity]:
-        """See keeping.restore. Returns those that are not taken in."""
-        return keeping.restore(self.population, self.table, self.rules, self.id, stored, kept, age_s, now)
+        """See keeping.restore. Returns those that are not taken in; those with other numbers are to be stored anew."""
+        refused, renumbered = keeping.restore(
+            self.population, self.table, self.rules, self.id, stored, kept, age_s, now
+        )
+        for entity in renumbered:
+            self._wrote(entity)
+        return refused

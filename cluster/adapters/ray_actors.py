@@ -100,7 +100,7 @@ class RayActors:
     async def nodes(self) -> list[Node]:
         try:
             found = ray.nodes()  # type: ignore[no-untyped-call]
-            # Private: what Serve's own controller goes by (tests/contract/test_ray_actors_seam.py).
+            # Private: what Serve's own controller goes by (tests/unit/cluster/adapters/test_ray_actors.py checks that it is there).
             leaving = ray._private.state.state.get_draining_nodes()
         except RayError as error:
             raise Unavailable("Ray") from error

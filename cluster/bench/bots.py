@@ -19,7 +19,7 @@ from rayrealm_client.client import RealmClient
 from rayrealm_client.errors import NotConnected, RealmError
 from rayrealm_client.models import Ready, World
 from rayrealm_client.policy import Backoff
-from rayrealm_client.view import Changes, Correction, View
+from rayrealm_client.view import Changes, View
 
 MOVES_HZ = 10.0
 SPEEDS_M_S = (3.0, 5.0)
@@ -78,8 +78,9 @@ class Bot:
                 entrant = await self._sign_in(client)
             self._stats.name = entrant.name
             client.on_view(self._saw)
-            client.on_correction(self._corrected)
+            client.on_correction(lambda correction: self._corrected(client))
             client.on_world(self._placed)
+            client.on_zone(self._is_in)
             client.on_ready(self._connected)
             await persist(lambda: client.enter(entrant.character_id), self._rng)
             await self._walk(client)
@@ -113,14 +114,16 @@ class Bot:
     def _placed(self, world: World) -> None:
         pace = min(self._pace, PACE_OF_LIMIT * world.max_speed)
         x, _, z = world.position
-        self._walker = Walker(world.bounds, x, z, pace, self._rng)
-        self._stats.zone = world.zone
+        self._walker = Walker(world.land, x, z, pace, self._rng)
         self._stats.entered += 1
 
-    def _corrected(self, correction: Correction) -> None:
+    def _is_in(self, zone: str) -> None:
+        self._stats.zone = zone
+
+    def _corrected(self, client: RealmClient) -> None:
         self._stats.corrections += 1
         if self._walker is not None:
-            self._walker.place(correction.position.x, correction.position.z)
+            self._walker.place(client.position.x, client.position.z)
 
     def _saw(self, view: View, changes: Changes) -> None:
         self._stats.saw(view.ack)

@@ -37,10 +37,15 @@ DEMO_SEED = 1
 
 
 def bench_crowd(
-    clients: int, seconds: float, url: str | None = None, as_json: bool = False, gateways: int | None = None
+    clients: int,
+    seconds: float,
+    url: str | None = None,
+    as_json: bool = False,
+    gateways: int | None = None,
+    zones: int = 1,
 ) -> int:
-    """The crowd benchmark (row 7.10). `url` None: in a realm of its own, with `gateways` gateways."""
-    result = run_crowd(clients, seconds, url, gateways=gateways)
+    """The crowd benchmark (row 7.10), spread over `zones`. `url` None: in a realm of its own, with `gateways` gateways."""
+    result = run_crowd(clients, seconds, url, gateways=gateways, zones=zones)
     return _tell(result, as_json, shortcomings(result, alone=url is None))
 
 

@@ -34,6 +34,7 @@ class Holdings:
         self.client_at = np.full(zones * self.width, NOBODY, np.int64)
         self._column_of = np.full(zones * TURN, NOBODY, np.int64)
         self._free = [0] * zones
+        self._several = zones > 1
         self._own = [NOBODY] * len(zone_of)
 
     def learn(self, client: int, number: int) -> None:
@@ -68,8 +69,8 @@ class Holdings:
 
     def locate(self, viewer: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """By row: the pair, below 0 for a name that nobody was ever told of; and the client that has that name, or NOBODY."""
-        zone = self.zone_of[viewer]
-        column = self._column_of[zone * TURN + number]
+        zone = self.zone_of[viewer] if self._several else 0
+        column = self._column_of[zone * TURN + number.astype(np.int64)]
         mover: np.ndarray = self.client_at[zone * self.width + column]
         return np.where(column >= 0, viewer * self.width + column, NOBODY), mover
 

@@ -59,3 +59,34 @@ class Walker:
 def _within(value: float, low: float, high: float) -> float:
     edge = min(EDGE_M, (high - low) / 2.0)
     return max(low + edge, min(high - edge, value))
+
+
+class Wanderer:
+    """Straight lines between random points of a ground, all day, at an even pace. `x`, `z`, `yaw`, `speed` as of a Walker."""
+
+    def __init__(self, ground: Bounds, x: float, z: float, speed: float, rng: Random) -> None:
+        self.speed = speed
+        self.x, self.z = x, z
+        self._ground = ground
+        self._rng = rng
+        self._goal = self._somewhere()
+        self.yaw = self._bearing()
+
+    def step(self, dt: float) -> None:
+        """Walk for `dt` seconds; it turns where it arrives, and is there for the rest of the step."""
+        way = self.speed * dt
+        dx, dz = self._goal[0] - self.x, self._goal[1] - self.z
+        left = math.hypot(dx, dz)
+        if left <= way:
+            self.x, self.z = self._goal
+            self._goal = self._somewhere()
+        else:
+            self.x, self.z = self.x + dx * way / left, self.z + dz * way / left
+        self.yaw = self._bearing()
+
+    def _somewhere(self) -> tuple[float, float]:
+        b, rng = self._ground, self._rng
+        return rng.uniform(b.min_x + EDGE_M, b.max_x - EDGE_M), rng.uniform(b.min_z + EDGE_M, b.max_z - EDGE_M)
+
+    def _bearing(self) -> float:
+        return math.atan2(self._goal[0] - self.x, self._goal[1] - self.z) % math.tau

@@ -265,18 +265,27 @@ class ChaosBot:
         x, _, z = world.position
         pace = min(SPEED_M_S, PACE_OF_LIMIT * world.max_speed)
         self._walker = Walker(world.bounds, x, z, pace, self._rng)
+        self._went_to(world.zone)
         self.stats.zone = world.zone
         self.stats.entered += 1
+
+    def _went_to(self, zone: str) -> None:
+        if zone != self._zone:
+            self._zone = zone
+            self.stats.last_view = None  # between zones it was by its own will: no gap
 
     def _corrected(self, correction: Correction) -> None:
         self.stats.corrections += 1
         if self._walker is not None:
-            self._walker.place(correction.position.x, correction.position.z)
+            self._walker.place(self.client.position.x, self.client.position.z)
 
     def _saw(self, view: View, changes: Changes) -> None:
-        if view.reset is not None and view.reset.zone != self._zone:
+        if (
+            view.reset is not None and self.client.world is None
+        ):  # the first view is earlier than the answer to the entry
+            self._went_to(view.reset.zone)
+        elif view.reset is not None:  # over a border, where no gap is allowed
             self._zone = view.reset.zone
-            self.stats.last_view = None  # between zones it was by its own will: no gap
         self.stats.saw(view.ack)
         self._viewed.set()
 

@@ -18,12 +18,17 @@ Gateways = Annotated[int | None, typer.Option(min=1, max=64, help="Of the realm 
 
 @app.command()
 def crowd(
-    clients: Clients = 400, seconds: Seconds = 15.0, gateways: Gateways = None, url: Url = None, as_json: AsJson = False
+    clients: Clients = 400,
+    seconds: Seconds = 15.0,
+    zones: Annotated[int, typer.Option(min=1, max=64, help="That the players are spread over.")] = 1,
+    gateways: Gateways = None,
+    url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Many players in one zone, who all move: what arrives at the clients, how late, and what it costs."""
+    """Many players in one zone or several, who all move: what arrives at the clients, how late, and what it costs."""
     from cluster.bench.cli import bench_crowd
 
-    raise typer.Exit(bench_crowd(clients, seconds, url, as_json, gateways))
+    raise typer.Exit(bench_crowd(clients, seconds, url, as_json, gateways, zones))
 
 
 @app.command()

@@ -132,6 +132,7 @@ class ZoneMetrics(Metrics):
         self._failed_checkpoints = 0
         self._zone: Labels = (("zone_id", zone_id),)
         self._watched: WatchedZone | None = None
+        self._game: WatchedGame | None = None
         self.add(
             HistogramSource("rayrealm_zone_tick_seconds", "Work of a tick", lambda: self._tick_s, fixed=self._zone),
             CounterSource(
@@ -199,13 +200,21 @@ class ZoneMetrics(Metrics):
         )
 
     def watch_game(self, game: WatchedGame) -> None:
-        """Once the zone has a game."""
+        """Whenever an incarnation of a zone with a game has started here."""
+        first, self._game = self._game is None, game
+        if not first:
+            return
+
+        def now() -> WatchedGame:
+            assert self._game is not None  # noqa: S101 - sources are added when there is one
+            return self._game
+
         for name, text, counts in (
-            ("rayrealm_game_errors_total", "Hooks of the game that raised", lambda: game.errors),
+            ("rayrealm_game_errors_total", "Hooks of the game that raised", lambda: now().errors),
             (
                 "rayrealm_game_slow_total",
                 "Hooks of the game that took a quarter of a tick or longer",
-                lambda: game.slow,
+                lambda: now().slow,
             ),
         ):
             self.add(CounterSource(name, text, counts, "hook", self._zone))

@@ -67,6 +67,7 @@ class Body:
     changed: bool = True
     link_dead: bool = False
     restated: bool = False  # since the last tick
+    entity_type: str = "player"
     properties: dict[str, Any] = field(default_factory=dict)
     version: int = 1
     news: dict[str, Any] = field(default_factory=dict)  # properties that changed since the last tick
@@ -237,7 +238,7 @@ def _state(body: Body, *, whole: bool) -> wire.EntityState:
     properties = body.properties if whole else body.news
     state.properties_json = json.dumps(properties) if properties else ""
     if whole:
-        state.entity_id, state.entity_type, state.name = body.entity_id, "player", body.name
+        state.entity_id, state.entity_type, state.name = body.entity_id, body.entity_type, body.name
     return state
 
 

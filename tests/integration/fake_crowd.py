@@ -1,6 +1,6 @@
-"""The least that the crowd's load can be run against: one zone, no rules, in one process. It measures the load, not a realm.
+"""The least that the crowd's load can be run against: zones without rules, in one process. It measures the load, not a realm.
 
-HTTP answers on one port and sends `/ws` on to another, where picows listens: `python -m tests.integration.fake_crowd SIDE`
+HTTP answers on one port and sends `/ws` on to another, where picows listens: `python -m tests.integration.fake_crowd SIDE ZONES`
 prints the address.
 """
 
@@ -37,12 +37,14 @@ TICK_S = 0.05
 PLACE, MOVE = struct.Struct("<HHiiiH"), struct.Struct("<HBbbbH")
 STEP_CM = 127
 FIRST_NUMBER = 300  # so that a number is never by chance a client's index
+APART = 130.0
 DEADLINE_S = 5.0
 
 
 class FakeCrowd:
-    def __init__(self, side: float, radius: float = 50.0, hysteresis: float = 5.0) -> None:
-        self.side, self.radius, self.hysteresis = side, radius, hysteresis
+    def __init__(self, side: float, zones: int = 1, radius: float = 50.0, hysteresis: float = 5.0) -> None:
+        self.radius, self.hysteresis = radius, hysteresis
+        self.grounds = {f"zon_fake_{zone}": _ground(-7.0 + zone * (side + APART), side) for zone in range(zones)}
         self.accounts = MockAccounts()
         self.players: list[Player] = []
         self.url = ""
@@ -102,12 +104,13 @@ class FakeCrowd:
 
     def _tick(self, tick: int) -> None:
         """Everyone hears of whoever is near and has moved, or has come near. A pair is viewer << 16 | seen."""
-        here = [player for player in self.players if player.number and player.transport is not None]
+        here = [player for player in self.players if player.zone and player.transport is not None]
         if not here:
             return
+        number_of = {player.id: player.number for player in here}  # of a zone's own, so that two zones have the same
         place = np.array([player.place for player in here])
         moved = np.array([player.moved for player in here])
-        number = np.array([player.number for player in here])
+        ids = np.array([player.id for player in here])
         news = [player.news() for player in here]
         places = np.frombuffer(b"".join(place for place, _ in news), np.uint8).reshape(-1, PLACE.size)
         steps = np.frombuffer(b"".join(move for _, move in news), np.uint8).reshape(-1, MOVE.size)
@@ -116,7 +119,7 @@ class FakeCrowd:
         viewer = np.concatenate([pairs[:, 0], pairs[:, 1]])
         seen = np.concatenate([pairs[:, 1], pairs[:, 0]])
         close = ((place[viewer] - place[seen]) ** 2).sum(1) <= self.radius**2
-        edge = number[viewer] << 16 | number[seen]
+        edge = ids[viewer] << 16 | ids[seen]
         holds = close | np.isin(edge, self._known)
         order = np.argsort(edge[holds], kind="stable")
         viewer, seen, edge = viewer[holds][order], seen[holds][order], edge[holds][order]
@@ -134,12 +137,12 @@ class FakeCrowd:
         ]
         for player, stood, walked in zip(here, *parts, strict=True):
             frame = pb.ViewFrame(tick=tick, ack=player.sequence, places=stood, moves=walked)
-            frame.leaves.extend(left.get(player.number, ()))
-            for new in states.get(player.number, ()):
-                frame.states.append(pb.EntityState(number=new, entity_id=f"ent_{new}"))
+            frame.leaves.extend(number_of[gone] for gone in left.get(player.id, ()) if gone in number_of)
+            for new in states.get(player.id, ()):
+                frame.states.append(pb.EntityState(number=number_of[new], entity_id=f"ent_{new}"))
             if not player.greeted:
                 frame.reset.number, frame.reset.epoch, player.greeted = player.number, 1, True
-                frame.states.append(pb.EntityState(number=player.number, entity_id=f"ent_{player.number}"))
+                frame.states.append(pb.EntityState(number=player.number, entity_id=f"ent_{player.id}"))
             if stood or walked or player.moved or frame.leaves or frame.states:
                 player.send(pb.WebSocketMessage(view=frame))
             player.moved = False
@@ -150,7 +153,8 @@ class Player(WSListener):
     def __init__(self, crowd: FakeCrowd) -> None:
         self.crowd = crowd
         self.transport: WSTransport | None = None
-        self.number = 0
+        self.zone = ""
+        self.id = self.number = 0
         self.sequence = 0
         self.place = (0.0, 0.0)
         self.turned = 0
@@ -179,17 +183,36 @@ class Player(WSListener):
             move = message.move
             self.stand(move.position.x, move.position.z, move.rotation.yaw, move.sequence)
             return
-        assert message.request.method == "world.enter"
-        self.number = FIRST_NUMBER + self.crowd.players.index(self)
-        side = self.crowd.side
-        world: dict[str, Any] = {"zone": "zon_fake", "entity_id": "ent", "number": self.number, "yaw": 0.0}
-        world |= {"bounds": {"min_x": -7.0, "min_z": 11.0, "max_x": side - 7.0, "max_z": side + 11.0}}
-        world |= {"position": {"x": 0.0, "y": 0.0, "z": 20.0}, "tick_hz": 20, "interest_radius": self.crowd.radius}
-        world |= {"max_speed": 8.0, "character_id": "chr", "name": "N", "sequence": 0}
-        self.stand(0.0, 20.0, 0.0, 0)
         answer = pb.WebSocketMessage(jsonrpc="2.0", id_number=message.id_number)
-        answer.response.result.Pack(_struct(world))
+        asked = struct_pb2.Struct()
+        message.request.params.Unpack(asked)
+        if message.request.method == "world.zones":
+            zones = [
+                {"zone": z, "name": z, "bounds": ground, "population": 0} for z, ground in self.crowd.grounds.items()
+            ]
+            answer.response.result.Pack(_struct({"zones": zones}))
+        else:
+            assert message.request.method == "world.enter"
+            answer.response.result.Pack(_struct(self.enter(json_format.MessageToDict(asked).get("zone"))))
         self.send(answer)
+
+    def enter(self, zone: str | None) -> dict[str, Any]:
+        self.zone = zone or next(iter(self.crowd.grounds))
+        self.id = FIRST_NUMBER + self.crowd.players.index(self)
+        self.number = FIRST_NUMBER + sum(player.zone == self.zone for player in self.crowd.players)
+        ground = self.crowd.grounds[self.zone]
+        x = ground["min_x"] + 7.0
+        world: dict[str, Any] = {
+            "zone": self.zone,
+            "entity_id": "ent",
+            "number": self.number,
+            "yaw": 0.0,
+            "bounds": ground,
+        }
+        world |= {"position": {"x": x, "y": 0.0, "z": 20.0}, "tick_hz": 20, "interest_radius": self.crowd.radius}
+        world |= {"max_speed": 8.0, "character_id": "chr", "name": "N", "sequence": 0}
+        self.stand(x, 20.0, 0.0, 0)
+        return world
 
     def stand(self, x: float, z: float, yaw: float, sequence: int) -> None:
         self.place, self.sequence, self.moved = (x, z), sequence, True
@@ -221,12 +244,16 @@ def _shares(rows: np.ndarray, viewer: np.ndarray, viewers: int) -> list[bytes]:
     return [rows[start:end].tobytes() for start, end in zip([0, *ends], ends, strict=False)]
 
 
+def _ground(min_x: float, side: float) -> dict[str, float]:
+    return {"min_x": min_x, "min_z": 11.0, "max_x": min_x + side, "max_z": side + 11.0}
+
+
 def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
     return json_format.ParseDict(value, struct_pb2.Struct())
 
 
-async def main(side: float) -> None:
-    crowd = FakeCrowd(side)
+async def main(side: float, zones: int) -> None:
+    crowd = FakeCrowd(side, zones)
     await crowd.start()
     gc.freeze()
     sys.stdout.write(crowd.url + "\n")
@@ -235,4 +262,4 @@ async def main(side: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(float(sys.argv[1])))
+    uvloop.run(main(float(sys.argv[1]), int(sys.argv[2])))

@@ -107,7 +107,7 @@ class TestZoneRestart:
         zone = stage.owner().zone
         entity = zone.of_session(ann.session_id)
         stored = orjson.loads(records.dump(records.Record(entity, zone.standing(entity), MEADOW)))
-        stored["entity"] |= {"entity_id": "ent_old", "session_id": "ses_old", "incarnation": 0}
+        stored["entity"] |= {"entity_id": "ent_old", "incarnation": 0}
         await stage.redis.hset(key, mapping={"ent_old": orjson.dumps(stored), "ent_rubbish": b"{"})
         with capture_logs() as logs:
             await stage.restart(ZONE)

@@ -12,7 +12,7 @@ import pytest
 
 from cluster.bench import processes
 from cluster.bench.crowd import run_load
-from cluster.bench.plan import side_of
+from cluster.bench.plan import largest, side_of
 from cluster.bench.realm_under_test import _left
 from cluster.errors import Ours
 from cluster.fate import tied
@@ -21,10 +21,17 @@ CLIENTS = 30
 MARK = ("REALM_UNDER_TEST", f"test-{os.getpid()}")
 
 
+@pytest.fixture(params=[1, 3], ids=["one zone", "three zones"])
+def zones(request: pytest.FixtureRequest) -> int:
+    made: int = request.param
+    return made
+
+
 @pytest.fixture
-def server() -> Iterator[tuple[str, int]]:
+def server(zones: int) -> Iterator[tuple[str, int]]:
     """Address and pid."""
-    argv = [sys.executable, "-m", "tests.integration.fake_crowd", str(side_of(CLIENTS) + 1.0)]
+    side = side_of(largest(CLIENTS, zones)) + 1.0
+    argv = [sys.executable, "-m", "tests.integration.fake_crowd", str(side), str(zones)]
     process = subprocess.Popen(tied(argv, os.getpid()), stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -34,10 +41,10 @@ def server() -> Iterator[tuple[str, int]]:
         process.communicate()
 
 
-def test_every_update_is_told_from_a_lie(server: tuple[str, int]) -> None:
+def test_every_update_is_told_from_a_lie(server: tuple[str, int], zones: int) -> None:
     """How much arrives in time depends on the machine; that nothing is wrong, missing or of another world does not."""
     url, pid = server
-    result = run_load(url, CLIENTS, 1.0, {pid: "gateway"})
+    result = run_load(url, CLIENTS, 1.0, {pid: "gateway"}, zones=zones)
     bad = ("wrong", "missing", "ghosts", "foreign", "disconnected", "corrections")
     assert {name: result[name] for name in bad} == dict.fromkeys(bad, 0)
     assert 0.0 < result["delivered_pct"] <= 102.0
@@ -46,7 +53,7 @@ def test_every_update_is_told_from_a_lie(server: tuple[str, int]) -> None:
     assert set(result["cpu_by_process"]) == {"gateway"}
     assert 8.0 < result["bytes_per_delivery"] < 40.0
     assert 0.0 < result["places_pct"] < 50.0
-    assert result["zones"] == 1
+    assert result["zones"] == zones
     assert result["load_core"] > 0.0
 
 

@@ -69,6 +69,14 @@ class ZoneMachine(RuleBasedStateMachine):
     def tick(self, seconds: float) -> None:
         self.twin.tick(seconds)
 
+    @rule(gateway=gateways)
+    def resync(self, gateway: str) -> None:
+        self.twin.resync(gateway)
+
+    @rule()
+    def start_over(self) -> None:
+        self.twin.start_over()
+
     @rule()
     def save_places(self) -> None:
         self.twin.save_places()
@@ -117,6 +125,7 @@ def test_a_crowd(seed: int) -> None:
         twin.tick(0.0625)
         if step % 10 == 0:
             twin.save_places()
+            twin.resync(rng.choice(GATEWAYS))
         if step % 97 == 96:
             twin.restart(0.5)
     assert len(twin.bodies) > 30

@@ -1,4 +1,7 @@
-"""A zone, and beside it a plain model of PROTOCOL.md: one move after the other, every pair looked at, no numpy."""
+"""A zone, and beside it a plain model of PROTOCOL.md: one move after the other, every pair looked at.
+
+How fast one may be by now is asked of acceleration.py, which has a property test of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,29 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 
 from actors.zone import records
+from actors.zone.acceleration import Motion
 from actors.zone.intake import ROWS_PER_ENTITY
 from actors.zone.zone import Zone
 from cluster.errors import Conflict, InvalidState, RateLimited
-from tests.unit.actors.zone_model import SPEC, ModelClient, arrival, make_world, move, views_of
+from tests.unit.actors.showing_model import ModelViewer
+from tests.unit.actors.zone_model import HASTE, SPEC, arrival, change, make_world, move, views_of
 
 RADIUS, HYSTERESIS = 10.0, 2.0
 SPEED, CAP = 10.0, 10.0  # as make_world has them
 LOW, HIGH = 0.0, 100.0
-TURN = 2 * math.pi
+LATE_S = 1.0
+ONE = np.array([0])
 
 Place = tuple[float, float, float]
+
+
+def in_cm(place: Place) -> tuple[int, int, int]:
+    x, y, z = (round(value * 100) for value in place)
+    return x, y, z
 
 
 @dataclass
@@ -38,8 +50,12 @@ class Body:
     budget_at: float = 0.0
     version: int = 1
     properties: dict[str, Any] = field(default_factory=dict)
+    shown: int = 0  # the sequence of its last good move
+    motion: Motion = field(default_factory=lambda: Motion(1))
 
     def judge(self, sequence: int, place: Place, yaw: float, now: float) -> str:
+        limits = np.array([SPEED]), np.array([HASTE * 1.25])
+        at_once = float(self.motion.allowance(ONE, *limits, LATE_S, now)[0])
         if sequence <= self.sequence:
             return "stale_sequence"
         self.sequence = sequence
@@ -54,7 +70,11 @@ class Body:
         self.budget, self.budget_at = budget, now
         if far > budget:
             return "too_fast"
+        if far > at_once:
+            return "too_sudden"
+        self.motion.went(ONE, np.array([far]), *limits, LATE_S, now)
         self.budget, self.place, self.yaw = budget - far, place, yaw
+        self.shown = sequence
         return "ok"
 
 
@@ -76,8 +96,8 @@ class Twin:
         self.epoch, self.now, self.incarnations, self.resting = 1, 1000.0, 0, 0
         self.zone = Zone(SPEC, self.world, self.epoch)
         self.bodies: dict[str, Body] = {}
-        self.clients: dict[str, ModelClient] = {}
-        self.seen: dict[str, dict[str, int]] = {}  # viewer -> who it sees, and the sequence it was told last
+        self.clients: dict[str, ModelViewer] = {}
+        self.seen: dict[str, set[str]] = {}  # viewer -> who it sees
         self.gateways: set[str] = set()
         self.pending: list[Move] = []
         self.stored: dict[str, bytes] = {}
@@ -126,8 +146,8 @@ class Twin:
         body = self.bodies[name]
         body.gateway, body.attach_epoch = gateway, self.attaches[name]
         self.gateways.add(gateway)
-        self.clients[name] = ModelClient(body.number)
-        self.seen[name] = {}
+        self.clients[name] = ModelViewer(body.number)
+        self.seen[name] = set()
         self._store(name)
 
     def detach(self, name: str, *, late: bool) -> None:
@@ -155,8 +175,7 @@ class Twin:
         body = self.bodies.get(name)
         if body is None:
             return
-        change = self.zone.plan_change(f"ses_{name}", f"ent_{name}", body.version, {key: value})
-        assert self.zone.commit_change(*change) == body.version + 1
+        assert change(self.zone, name, **{key: value}) == body.version + 1
         body.version += 1
         body.properties = {k: v for k, v in {**body.properties, key: value}.items() if v is not None}
         self._store(name)
@@ -174,28 +193,28 @@ class Twin:
         if sent in self.gateways:
             self.pending.append(Move(name, sent, self.sequences[name], place, yaw))
 
-    def _judge(self) -> tuple[set[str], set[str]]:
-        """Names that moved, and the ones whose newest verdict in need of a correction is open."""
+    def _judge(self) -> set[str]:
+        """Who was refused a move."""
         mine = [m for m in self.pending if m.name in self.bodies and self.bodies[m.name].gateway == m.gateway]
         self.pending = []
         left = Counter(m.name for m in mine)
-        moved, refused = set[str](), set[str]()
+        refused = set[str]()
         for m in mine:
             left[m.name] -= 1
             if left[m.name] >= ROWS_PER_ENTITY:
                 continue
-            verdict = self.bodies[m.name].judge(m.sequence, m.place, m.yaw, self.now)
-            (moved if verdict == "ok" else refused).add(m.name)
-        return moved, refused
+            if self.bodies[m.name].judge(m.sequence, m.place, m.yaw, self.now) != "ok":
+                refused.add(m.name)
+        return refused
 
     # --- time --------------------------------------------------------------------------------------------------
 
     def tick(self, seconds: float) -> None:
         self.now += seconds
-        messages = self.zone.tick(self.now)
-        moved, refused = self._judge()
+        messages = self.zone.tick(self.now).outputs
+        refused = self._judge()
         self.resting = 0
-        self._look(moved)
+        self._look()
         by_number = {body.number: name for name, body in self.bodies.items()}
         corrected = set()
         for gateway, views in views_of(messages).items():
@@ -203,11 +222,15 @@ class Twin:
                 name = by_number[number]
                 client = self.clients[name]  # KeyError: a view for one who is detached
                 assert self.bodies[name].gateway == gateway
-                news = view.moves or view.states or view.leaves or view.reset or view.correction
+                news = view.numbers or view.states or view.leaves or view.reset or view.correction
                 assert news or view.ack != client.ack, "a view that says nothing"
                 client.apply(view)
                 if view.reset is not None:
+                    assert view.reset == (SPEC.id, self.epoch, number)
                     assert view.attach_epoch == self.bodies[name].attach_epoch
+                if view.session_id:  # only after a restart, until the gateway has said that it knows
+                    assert (view.session_id, view.transfer) == (f"ses_{name}", 0)
+                    self.zone.showing.shown(gateway, [number])
                 if view.correction is not None:
                     corrected.add(name)
                     c, body = view.correction, self.bodies[name]
@@ -216,52 +239,53 @@ class Twin:
         assert corrected == refused
         self.check()
 
-    def _look(self, moved: set[str]) -> None:
+    def _look(self) -> None:
         """Every viewer at every other: seen within the radius, kept within the hysteresis."""
         for viewer, known in self.seen.items():
             x, _, z = self.bodies[viewer].place
-            now = {}
+            now = set()
             for name, body in self.bodies.items():
-                if name == viewer:
-                    continue
-                kept = name if f"{name}:{body.incarnation}" in known else ""
-                reach = RADIUS + HYSTERESIS if kept else RADIUS
+                key = f"{name}:{body.incarnation}"
+                reach = RADIUS + HYSTERESIS if key in known else RADIUS
                 gap_x, gap_z = body.place[0] - x, body.place[2] - z
-                if gap_x * gap_x + gap_z * gap_z <= reach * reach:
-                    key = f"{name}:{body.incarnation}"
-                    told = body.sequence & 0xFFFF
-                    now[key] = told if not kept or name in moved else known[key]
+                if name != viewer and gap_x * gap_x + gap_z * gap_z <= reach * reach:
+                    now.add(key)
             self.seen[viewer] = now
 
     def check(self) -> None:
         """Each client knows what it should, and a fresh snapshot says the same."""
         for name, client in self.clients.items():
-            body = self.bodies[name]
-            assert (client.epoch, client.ack) == (self.epoch, body.sequence)
-            told = {}
-            for seen in client.entities.values():
+            body, told = self.bodies[name], set()
+            assert client.ack == body.sequence
+            for number, seen in client.entities.items():
                 other = self.bodies[seen.name]
-                assert (seen.number, seen.entity_id) == (other.number, f"ent_{seen.name}")
-                assert seen.position == other.place
+                assert (number, seen.entity_id) == (other.number, f"ent_{seen.name}")
                 assert (seen.version, seen.properties) == (other.version, other.properties)
                 assert seen.link_dead == (not other.gateway)
-                off = abs(seen.yaw - other.yaw / TURN * 65536) % 65536
+                if number == client.number:
+                    continue
+                told.add(f"{seen.name}:{other.incarnation}")
+                assert seen.place == in_cm(other.place)
+                off = abs(seen.yaw - other.yaw / math.tau * 65536) % 65536
                 assert min(off, 65536 - off) <= 1
-                told[f"{seen.name}:{other.incarnation}"] = seen.sequence
+                assert (seen.sequence - other.shown) % 65536 <= other.sequence - other.shown, "older, or of no move"
             assert told == self.seen[name]
             snapshot = self.zone.snapshot(f"ses_{name}")["entities"]
             assert snapshot[0]["name"] == name
-            assert {
-                e["number"]: (e["version"], e["properties"], e["link_dead"], tuple(e["position"].values()))
-                for e in snapshot[1:]
-            } == {s.number: (s.version, s.properties, s.link_dead, s.position) for s in client.entities.values()}
+            assert {e["number"]: (e["version"], e["properties"], e["link_dead"]) for e in snapshot} == {
+                n: (s.version, s.properties, s.link_dead) for n, s in client.entities.items()
+            }
+            assert {e["number"]: in_cm(tuple(e["position"].values())) for e in snapshot[1:]} == {
+                n: s.place for n, s in client.entities.items() if n != client.number
+            }
 
     # --- a process that dies -----------------------------------------------------------------------------------
 
     def _store(self, name: str) -> None:
         """As the actor does whenever an entity enters, changes hands, or changes its properties."""
-        entity = self.zone.of_session(f"ses_{name}")
-        self.stored[name] = records.dump(entity, self.zone.standing(entity))
+        record = self.zone.record(f"ent_{name}")
+        assert record is not None
+        self.stored[name] = records.dump(record)
         body = self.bodies[name]
         self.recorded[name] = (body.sequence, body.place, body.yaw)
 
@@ -285,6 +309,22 @@ class Twin:
             row = self.checkpoint.get(body.number)
             if row is not None and row[0] == body.incarnation and row[1] >= sequence:
                 _, sequence, place, yaw = row
-            body.sequence, body.place, body.yaw = sequence, place, yaw
+            body.sequence, body.place, body.yaw, body.shown = sequence, place, yaw, sequence
             body.budget, body.budget_at = CAP + SPEED * min(max(age, 0.0), 30.0), self.now
-        self.seen = {name: {} for name in self.seen}
+            body.motion = Motion(1)
+        self.seen = {name: set() for name in self.seen}
+
+    # --- outputs that are lost ---------------------------------------------------------------------------------
+
+    def resync(self, gateway: str) -> None:
+        self.zone.showing.resync(gateway)
+        self._from_nothing({name for name in self.clients if self.bodies[name].gateway == gateway})
+
+    def start_over(self) -> None:
+        self.zone.showing.start_over()
+        self._from_nothing(set(self.clients))
+
+    def _from_nothing(self, names: set[str]) -> None:
+        for name in names:
+            self.seen[name] = set()
+            self.clients[name] = ModelViewer(self.bodies[name].number)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.simulation.plants import PLANTS
 from tests.simulation.simulate import Wish, simulate
 
 
@@ -19,18 +20,16 @@ def main() -> int:
     parser.add_argument("--players", type=int, default=60)
     parser.add_argument("--history", type=Path, help="keep the history there")
     parser.add_argument("--smooth", action="store_true", help="nothing goes wrong")
+    parser.add_argument("--plant", choices=sorted(PLANTS), default="", help="a fault that the checker must find")
     said = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # sets of strings are to have one order in every run of a seed
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "tests.simulation", *sys.argv[1:]],
-            os.environ | {"PYTHONHASHSEED": "0"},
-        )  # noqa: S606
-    wish = Wish(said.seed, said.minutes, said.players, rough=not said.smooth)
+        again = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
+        os.execve(sys.executable, again, os.environ | {"PYTHONHASHSEED": "0"})  # noqa: S606 - this program again
+    wish = Wish(said.seed, said.minutes, said.players, rough=not said.smooth, plant=said.plant)
     with tempfile.TemporaryDirectory() as folder:
         result = simulate(wish, said.history or Path(folder) / "history.jsonl")
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
-    return 0 if result["good"] else 1
+    return 0 if (result["caught_by"] if wish.plant else result["good"]) else 1
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ FEW, MANY = 3, 7
 
 
 class Operator:
-    """`every_s`: between two commands, on average. `counts`: by kind and outcome."""
+    """`every_s`: between two commands, on average. `counts`: by kind and outcome; `stuck` plans did not end in time."""
 
     def __init__(self, realm: SimRealm, rng: random.Random, every_s: float) -> None:
         self.counts: Counter[str] = Counter()
@@ -37,9 +37,11 @@ class Operator:
             if loop.time() >= until:
                 break
             await self._command()
-        async with asyncio.timeout(PLAN_DEADLINE_S):
-            while await self._busy():
-                await asyncio.sleep(LOOK_S)
+        for _ in range(round(PLAN_DEADLINE_S / LOOK_S)):
+            if not await self._busy():
+                return
+            await asyncio.sleep(LOOK_S)
+        self.counts["stuck"] += 1
 
     async def _command(self) -> None:
         world = WorldMap.load((await self._realm.server.world.load())[0])

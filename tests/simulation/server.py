@@ -77,6 +77,7 @@ class Server:
         self.outbox = MemoryOutboxLog(self.epochs, self.sessions)
         self.topics = MemoryTopicLog()
         self.values = Values()
+        self.bugs: list[Exception] = []
         self.numbers = itertools.count(1)
         self.written: dict[tuple[int, str], int] = {}  # (process, session) -> the newest write of its record
 
@@ -139,6 +140,7 @@ class _Request:
             self._before = await self._look()
         else:
             await self.acted()
+            self._before = await self._look()
             await self.home()
 
     async def there(self) -> None:
@@ -288,6 +290,9 @@ async def _serve(
     except RealmError as error:
         if not answer.done():
             answer.set_exception(error)
+        return
+    except Exception as error:  # a bug of the store's: whoever asked waits in vain
+        request.server.bugs.append(error)
         return
     if not answer.done():
         answer.set_result(result)

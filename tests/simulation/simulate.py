@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from cluster.settings import (
 )
 from tests.simulation import virtual_time
 from tests.simulation.director import Director
-from tests.simulation.operator import Operator
 from tests.simulation.network import Roughness
+from tests.simulation.operator import Operator
+from tests.simulation.plants import PLANTS
 from tests.simulation.players import Habits, Player
 from tests.simulation.realm import SimGate, SimRealm
 from tests.simulation.server import Fates
@@ -36,6 +38,8 @@ REACH_M = 0.02
 """Places travel as whole centimetres, and are rounded once: on three axes that may be as far off as this."""
 CALM_S = 35.0
 """So long everyone rests before all is compared: owners look for strays every ten seconds, and twice."""
+RESTLESS_S, LOOK_S = 60.0, 0.5
+"""Players who find no way in by then are compared as they are."""
 FAULT_S = 7.0
 PLAN_S = 15.0
 SHOWN = 5
@@ -43,13 +47,14 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`calm_every_s`: so long between two calms. `rough`: things go wrong."""
+    """`calm_every_s`: so long between two calms. `rough`: things go wrong. `plant`: one of `plants.PLANTS`, "" for none."""
 
     seed: int
     minutes: float
     players: int = 60
     calm_every_s: float = 180.0
     rough: bool = True
+    plant: str = ""
 
 
 def settings() -> Settings:
@@ -150,8 +155,10 @@ class Play:
         """Nobody moves, nothing breaks; then what everyone knows is written down."""
         self.calm = True
         await asyncio.sleep(CALM_S)
-        while any(player.busy or not player.connected for player in self.players):
-            await asyncio.sleep(0.5)
+        for _ in range(round(RESTLESS_S / LOOK_S)):
+            if all(player.connected and not player.busy for player in self.players):
+                break
+            await asyncio.sleep(LOOK_S)
         await asyncio.sleep(2.0)
         self._calms += 1
         recorder, number = self.realm.recorder, self._calms
@@ -178,7 +185,7 @@ class Play:
 
 
 def simulate(wish: Wish, path: Path) -> dict[str, Any]:
-    """Play, record into `path`, and judge. The result is JSON."""
+    """Play, record into `path`, and judge. The result is JSON. `played`: enough happened for the verdict to mean something."""
     plays: list[Play] = []
     began = time.perf_counter()
 
@@ -190,13 +197,22 @@ def simulate(wish: Wish, path: Path) -> dict[str, Any]:
         finally:
             history.close()
 
-    virtual_time.run(play, wish.seed)
+    with PLANTS[wish.plant].put() if wish.plant else contextlib.nullcontext():
+        virtual_time.run(play, wish.seed)
     took_s = time.perf_counter() - began
     verdict = check(read(path))
     realm, director = plays[0].realm, plays[0].director
-    errors = realm.complaints.errors
+    errors = [*realm.complaints.errors, *realm.server.bugs]
+    done = verdict.operations.get("state", {}).get("acknowledged", 0)
+    played = done >= wish.minutes * wish.players and realm.recorder.crossings > 0
+    planted: dict[str, Any] = {}
+    if wish.plant:
+        found = {violation.name for violation in verdict.violations}
+        planted = {"plant": wish.plant, "caught_by": sorted(found & PLANTS[wish.plant].found_as)}
     return {
-        "good": verdict.good and not errors,
+        "good": verdict.good and played and not errors and not plays[0].operator.counts["stuck"],
+        "played": played,
+        **planted,
         "seed": wish.seed,
         "minutes": wish.minutes,
         "players": wish.players,

@@ -13,6 +13,7 @@ DOCUMENTS = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/features.md",
+    "docs/games.md",
     "docs/performance.md",
     "proto/PROTOCOL.md",
 ]

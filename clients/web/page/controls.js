@@ -31,9 +31,10 @@ export class Controls {
    * @param {HTMLElement} options.joystick
    * @param {(factor: number) => void} options.zoom
    * @param {() => void} options.talk
+   * @param {() => void} options.act
    * @param {() => void} options.touched any sign of life
    */
-  constructor({ surface, joystick, zoom, talk, touched }) {
+  constructor({ surface, joystick, zoom, talk, act, touched }) {
     this.#joystick = new Joystick(joystick);
     joystick.addEventListener("pointerdown", touched);
     surface.addEventListener("wheel", (event) => {
@@ -49,6 +50,8 @@ export class Controls {
       } else if (this.actions.has(event.code)) {
         if (!event.repeat) this.actions.get(event.code)?.();
         event.preventDefault();
+      } else if (event.code === "KeyE" && !event.repeat) {
+        act();
       } else if (event.key === "+" || event.key === "=") {
         zoom(ZOOM_STEP);
       } else if (event.key === "-") {

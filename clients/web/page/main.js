@@ -9,6 +9,7 @@ import { forgetKept } from "../rayrealm/recovery.js";
 import { AuthForm } from "./auth_form.js";
 import { exposeState } from "./debug.js";
 import { byId } from "./dom.js";
+import { GamePanel } from "./game_panel.js";
 import { Lobby } from "./lobby.js";
 import { gapWords, inWords } from "./words.js";
 import { WorldScreen } from "./world_screen.js";
@@ -40,7 +41,9 @@ const screen = new WorldScreen({
     if (!client?.world) return;
     await client.channels.say(channel === "zone" ? zoneChannel : "global", text, client.world.name);
   },
+  act: () => void game.act(),
 });
+const game = new GamePanel(screen);
 
 byId("logout", HTMLButtonElement).addEventListener("click", () => void logout());
 byId("leave", HTMLButtonElement).addEventListener("click", () => void leave());
@@ -107,6 +110,7 @@ function openClient() {
   connection.addEventListener("gap", (event) => screen.chat.tell(gapWords(/** @type {CustomEvent} */ (event).detail.topic)));
   opened.addEventListener("trouble", (event) => screen.chat.tell(inWords(/** @type {CustomEvent} */ (event).detail)));
   screen.attach(opened);
+  game.attach(opened);
   connection.connect();
   return opened;
 }
@@ -116,6 +120,7 @@ function closeClient() {
   client = null;
   zoneChannel = "";
   screen.attach(null);
+  game.attach(null);
   closing?.connection.disconnect();
   forgetKept(sessionStorage);
 }

@@ -48,6 +48,8 @@ export class Renderer {
   underlays = [];
   /** And above everything. @type {Layer[]} */
   overlays = [];
+  /** What a layer draws, and not as a figure. @type {(entity: import("../rayrealm/client.js").SeenEntity) => boolean} */
+  isDrawnElsewhere = () => false;
 
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
@@ -128,6 +130,7 @@ export class Renderer {
     /** @type {Seen[]} */
     const figures = [];
     for (const other of scene.others) {
+      if (this.isDrawnElsewhere(other)) continue;
       seen.add(other.entityId);
       const gait = this.#gait(other.entityId, now, other.pose.speed * elapsed);
       const sx = camera.screenX(other.pose.x);

@@ -34,8 +34,9 @@ export class WorldScreen {
    * @param {import("../rayrealm/clock.js").Clock} options.clock
    * @param {() => void} options.logout
    * @param {(channel: string, text: string) => Promise<void>} options.say
+   * @param {() => void} [options.act] what the key E does
    */
-  constructor({ clock, logout, say }) {
+  constructor({ clock, logout, say, act = () => {} }) {
     this.clock = clock;
     this.chat = new ChatBox({ say, isVisible: () => this.#isOpen("chat") });
     this.notice = new LinkNotice({ reconnect: () => this.client?.connection.connect(), logout });
@@ -47,6 +48,7 @@ export class WorldScreen {
         this.#toggle("chat", true);
         this.chat.focus();
       },
+      act,
       touched: () => {
         if (this.client?.connection.state.name === "asleep") this.client.connection.connect();
       },
@@ -102,8 +104,9 @@ export class WorldScreen {
       me: scene.me,
       latencyS: client.connection.latency,
     });
-    this.roster.show(scene.me, scene.others);
-    this.minimap.draw(scene.world, scene.zones, scene.me, scene.others, this.renderer.camera.visible);
+    const folk = scene.others.filter((entity) => !this.renderer.isDrawnElsewhere(entity));
+    this.roster.show(scene.me, folk);
+    this.minimap.draw(scene.world, scene.zones, scene.me, folk, this.renderer.camera.visible);
     for (const panel of this.panels) panel(scene);
   }
 

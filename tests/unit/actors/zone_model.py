@@ -9,9 +9,6 @@ import struct
 from typing import Any
 
 from actors.zone.arrivals import Arrival
-from actors.zone.calls import CallDesk
-from actors.zone.game import no_game
-from actors.zone.game_world import ZoneWorld
 from actors.zone.zone import Zone
 from cluster.settings import Bounds, EntityTypeSettings, InterestSettings, MovementSettings, WorldSettings, ZoneSpec
 from realm_proto import internal_pb2
@@ -66,11 +63,6 @@ def move(number: int, sequence: int, x: float, z: float, y: float = 0.0, yaw: fl
 def change(zone: Zone, name: str, **properties: Any) -> int:
     """Properties of the player's entity; None removes one. Returns the new version."""
     return zone.change(zone.of_session(f"ses_{name}"), properties)
-
-
-def desk_of(zone: Zone) -> CallDesk:
-    """The zone's desk as its owner has it, without a game and with a store that answers."""
-    return CallDesk(ZoneWorld(zone, lambda: False, lambda: 0.0), no_game)
 
 
 def views_of(messages: list[tuple[str, bytes]]) -> dict[str, dict[int, View]]:

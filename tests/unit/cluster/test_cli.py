@@ -178,17 +178,6 @@ class TestStatus:
         assert run(monkeypatch, "status") == 2
         assert "at http://127.0.0.1:9" in capsys.readouterr().err
 
-    @pytest.mark.usefixtures("realm")
-    def test_zones(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        assert run(monkeypatch, "zones", "list", "--json") == 0
-        rows = {row["zone"]: row for row in json.loads(capsys.readouterr().out)["zones"]}
-        assert (rows["zon_meadow"]["pid"], rows["zon_meadow"]["alive"]) == (os.getpid(), True)
-        assert rows["zon_ridge"]["alive"] is False
-        assert (rows["zon_forest"]["pid"], rows["zon_forest"]["alive"]) == (None, False)
-        assert rows["zon_harbour"]["bounds"] == {"min_x": 200, "min_z": 0, "max_x": 400, "max_z": 200}
-        assert run(monkeypatch, "zones", "list") == 0
-        assert "x 200..400  z 0..200" in capsys.readouterr().out
-
 
 class TestBots:
     """`cluster.bench.cli` does the work; here is what it is asked for."""

@@ -104,10 +104,9 @@ class FakeActors:
         if name in self.stage.actors:
             return
         self.made.append((name, place))
-        able = (
-            [node.id for node in self.there if node.id not in place.avoid] or [node.id for node in self.there] or [""]
-        )
-        node = place.node if place.node in able else able[0]
+        good = [node.id for node in self.there if node.id not in place.avoid and not node.head]
+        able = [*good, *(node.id for node in self.there), ""]
+        node = place.node if place.node and place.node in able else able[0]
         self.stage.actors[name] = FakeZone(self.stage, *zone_and_slot(name), node)
 
     async def kill(self, name: str) -> None:
@@ -183,7 +182,7 @@ class Stage:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10.0):
-            while not condition():  # noqa: ASYNC110 - nothing announces it
+            while not condition():
                 await asyncio.sleep(0.005)
                 self.now += 0.005
 

@@ -281,9 +281,9 @@ class TestPolicy:
         assert stage.names() == ["zone/zon_a", "zone/zon_a_2", "zone/zon_b"]
         assert stage.ledger.record.last is not None
         stage.actors["zone/zon_a"].work = 1.0
-        await self.look(stage, 110.0)
+        await self.look(stage, 90.0)
         assert len(stage.names()) == 3
-        await self.look(stage, 60.0)
+        await self.look(stage, 80.0)
         assert stage.names() == ["zone/zon_a", "zone/zon_b"]
 
     async def test_a_cut_that_would_not_help_is_not_made(self) -> None:

@@ -210,6 +210,12 @@ class Rig:
             SUBJECTS.zone_input(ZONE), internal_pb2.ZoneInput(gateway_id=GATEWAY, rows=rows).SerializeToString()
         )
 
+    async def walked(self, actor: Actor, name: str, number: int, x: float) -> None:
+        """The player stands there now, and the follower knows."""
+        self.move(number, int(x * 10), x)
+        await self.until(lambda: abs(self.x(actor, name) - x) < 1e-3)
+        await asyncio.sleep(0.06)  # the tick that moved it has been told
+
     @staticmethod
     def x(actor: Actor, name: str) -> float:
         zone = actor.owner.zone

@@ -11,8 +11,8 @@ TOP, ACCELERATION, LATE_S = 20.0, 0.1, 1.0
 ONE = np.array([0])
 
 
-def columns(*values: float) -> tuple[np.ndarray, ...]:
-    return tuple(np.array([value]) for value in values)
+def column(value: float) -> np.ndarray:
+    return np.array([value])
 
 
 class Runner:
@@ -22,11 +22,11 @@ class Runner:
         self.motion = Motion(3)
 
     def most(self, now: float) -> float:
-        return float(self.motion.allowance(ONE, *columns(TOP, ACCELERATION), LATE_S, now)[0])
+        return float(self.motion.allowance(ONE, column(TOP), column(ACCELERATION), LATE_S, now)[0])
 
     def go(self, metres: float, now: float) -> None:
         assert metres <= self.most(now), f"refused at {now:.2f} s"
-        self.motion.went(ONE, *columns(metres, TOP, ACCELERATION), LATE_S, now)
+        self.motion.went(ONE, column(metres), column(TOP), column(ACCELERATION), LATE_S, now)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ class Runner:
 )
 def test_reach(speed: float, seconds: float, metres: float) -> None:
     """10 m/s at most, 2 m/s2: five seconds and 25 m until then."""
-    assert reach(*columns(speed, 10.0, 2.0, seconds)).tolist() == [metres]
+    assert reach(column(speed), column(10.0), column(2.0), column(seconds)).tolist() == [metres]
 
 
 def test_at_full_speed_while_moves_come_late_and_then_early() -> None:

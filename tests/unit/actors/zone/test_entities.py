@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from actors.zone.entities import NO_GATEWAY, Entity, EntityTable
@@ -69,9 +71,64 @@ def test_a_reserved_number_is_not_given_to_another() -> None:
         table.reserve(1)
 
 
-def test_a_changed_entity_is_another_one() -> None:
+def ghost(entity: Entity, owner: str) -> Entity:
+    return replace(entity, owner=owner)
+
+
+class TestGhosts:
+    """Entities of other zones: known by id, nobody's player here."""
+
+    def test_one_takes_a_number_and_is_not_mine(self) -> None:
+        table = EntityTable(2)
+        put(table, "ann")
+        other = ghost(put(EntityTable(4), "bob"), "zon_other")
+        other.number = table.next_number()
+        table.add(other, 1.0, 2.0, 3.0, 0.5, 7, 0.0, 100.0)
+        assert (len(table), table.room) == (2, 0)
+        assert table.alive[:2].tolist() == [True, True]
+        assert table.mine[:2].tolist() == [True, False]
+        assert "ses_bob" not in table.by_session
+        assert table.by_id["ent_bob"] is other
+
+    def test_one_s_own_becomes_one_and_the_other_way_round(self) -> None:
+        table = EntityTable(2)
+        ann = put(table, "ann")
+        table.gateway[ann.number] = 3
+        table.frozen[ann.number] = True
+        ann.owner = "zon_other"
+        table.own(ann.number)
+        assert (table.mine[ann.number], table.alive[ann.number]) == (False, True)
+        assert table.gateway[ann.number] == NO_GATEWAY, "its views come from its owner"
+        assert not table.frozen[ann.number]
+        assert table.by_session == {}
+        again = ghost(ann, "")
+        table.replace(again)
+        assert table.mine[ann.number]
+        assert table.by_session["ses_ann"] is table.by_id["ent_ann"] is table.by_number[ann.number] is again
+        assert table.position[ann.number].tolist() == [1.0, 2.0, 3.0]
+
+    def test_a_session_that_is_somebody_else_s_by_now_is_left_alone(self) -> None:
+        """It left and came in anew, and the entity that it had before goes later."""
+        table = EntityTable(2)
+        old = put(table, "ann")
+        new = Entity(table.next_number(), 2, "ent_new", "player", "new", "ses_ann", "usr", "chr_new", "gtw", 2)
+        table.add(new, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0.0)
+        old.owner = "zon_other"
+        table.own(old.number)
+        table.remove(old.number)
+        assert table.by_session["ses_ann"] is new
+
+    def test_those_without_a_session_are_in_no_index_of_sessions(self) -> None:
+        table = EntityTable(1)
+        tree = Entity(table.next_number(), 1, "ent_tree", "npc", "Tree", "", "", "", "", 0)
+        table.add(tree, 0.0, 0.0, 0.0, 0.0, 0, 0.0, 0.0)
+        assert (table.by_session, table.mine[0], tree.link_dead) == ({}, True, False)
+        table.remove(tree.number)
+        assert table.by_id == {}
+
+
+def test_who_is_link_dead() -> None:
     entity = put(EntityTable(1), "ann")
-    changed = entity.changed({"hat": "red"})
-    assert (entity.version, entity.properties) == (1, {})
-    assert (changed.version, changed.properties) == (2, {"hat": "red"})
-    assert changed.entity_id == entity.entity_id
+    assert not entity.link_dead
+    entity.gateway_id = ""
+    assert entity.link_dead

@@ -64,6 +64,13 @@ class TestReplica:
         replica.take(said(rows((2, 1, 5.0)), epoch=3, whole=True))
         assert replica.places() == rows((2, 1, 5.0))
 
+    def test_a_store_that_lost_its_data_begins_again_and_so_does_it(self) -> None:
+        replica = Replica(CAPACITY)
+        replica.take(said(rows((1, 1, 5.0)), epoch=7, whole=True))
+        assert replica.expect(1)
+        assert replica.places() is None
+        assert replica.take(said(rows((1, 1, 5.0)), epoch=1, whole=True))
+
     def test_nonsense_harms_nothing(self) -> None:
         replica = Replica(CAPACITY)
         replica.take(said(rows((1, 1, 5.0)), whole=True))

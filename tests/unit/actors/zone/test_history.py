@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from actors.zone.history import JUMP_M, History
+from actors.zone.history import JUMP_M, History, ray_order
 
 CAPACITY = 8
 Place = tuple[float, float]
@@ -188,6 +188,14 @@ class TestRays:
             rec.put(number, 0, z)
         rec.record()
         assert self.shoot(rec) == 2
+
+    def test_all_that_are_met_in_order(self, rec: Recorder) -> None:
+        for number, z in ((1, 30), (2, 10), (3, 20), (4, -20), (5, 60)):
+            rec.put(number, 0, z)
+        rec.record()
+        past = rec.history.at(1)
+        assert ray_order(past.position, past.alive, (0, 0), 0.0, 50.0, 0.5) == [2, 3, 1]
+        assert ray_order(past.position, past.alive, (0, 0), 0.0, math.nan, 0.5) == []
 
     def test_first_is_whose_circle_begins_first(self, rec: Recorder) -> None:
         """Number 1 is nearer by its middle, but is only grazed."""

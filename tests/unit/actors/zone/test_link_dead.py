@@ -6,8 +6,8 @@ import pytest
 
 from actors.zone.zone import Zone
 from cluster.errors import Conflict
-from tests.unit.actors.zone.test_zone import tick
-from tests.unit.actors.zone_model import SPEC, ModelClient, arrival, make_zone, move
+from tests.unit.actors.showing_model import ModelViewer
+from tests.unit.actors.zone_model import SPEC, arrival, change, make_zone, move, tick
 
 
 class TestLinkDead:
@@ -31,12 +31,12 @@ class TestLinkDead:
         zone.attach("ses_ann", "gtw_c", 2)
         views = tick(zone)
         assert [(s.number, s.link_dead) for s in views["gtw_b"][bob].states] == [(ann, False)]
-        assert views["gtw_b"][bob].moves == []
-        assert [(s.number, s.link_dead) for s in views["gtw_c"][ann].states] == [(bob, False)]
+        assert views["gtw_b"][bob].numbers == []
+        assert [(s.number, s.link_dead) for s in views["gtw_c"][ann].states] == [(bob, False), (ann, False)]
 
     def test_gone_and_back_within_a_tick_is_no_change(self) -> None:
         zone, ann, bob = self.pair()
-        watcher = ModelClient(bob)
+        watcher = ModelViewer(bob)
         zone.attach("ses_bob", "gtw_b", 1)
         watcher.apply(tick(zone)["gtw_b"][bob])
         zone.detach("ses_ann", 1)
@@ -57,7 +57,7 @@ class TestLinkDead:
         zone, _, bob = self.pair()
         zone.detach("ses_ann", 1)
         tick(zone)
-        zone.commit_change(*zone.plan_change("ses_ann", "ent_ann", 1, {"hat": "red"}))
+        change(zone, "ann", hat="red")
         [state] = tick(zone)["gtw_b"][bob].states
         assert (state.version, state.link_dead) == (2, True)
 
@@ -100,7 +100,7 @@ class TestFailedAttach:
         zone.attach("ses_ann", "gtw_a", 1, 2)
         views = tick(zone)
         assert views.keys() == {"gtw_a"}
-        assert (views["gtw_a"][ann].reset, views["gtw_a"][ann].attach_epoch) == ((SPEC.id, 1), 1)
+        assert (views["gtw_a"][ann].reset, views["gtw_a"][ann].attach_epoch) == ((SPEC.id, 1, ann), 1)
         zone.detach("ses_ann", 1)
         assert zone.of_session("ses_ann").link_dead
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from actors.zone import records
-from tests.unit.actors.zone_model import arrival, make_zone
+from actors.zone.records import Record
+from tests.unit.actors.zone_model import SPEC, arrival, change, make_zone
 
 
 def test_an_entity_comes_back_as_it_was() -> None:
     zone = make_zone()
     zone.enter(arrival("ann", 10.25, 20.5, y=1.5, yaw=2.0), 0.0)
     entity = zone.of_session("ses_ann")
-    zone.commit_change(
-        *zone.plan_change("ses_ann", entity.entity_id, 1, {"hat": "röd", "deep": {"list": [1, 2.5, None]}})
-    )
-    back, standing = records.load(records.dump(entity, zone.standing(entity)))
-    assert back == entity
-    assert standing == zone.standing(entity)
-    assert (back.version, back.properties["hat"]) == (2, "röd")
+    change(zone, "ann", hat="röd", deep={"list": [1, 2.5, None]})
+    entity.owner, entity.transfer = "zon_other", 1_700_000_003
+    record = Record(entity, zone.standing(entity), SPEC.id, 7.5, 1_700_000_000.25)
+    back = records.load(records.dump(record))
+    assert back == record
+    assert (back.entity.version, back.entity.properties["hat"]) == (2, "röd")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,6 @@ def test_an_entity_with_a_field_too_many_is_a_value_error() -> None:
     zone = make_zone()
     zone.enter(arrival("ann"), 0.0)
     entity = zone.of_session("ses_ann")
-    data = records.dump(entity, zone.standing(entity))
+    data = records.dump(Record(entity, zone.standing(entity), SPEC.id))
     with pytest.raises(ValueError, match="no stored entity"):
         records.load(data.replace(b'"number"', b'"wings":2,"number"', 1))

@@ -7,13 +7,13 @@ import math
 import pytest
 
 from actors.zone import intake as intake_module
+from actors.zone.entities import EntityTable
 from actors.zone.intake import ROWS_PER_ENTITY
+from actors.zone.movement import Rules
 from actors.zone.zone import Zone
-from tests.unit.actors.zone_model import View, arrival, make_zone, move, views_of
-
-
-def tick(zone: Zone, now: float = 0.0) -> dict[str, dict[int, View]]:
-    return views_of(zone.tick(now))
+from cluster.settings import Bounds, EntityTypeSettings, Obstacle
+from tests.unit.actors.showing_model import View
+from tests.unit.actors.zone_model import SPEC, arrival, make_world, make_zone, move, tick
 
 
 @pytest.fixture
@@ -31,11 +31,15 @@ def at(zone: Zone, name: str) -> tuple[float, float, float]:
     return (s.x, s.y, s.z)
 
 
+def at_number(zone: Zone, number: int) -> float:
+    return float(zone.table.position[number, 0])
+
+
 def test_a_move_is_acknowledged_to_one_and_shown_to_the_other(zone: Zone) -> None:
     zone.take_input("gtw_a", move(0, 1, 51, 50, yaw=math.pi))
     assert tick(zone, 0.1) == {
-        "gtw_a": {0: View(2, 1, [])},
-        "gtw_b": {1: View(2, 0, [(0, 1, 51.0, 0.0, 50.0, 32768)])},
+        "gtw_a": {0: View(2, 1)},
+        "gtw_b": {1: View(2, 0, moves=[(0, 1, 100, 0, 0, 32768)])},
     }
     assert zone.intake.applied == 1
     assert tick(zone, 0.2) == {}
@@ -86,6 +90,38 @@ class TestRefusals:
         assert tick(zone, 0.3)["gtw_a"][0].correction is None
         assert at(zone, "ann")[0] == 50.5
 
+    def test_a_refused_move_does_not_hold_up_others(self, zone: Zone) -> None:
+        zone.take_input("gtw_a", move(0, 1, 90, 50))
+        zone.take_input("gtw_b", move(1, 1, 53, 50))
+        views = tick(zone, 0.1)
+        assert views["gtw_a"][0].correction is not None
+        assert views["gtw_b"][1] == View(2, 1)
+        assert (at(zone, "ann")[0], at(zone, "bob")[0]) == (50.0, 53.0)
+
+    def test_a_wall(self) -> None:
+        world = make_world().model_copy(update={"obstacles": (Obstacle(rect=(55, 0, 57, 100)),)})
+        zone = Zone(SPEC, world, 1)
+        zone.enter(arrival("ann", 54, 50, "gtw_a"), 0.0)
+        tick(zone)
+        zone.take_input("gtw_a", move(0, 1, 56, 50) + move(0, 2, 58, 50))
+        correction = tick(zone, 0.1)["gtw_a"][0].correction
+        assert correction is not None
+        assert (correction.sequence, correction.reason, correction.position.x) == (2, "blocked", 54.0)
+        assert dict(zone.intake.refused) == {"blocked": 2}
+
+    def test_a_start_that_is_too_sudden(self) -> None:
+        """2 m/s2, packets up to a second late: after ten silent seconds one may be two seconds on the way, which is 4 m."""
+        slow = {"player": EntityTypeSettings(max_speed=8.0, max_acceleration=1.6)}
+        zone = Zone(SPEC, make_world().model_copy(update={"types": slow}), 1)
+        zone.enter(arrival("ann", 50, 50, "gtw_a"), 0.0)
+        tick(zone)
+        zone.take_input("gtw_a", move(0, 1, 50, 50))
+        tick(zone, 0.1)
+        zone.take_input("gtw_a", move(0, 2, 55, 50) + move(0, 3, 54, 50))
+        correction = tick(zone, 10.1)["gtw_a"][0].correction
+        assert correction is not None
+        assert (correction.reason, correction.position.x) == ("too_sudden", 54.0)
+
 
 class TestSeveralInOneTick:
     def test_all_are_judged_in_order_and_the_last_is_shown(self, zone: Zone) -> None:
@@ -94,7 +130,7 @@ class TestSeveralInOneTick:
         zone.take_input("gtw_a", move(0, 3, 50, 51))
         views = tick(zone, 0.1)
         assert views["gtw_a"][0].ack == 3
-        assert views["gtw_b"][1].moves == [(0, 3, 50.0, 0.0, 51.0, 0)]
+        assert views["gtw_b"][1].moves == [(0, 3, 0, 0, 100, 0)]
         assert zone.intake.applied == 4
 
     def test_together_they_may_not_go_further_than_the_budget(self, zone: Zone) -> None:
@@ -183,6 +219,16 @@ class TestDropped:
         assert at(zone, "ann")[0] == 50.0
         assert self.dropped(zone) == {"not_attached": 2}
 
+    def test_of_those_who_are_being_handed_over(self, zone: Zone) -> None:
+        """The next owner begins where they stand now."""
+        zone.table.frozen[0] = True
+        zone.take_input("gtw_a", move(0, 1, 51, 50))
+        zone.take_input("gtw_b", move(1, 1, 53, 50))
+        assert tick(zone, 0.1).keys() == {"gtw_a", "gtw_b"}
+        assert (at_number(zone, 0), at_number(zone, 1)) == (50.0, 53.0)
+        assert zone.table.sequence[0] == 0, "not acknowledged"
+        assert self.dropped(zone) == {"handed_over": 1}
+
     def test_more_than_a_tick_can_take(self, zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(intake_module, "ROWS_PER_ENTITY", 1)  # sixteen rows in all
         zone.take_input("gtw_a", move(0, 1, 51, 50) * 10)
@@ -192,3 +238,15 @@ class TestDropped:
         tick(zone, 0.1)
         zone.take_input("gtw_b", move(1, 2, 54, 50) * 16)
         assert zone.intake.dropped["overflow"] == 7, "the next tick has room again"
+
+
+def test_other_rules_from_now_on(zone: Zone) -> None:
+    """What waits is judged by them as well."""
+    zone.take_input("gtw_a", move(0, 1, 51, 50))
+    zone.take_input("gtw_b", move(1, 1, 53, 50))
+    zone.intake.use(Rules.of(Bounds(min_x=0, min_z=0, max_x=52, max_z=100), zone.world, EntityTable(1)))
+    views = tick(zone, 0.1)
+    assert views["gtw_a"][0].correction is None
+    correction = views["gtw_b"][1].correction
+    assert correction is not None
+    assert correction.reason == "out_of_bounds"

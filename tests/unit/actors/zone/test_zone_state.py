@@ -1,15 +1,13 @@
-"""Snapshots and versioned changes (row 3.4, first form)."""
+"""Snapshots and changes of properties (row 3.4); what clients may change is judged by the desk (test_calls.py)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import orjson
 import pytest
 
-from actors.zone.zone import MAX_PROPERTIES_BYTES, Zone
-from cluster.errors import Conflict, InvalidInput, InvalidState, NotFound
-from tests.unit.actors.zone_model import SPEC, arrival, make_zone, views_of
+from actors.zone.zone import Zone
+from cluster.errors import Conflict, InvalidState
+from tests.unit.actors.zone_model import SPEC, arrival, change, make_zone, tick
 
 
 @pytest.fixture
@@ -21,10 +19,6 @@ def zone() -> Zone:
     zone.enter(arrival("cid", 90, 90, "gtw_b"), 0.0)
     zone.tick(0.0)
     return zone
-
-
-def change(zone: Zone, name: str, version: int, **properties: Any) -> int:
-    return zone.commit_change(*zone.plan_change(f"ses_{name}", f"ent_{name}", version, properties))
 
 
 class TestSnapshot:
@@ -56,75 +50,79 @@ class TestSnapshot:
 
 
 class TestChange:
-    def test_versions_grow_and_viewers_are_told(self, zone: Zone) -> None:
-        assert change(zone, "ann", 1, hat="red", level=3) == 2
-        views = views_of(zone.tick(0.1))
-        assert views.keys() == {"gtw_b"}
-        assert views["gtw_b"].keys() == {1}, "cid is too far away, and ann knows"
+    def test_versions_grow_and_viewers_are_told_what_changed(self, zone: Zone) -> None:
+        assert change(zone, "ann", hat="red", level=3) == 2
+        views = tick(zone, 0.1)
+        assert views["gtw_b"].keys() == {1}, "cid is too far away"
         [state] = views["gtw_b"][1].states
-        assert (state.number, state.version, orjson.loads(state.properties_json)) == (0, 2, {"hat": "red", "level": 3})
-        assert views["gtw_b"][1].moves == []
+        assert (state.number, state.version, state.change) == (0, 2, True)
+        assert orjson.loads(state.properties_json) == {"hat": "red", "level": 3}
+        assert views["gtw_b"][1].numbers == []
+        [own] = views["gtw_a"][0].states
+        assert own == state, "whose it is hears of it too"
 
-    def test_it_is_merged_and_null_removes(self, zone: Zone) -> None:
-        change(zone, "ann", 1, hat="red", level=3)
-        assert change(zone, "ann", 2, hat=None, cape="blue", nothing=None) == 3
+    def test_it_is_merged_and_none_removes(self, zone: Zone) -> None:
+        change(zone, "ann", hat="red", level=3)
+        tick(zone, 0.1)
+        assert change(zone, "ann", hat=None, cape="blue", nothing=None) == 3
         assert zone.of_session("ses_ann").properties == {"level": 3, "cape": "blue"}
+        [state] = tick(zone, 0.2)["gtw_b"][1].states
+        assert orjson.loads(state.properties_json) == {"hat": None, "cape": "blue", "nothing": None}
 
     def test_changes_of_one_tick_are_told_once(self, zone: Zone) -> None:
-        change(zone, "ann", 1, hat="red")
-        change(zone, "ann", 2, hat="green")
-        [state] = views_of(zone.tick(0.1))["gtw_b"][1].states
+        change(zone, "ann", hat="red")
+        change(zone, "ann", hat="green")
+        [state] = tick(zone, 0.1)["gtw_b"][1].states
         assert (state.version, orjson.loads(state.properties_json)) == (3, {"hat": "green"})
 
-    def test_who_comes_later_gets_the_newest(self, zone: Zone) -> None:
-        change(zone, "ann", 1, hat="red")
+    def test_who_comes_later_gets_all_of_the_newest(self, zone: Zone) -> None:
+        change(zone, "ann", hat="red")
         zone.tick(0.1)
+        change(zone, "ann", level=3)
         dan = zone.enter(arrival("dan", 51, 50), 0.1).number
-        states = {s.name: s for s in views_of(zone.tick(0.2))["gtw_a"][dan].states}
-        assert (states["ann"].version, states["ann"].properties_json) == (2, '{"hat":"red"}')
+        states = {s.name: s for s in tick(zone, 0.2)["gtw_a"][dan].states}
+        assert states["ann"].version == 3
+        assert orjson.loads(states["ann"].properties_json) == {"hat": "red", "level": 3}
+        assert not states["ann"].change
         assert states["bob"].properties_json == ""
 
-    @pytest.mark.parametrize("version", [0, 2, 3])
-    def test_a_change_of_another_version_is_refused_with_the_current_state(self, zone: Zone, version: int) -> None:
-        with pytest.raises(Conflict) as refused:
-            zone.plan_change("ses_ann", "ent_ann", version, {"hat": "red"})
-        assert refused.value.reason == "stale_version"
-        assert refused.value.current == zone.snapshot("ses_ann")["entities"][0]
-
-    @pytest.mark.parametrize(
-        ("session", "entity"), [("ses_ann", "ent_bob"), ("ses_ann", "ent_x"), ("ses_x", "ent_ann")]
-    )
-    def test_only_of_one_s_own_entity(self, zone: Zone, session: str, entity: str) -> None:
-        with pytest.raises(NotFound):
-            zone.plan_change(session, entity, 1, {"hat": "red"})
-
-    def test_a_plan_changes_nothing(self, zone: Zone) -> None:
-        entity, merged = zone.plan_change("ses_ann", "ent_ann", 1, {"hat": "red"})
-        assert merged == {"hat": "red"}
-        assert (entity.version, entity.properties) == (1, {})
-        assert zone.tick(0.1) == []
-
-    def test_properties_are_bounded_in_all(self, zone: Zone) -> None:
-        room = MAX_PROPERTIES_BYTES - len('{"a":""}')
-        change(zone, "ann", 1, a="x" * room)
-        with pytest.raises(InvalidInput):
-            zone.plan_change("ses_ann", "ent_ann", 2, {"b": 1})
-        zone.plan_change("ses_ann", "ent_ann", 2, {"a": "y" * room})
-        with pytest.raises(InvalidInput):
-            zone.plan_change("ses_ann", "ent_ann", 2, {"a": "é" * (room // 2 + 1)})
-
-    def test_what_json_cannot_hold_is_the_caller_s_fault(self, zone: Zone) -> None:
-        deep: Any = 1
-        for _ in range(300):
-            deep = [deep]
-        for value in (deep, 2**70):
-            with pytest.raises(InvalidInput):
-                zone.plan_change("ses_ann", "ent_ann", 1, {"a": value})
-
-    def test_a_change_committed_after_the_entity_left_reaches_nobody(self, zone: Zone) -> None:
-        entity, merged = zone.plan_change("ses_ann", "ent_ann", 1, {"hat": "red"})
+    def test_one_who_left_before_the_tick_reaches_nobody(self, zone: Zone) -> None:
+        change(zone, "ann", hat="red")
         zone.leave("ses_ann")
-        zone.commit_change(entity, merged)
-        views = views_of(zone.tick(0.1))
+        views = tick(zone, 0.1)
         assert views["gtw_b"][1].leaves == [0]
         assert views["gtw_b"][1].states == []
+
+    def test_whoever_stores_is_told_at_once(self, zone: Zone) -> None:
+        noted: list[str] = []
+        zone.on_change = noted.append
+        before = zone.writes
+        change(zone, "ann", hat="red")
+        assert (noted, zone.writes) == (["ent_ann"], before + 1)
+        record = zone.record("ent_ann")
+        assert record is not None
+        assert (record.entity.properties, record.entity.version, record.zone) == ({"hat": "red"}, 2, SPEC.id)
+
+
+class TestEntities:
+    """Those that no session speaks for."""
+
+    def test_one_comes_is_seen_and_goes(self, zone: Zone) -> None:
+        noted: list[tuple[str, ...]] = []
+        zone.on_change = lambda entity_id: noted.append(("put", entity_id))
+        zone.on_gone = lambda entity_id, session_id: noted.append(("drop", entity_id, session_id))
+        tree = zone.spawn("ent_tree", "npc", "Tree", (51.0, 0.0, 50.0, 0.0), {"wood": 3})
+        view = tick(zone, 0.1)["gtw_a"][0]
+        assert [(s.entity_id, s.entity_type, s.properties_json) for s in view.states] == [
+            ("ent_tree", "npc", '{"wood":3}')
+        ]
+        assert not view.states[0].link_dead
+        zone.despawn(tree)
+        assert tick(zone, 0.2)["gtw_a"][0].leaves == [tree.number]
+        assert noted == [("put", "ent_tree"), ("drop", "ent_tree", "")]
+        assert zone.record("ent_tree") is None
+
+    def test_of_one_id_there_is_one(self, zone: Zone) -> None:
+        with pytest.raises(Conflict):
+            zone.spawn("ent_ann", "npc", "Ann?", (0.0, 0.0, 0.0, 0.0), {})
+        assert zone.own == 3

@@ -39,7 +39,16 @@ class FakeZone:
     ticks: int = 100
     resyncs: int = 2
     intake: FakeIntake = field(default_factory=lambda: FakeIntake())
-    table: list[int] = field(default_factory=lambda: [1, 2])
+    own: int = 2
+    ghosts: int = 5
+    handed_over: int = 11
+    admitted: int = 13
+
+
+@dataclass
+class FakeGame:
+    errors: Counter[str] = field(default_factory=lambda: Counter(on_tick=2))
+    slow: Counter[str] = field(default_factory=lambda: Counter(on_enter=1))
 
 
 class TestZone:
@@ -47,16 +56,35 @@ class TestZone:
         metrics, zone = ZoneMetrics("zon_meadow"), FakeZone()
         metrics.watch(zone)
         zone.intake.applied += 1
-        zone.table.append(3)
+        zone.own += 1
         zone.intake.refused["stale_sequence"] += 2
         registry = metrics.registry
         assert value(registry, "game_zone_population", **ZONE) == 3
+        assert value(registry, "rayrealm_zone_ghosts", **ZONE) == 5
+        assert value(registry, "rayrealm_zone_handed_over_total", **ZONE) == 11
+        assert value(registry, "rayrealm_zone_admitted_total", **ZONE) == 13
+        assert value(registry, "rayrealm_zone_resyncs_total", **ZONE) == 2
         assert value(registry, "rayrealm_zone_epoch", **ZONE) == 7
         assert value(registry, "rayrealm_zone_ticks_total", **ZONE) == 100
         assert value(registry, "rayrealm_zone_moves_applied_total", **ZONE) == 51
         assert value(registry, "rayrealm_zone_moves_refused_total", reason="too_fast", **ZONE) == 3
         assert value(registry, "rayrealm_zone_moves_refused_total", reason="stale_sequence", **ZONE) == 2
         assert value(registry, "rayrealm_zone_inputs_dropped_total", reason="torn", **ZONE) == 1
+
+    def test_the_next_incarnation_in_the_same_process_takes_over(self) -> None:
+        metrics = ZoneMetrics("zon_meadow")
+        metrics.watch(FakeZone())
+        metrics.watch(FakeZone(epoch=9, own=4))
+        assert value(metrics.registry, "rayrealm_zone_epoch", **ZONE) == 9
+        assert value(metrics.registry, "game_zone_population", **ZONE) == 4
+
+    def test_the_game_s_hooks(self) -> None:
+        metrics = ZoneMetrics("zon_meadow")
+        metrics.watch_game(FakeGame())
+        assert value(metrics.registry, "rayrealm_game_errors_total", hook="on_tick", **ZONE) == 2
+        metrics.watch_game(FakeGame(errors=Counter(on_tick=3)))
+        assert value(metrics.registry, "rayrealm_game_errors_total", hook="on_tick", **ZONE) == 3
+        assert value(metrics.registry, "rayrealm_game_slow_total", hook="on_enter", **ZONE) == 1
 
     def test_ticks_and_checkpoints(self) -> None:
         metrics = ZoneMetrics("zon_meadow")
