@@ -96,11 +96,15 @@ class LocalRealm:
         await asyncio.gather(*runner._loops, return_exceptions=True)
         await runner._runtime.close()
 
-    async def start(self) -> None:
+    async def supervise(self) -> None:
+        """Start a supervisor, the first or the next one; ready when every zone has an owner."""
         supervisor = SupervisorRunner(self.realm, lambda _: LocalActors(self), self.open)
         self.actors["supervisor"] = supervisor
         self._runners.append(supervisor)
         await supervisor.ready()
+
+    async def start(self) -> None:
+        await self.supervise()
         self.gateway = GatewayRunner(self.open)
         await self.gateway.start(self.realm)
 

@@ -167,10 +167,10 @@ class Director:
         else:
             self._policy.failed(tools.clock())
 
-    def stop(self) -> None:
-        """The plan is left where it is: another director goes on with it."""
-        if self._executing is not None:
-            self._executing.cancel()
+    @property
+    def running(self) -> list[asyncio.Task[None]]:
+        """What carries out a plan. When it is cancelled, the plan is left where it is: another director goes on with it."""
+        return [self._executing] if self._executing is not None else []
 
     # --- the policy, and nodes that drain ----------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class SupervisorRunner:
         self._listing = asyncio.Lock()
         self._listed: list[dict[str, Any]] = []
         self._listed_at = float("-inf")
-        self._loops: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._started = asyncio.create_task(self._start())
 
     async def _start(self) -> None:
@@ -119,7 +119,7 @@ class SupervisorRunner:
             "drain": self.drain,
         }
         await until_available(lambda: runtime.bus.respond(runtime.subjects.world_control(), responder(commands)))
-        self._loops = [asyncio.create_task(self._watch())]
+        self._tasks.append(asyncio.create_task(self._watch()))
         log.info("supervisor_started", epoch=epoch, zones=len(self._ledger.record.map.zones), others=len(self._others))
 
     async def _ensure(self, kind: ActorKind, name: str) -> None:
@@ -139,8 +139,8 @@ class SupervisorRunner:
 
     async def _watch(self) -> None:
         """For ever: tell the map, ask every actor how it is, and let the policy decide once every zone had time to start."""
-        self._loops.append(asyncio.create_task(every(ANNOUNCE_S, self._announce, "announce")))
-        self._loops.append(asyncio.create_task(every(CHECK_S, self._crew.check, "health")))
+        self._tasks.append(asyncio.create_task(every(ANNOUNCE_S, self._announce, "announce")))
+        self._tasks.append(asyncio.create_task(every(CHECK_S, self._crew.check, "health")))
         try:
             await self._all_ready()
         except Unavailable as error:
@@ -149,6 +149,11 @@ class SupervisorRunner:
 
     async def _announce(self) -> None:
         self._ledger.announce()
+
+    @property
+    def _loops(self) -> list[asyncio.Task[None]]:
+        """What ends with the process."""
+        return [*self._tasks, *self._director.running]
 
     # --- the control lane --------------------------------------------------------------------------------------
 

@@ -83,7 +83,9 @@ class Borders:
         self._hysteresis = hysteresis
         self._near: dict[str, Neighbour] = {}
         self._unbound: dict[int, float] = {}  # ghosts that were handed over, until their new owner speaks of them
-        self._unheard: dict[int, set[str]] = {}  # ghosts -> zones that spoke of an entity that the ghost seemed newer than
+        self._unheard: dict[
+            int, set[str]
+        ] = {}  # ghosts -> zones that spoke of an entity that the ghost seemed newer than
         self._changed: set[int] = set()
 
     # --- the map -----------------------------------------------------------------------------------------------
@@ -290,7 +292,9 @@ class Borders:
         told, table = record.entity, self._table
         known = table.by_id.get(told.entity_id)
         if known is not None and (not known.owner or told.transfer < known.transfer):
-            if known.owner:  # unless that one has left, and came again: its ghost goes, and who spoke in vain is asked again
+            if (
+                known.owner
+            ):  # unless that one has left, and came again: its ghost goes, and who spoke in vain is asked again
                 self._unheard.setdefault(known.number, set()).add(other.zone.id)
             return None  # it is ours, or somebody newer's: what is said is older than that
         if known is None:

@@ -22,9 +22,10 @@ from actors.zone.orphans import EVERY_S, Orphans
 from actors.zone.replication import Replication
 from actors.zone.ticker import Ticker
 from actors.zone.ticktimes import TickTimes
+from actors.zone.transit import Transit
 from actors.zone.writer import Writer
 from actors.zone.zone import Happening, Zone
-from cluster.errors import Fenced, NotFound, RealmError, Unavailable
+from cluster.errors import Fenced, RealmError, Unavailable
 from cluster.periodic import every
 from cluster.ports.accounts import CharacterStore
 from cluster.ports.bus import Bus, Subscription
@@ -37,7 +38,6 @@ from cluster.telemetry.metrics import ZoneMetrics
 from cluster.worldmap import WorldMap
 from realm_proto import internal_pb2
 
-CLAIM_S = 0.5  # how often a zone looks for arrivals that nobody told it of
 SWEEP_S = 1.0
 MAX_PROBES = 1_000
 BACKGROUND_LIMIT = 10_000
@@ -82,9 +82,7 @@ class ZoneOwner:
         self.orphans = Orphans(zone, tools.store, tools.sessions, tools.characters, self.leave)
         self._tools = tools
         self._probes: dict[str, int] = {}  # gateway -> what it asked to hear
-        self._crossing: set[str] = set()  # zones that something is being handed over to
-        self._arrivals = asyncio.Event()
-        self._claiming = asyncio.Lock()
+        self.transit = Transit(zone, self.writer, tools.bus, tools.subjects, tools.clock, tools.wall_clock, tools.rng)
         self._work: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
@@ -120,7 +118,7 @@ class ZoneOwner:
         ):
             self._subscriptions.append(await tools.bus.subscribe(subject, take))
         self._loops = [asyncio.create_task(self.writer.run())]
-        await self._claim()
+        await self.transit.claim()
         if self.game is not None:
             self.game.start()
         self._live()
@@ -130,7 +128,7 @@ class ZoneOwner:
         world = self._tools.settings.world
         self._loops += [
             asyncio.create_task(self._tick_for_ever()),
-            asyncio.create_task(self._claim_for_ever()),
+            asyncio.create_task(self.transit.claim_for_ever()),
             asyncio.create_task(self._every(world.checkpoint_s, self._checkpoint, "checkpoint")),
             asyncio.create_task(self._every(SWEEP_S, self._sweep, "sweep")),
             asyncio.create_task(self._every(EVERY_S, self.orphans.sweep, "orphans")),
@@ -199,7 +197,7 @@ class ZoneOwner:
 
     def _take_border(self, data: bytes) -> None:
         if self.zone.take_border(data, self._tools.clock()):
-            self._arrivals.set()
+            self.transit.hinted()
 
     def _take_follower(self, _data: bytes) -> None:
         self.replication.asked(self._tools.clock())
@@ -246,10 +244,8 @@ class ZoneOwner:
             bus.publish(subjects.zone_replica(zone.id), message)
         if done:
             self._spawn(self._answer(done))
-        for to, numbers in zone.crossers(now).items():
-            if to not in self._crossing and not self.writer.away:
-                self._crossing.add(to)
-                self._spawn(self._hand_over(to, numbers))
+        for to, numbers in self.transit.due(now).items():
+            self._spawn(self.transit.hand_over(to, numbers))
 
     def _answer_probes(self) -> None:
         """After a tick: who asks is told that moves come in here, ticks pass, and what goes out arrives."""
@@ -296,55 +292,6 @@ class ZoneOwner:
             self._tools.bus.publish(self._tools.subjects.gateway_control(gateway_id), message)
         self.desk.sent(done)
 
-    # --- from zone to zone -------------------------------------------------------------------------------------
-
-    async def _hand_over(self, to: str, numbers: list[int]) -> None:
-        zone, clock = self.zone, self._tools.clock
-        parcels = zone.pack(numbers, clock(), self._tools.wall_clock())
-        try:
-            # In the writer's turn, at once when the store says so: a commit after it must not bring them back.
-            await self.writer.hand_over(to, parcels, lambda: zone.depart(parcels, to, clock()))
-            # The others hear at once: until the new owner has claimed them, nobody moves them.
-            for zone_id, message in zone.borders.hints(clock()):
-                self._tools.bus.publish(self._tools.subjects.zone_border(zone_id), message)
-        except NotFound:
-            log.warning("nobody_to_hand_over_to", zone=zone.id, to=to, entities=len(parcels))
-            zone.unpack(parcels)
-        finally:
-            self._crossing.discard(to)
-
-    async def _claim_for_ever(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(CLAIM_S):
-                    await self._arrivals.wait()
-            except TimeoutError:
-                pass
-            try:
-                await self._claim()
-            except Unavailable as error:
-                log.warning("claim_postponed", zone=self.zone.id, what=str(error))
-                await asyncio.sleep(CLAIM_S * self._tools.rng.uniform(0.5, 1.0))
-
-    async def _claim(self) -> None:
-        """Take in who was handed over to this zone."""
-        async with self._claiming:
-            self._arrivals.clear()
-            arrived = await self.writer.claim()
-            if not arrived:
-                return
-            tools = self._tools
-            admitted = self.zone.admit(arrived, tools.clock(), tools.wall_clock())
-            sessions = [entity.session_id for entity in admitted if entity.session_id]
-            if sessions:
-                moved = internal_pb2.SessionsMoved(zone_id=self.zone.id, session_ids=sessions)
-                tools.bus.publish(tools.subjects.sessions_moved(), moved.SerializeToString())
-
-    async def _here(self, session_id: str) -> None:
-        """A call comes for a session that the zone does not know: it may have been handed over just now."""
-        if session_id not in self.zone.table.by_session:
-            await self._claim()
-
     # --- what outlives the process -----------------------------------------------------------------------------
 
     def _stored(self, entity_id: str) -> tuple[str, bytes] | None:
@@ -374,21 +321,21 @@ class ZoneOwner:
     async def enter(self, who: Arrival) -> Standing:
         """Durable when it returns. Raises RateLimited (full), Conflict, Unavailable."""
         self._check_store()
-        await self._here(who.session_id)
+        await self.transit.look_for(who.session_id)
         standing = self.zone.enter(who, self._tools.clock(), int(self._tools.wall_clock()))
         await self.writer.written()
         return standing
 
     async def attach(self, session_id: str, gateway_id: str, attach_epoch: int, instead_of: int = 0) -> Standing:
         self._check_store()
-        await self._here(session_id)
+        await self.transit.look_for(session_id)
         standing = self.zone.attach(session_id, gateway_id, attach_epoch, instead_of)
         await self.writer.written()
         return standing
 
     async def detach(self, session_id: str, attach_epoch: int, instead_of: int = 0) -> bool:
         """Returns whether the session's entity is here."""
-        await self._here(session_id)
+        await self.transit.look_for(session_id)
         self.zone.detach(session_id, attach_epoch, instead_of)
         here = session_id in self.zone.table.by_session
         await self.writer.written()
@@ -396,7 +343,7 @@ class ZoneOwner:
 
     async def leave(self, session_id: str) -> Standing | None:
         self._check_store()
-        await self._here(session_id)
+        await self.transit.look_for(session_id)
         standing = self.zone.leave(session_id)
         await self.writer.written()
         return standing
@@ -413,8 +360,8 @@ class ZoneOwner:
 
     async def retire(self) -> bool:
         """Whether nothing is left of the zone: neither here nor in the store, which forgets it."""
-        await self._claim()
-        if self.zone.own or self._crossing:
+        await self.transit.claim()
+        if self.zone.own or self.transit.under_way:
             return False
         await self.writer.written()
         return await self._tools.store.discard(self.zone.id, self.zone.epoch)

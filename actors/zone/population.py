@@ -14,7 +14,7 @@ from actors.zone.borders import Borders
 from actors.zone.entities import Entity, EntityTable
 from actors.zone.movement import Rules
 from actors.zone.showing import Showing
-from cluster.errors import Conflict, Elsewhere, InvalidState
+from cluster.errors import Conflict, Elsewhere, InvalidState, RateLimited
 from cluster.ports.zones import Parcel
 
 MAX_LIMBO_S = 30.0  # nobody may have walked for longer while nobody looked
@@ -37,6 +37,7 @@ class Population:
         self._rules = rules
         self._showing = showing
         self._borders = borders
+        self._waiting: dict[str, bytes] = {}  # arrivals that found no room
         self._departed: OrderedDict[str, str] = OrderedDict()  # session -> the zone that has it now
 
     # --- players -----------------------------------------------------------------------------------------------
@@ -44,7 +45,8 @@ class Population:
     def enter(self, who: Arrival, now: float, transfer: int = 0) -> Standing:
         """Bring a player in, or attach the session's entity again if it is here already (idempotent by session).
 
-        `transfer`: higher than any that an earlier entity of that id can have had, as of a session that ended in the middle of things.
+        `transfer`: higher than any that an earlier entity of that id can have had, as of a session that ended in the middle of
+        things.
         """
         known = self._table.by_session.get(who.session_id)
         if known is not None:
@@ -228,13 +230,20 @@ class Population:
         anew.
         """
         admitted = []
+        arrived, self._waiting = {**self._waiting, **arrived}, {}
         for entity_id, data in arrived.items():
             try:
                 record = records.load(data)
             except ValueError:
                 log.exception("arrival_unreadable", zone=self._zone_id, entity=entity_id)
                 continue
-            entity = self._admit(record, now, wall)
+            try:
+                entity = self._admit(record, now, wall)
+            except RateLimited:
+                # The zones near were told how much room there is, but others came first. It is this zone's all the same.
+                log.warning("no_room_for_arrival", zone=self._zone_id, entity=entity_id)
+                self._waiting[entity_id] = data
+                continue
             if entity is not None:
                 admitted.append(entity)
                 self.admitted += 1

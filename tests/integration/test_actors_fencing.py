@@ -75,7 +75,7 @@ class TestFencing:
             lambda: old.detach(ann.session_id, 9),
             lambda: old.leave(ann.session_id),
             lambda: old.enter(Arrival("ent_n", "N", "ses_n", "usr_n", "chr_n", "gtw_x", 1, 1, 0, 1, 0)),
-            old._claim,
+            old.transit.claim,
         ]
         for attempt in attempts:
             with pytest.raises(Fenced):

@@ -20,6 +20,7 @@ from serve_apps.gateway.client import Client
 from serve_apps.gateway.messages import Code, Framing
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from tests.simulation.network import IN_ORDER_S
+from tests.simulation.recorder import in_order
 from tests.simulation.virtual_time import OUTSIDE
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -445,8 +446,8 @@ class Player:
         seen: dict[str, list[Any]] = {}
         for entity in self.scene.entities.values():
             place = [None, None, None] if entity.cm is None else [v / 100 for v in entity.cm]
-            seen[entity.entity_id] = [*place, entity.version, entity.properties]
+            seen[entity.entity_id] = [*place, entity.version, in_order(entity.properties)]
         if self.scene.own is not None:
             own = self.scene.own
-            seen[self.entity_id] = [None, None, None, own.version, own.properties]
+            seen[self.entity_id] = [None, None, None, own.version, in_order(own.properties)]
         return seen

@@ -12,6 +12,11 @@ from cluster.ports.zones import StoredZone
 from tests.simulation.server import Kept, Watch
 
 
+def in_order(values: dict[str, Any]) -> dict[str, Any]:
+    """Protobuf's maps have another order in every process, and a seed is to have one history."""
+    return dict(sorted(values.items()))
+
+
 class Recorder(Watch):
     """`watch` of the server."""
 
@@ -71,17 +76,17 @@ class Recorder(Watch):
         for entity in zone.table.by_number.values():
             if not entity.owner:
                 x, y, z = (float(v) for v in zone.table.position[entity.number])
-                entities[entity.entity_id] = [x, y, z, entity.version, entity.properties]
+                entities[entity.entity_id] = [x, y, z, entity.version, in_order(entity.properties)]
         self.history.add("truth", calm=calm, zone=zone.id, epoch=zone.epoch, entities=entities)
 
     def stored(self, calm: int, zone_id: str, kept: StoredZone) -> None:
         entities = {}
         for name, data in kept.entities.items():
             entity = records.load(data).entity
-            entities[name] = [entity.version, entity.properties]
+            entities[name] = [entity.version, in_order(entity.properties)]
         self.history.add("stored", calm=calm, zone=zone_id, entities=entities, arriving=sorted(kept.arrivals))
 
 
 def _put(name: str, zone: str, place: str, data: bytes) -> list[Any]:
     entity = records.load(data).entity
-    return [name, zone, place, entity.version, entity.transfer, entity.properties]
+    return [name, zone, place, entity.version, entity.transfer, in_order(entity.properties)]

@@ -164,8 +164,12 @@ class Stage:
         await self.crew.check()
         self.director.carry_on()
 
+    def stop(self) -> None:
+        for task in self.director.running:
+            task.cancel()
+
     async def restart(self) -> None:
-        self.director.stop()
+        self.stop()
         await self.start()
 
     async def do(self, kind: str, *args: str, plan_id: str = "") -> str:
@@ -175,8 +179,7 @@ class Stage:
 
     async def ended(self) -> str:
         await self.until(lambda: self.ledger.record.progress is None)
-        assert self.director._executing is not None
-        await self.director._executing
+        await asyncio.gather(*self.director.running)
         assert self.ledger.record.last is not None
         return self.ledger.record.last.outcome
 

@@ -212,7 +212,7 @@ class TestReplaced:
         stage = await opened()
         await stage.director.execute(await stage.director.plan(kind, args))
         await stage.until(lambda: (at := stage.ledger.record.progress) is None or at.done >= done)
-        stage.director.stop()
+        stage.stop()
         stage.actors.clear()
         await stage.start()
         if stage.ledger.record.progress is not None:

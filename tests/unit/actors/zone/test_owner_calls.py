@@ -1,4 +1,4 @@
-"""Calls from a gateway to zones at work, and back (rows 3.4, 3.7, 7.6): durable before they are answered, wherever the entity is."""
+"""Calls from a gateway to zones at work, and back (rows 3.4, 3.7, 7.6): durable before they are answered, wherever one is."""
 
 from __future__ import annotations
 
