@@ -40,8 +40,10 @@ class ZoneWorld:
 
     @property
     def whole(self) -> bool:
+        me = self._zone.borders.me
         declared = next((spec for spec in self._zone.world.zones if spec.id == self._zone.id), None)
-        return declared is not None and declared.bounds == self._zone.bounds
+        has_ground = me is not None and not me.into
+        return has_ground and declared is not None and declared.bounds == self._zone.bounds
 
     @property
     def ticks(self) -> int:

@@ -79,6 +79,7 @@ class ZoneOwner:
         if self.game is not None:
             tools.metrics.watch_game(self.game)
         self.desk = CallDesk(world, message, guarded)
+        tools.metrics.watch_calls(self.desk)
         self.orphans = Orphans(zone, tools.store, tools.sessions, tools.characters, self.leave)
         self._tools = tools
         self._probes: dict[str, int] = {}  # gateway -> what it asked to hear

@@ -9,24 +9,25 @@ import itertools
 import random
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import numpy as np
 import uvloop
 from pydantic import SecretStr
 
-from cluster.bench.border_checks import FAULTS, Watch
+from cluster.bench.border_checks import FAULTS, Watch, Witness
 from cluster.bench.entrants import each, enlist, persist
 from cluster.bench.realm_under_test import limits, realm_under_test
 from cluster.bench.sockets import Inbox, LoadSocket, open_socket
 from cluster.bench.walker import Wanderer
+from cluster.errors import Ours
 from cluster.settings import InterestSettings
 from rayrealm_client import views
 from rayrealm_client.accounts import Accounts, pool
 from rayrealm_client.codec import OwnMove, encode
-from rayrealm_client.errors import DeadlineExceeded
 from rayrealm_client.models import Bounds, World, Zone
+from rayrealm_client.view import View
 
 SEED = 7
 SIDE_M = 120.0
@@ -42,7 +43,7 @@ MOST_LATE_S = 0.5  # what a player has missed for longer it does not send any mo
 
 
 def borders_config(bots: int, side_m: float = SIDE_M) -> str:
-    """A land of two by two zones, room for all, and cheap passwords. There is no game, and the supervisor leaves the zones as they are."""
+    """A land of two by two zones, room for all, cheap passwords. There is no game, and the supervisor leaves the zones alone."""
     grounds = "".join(
         f"""
 [[world.zones]]
@@ -75,11 +76,12 @@ def run_borders(
         if url is None:
             url = stack.enter_context(realm_under_test(borders_config(bots), gateways=gateways)).url
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        return runner.run(Borders(url, bots, seed).run(seconds))
+        borders = Borders(url, bots, seed)
+        return runner.run(borders.run(seconds, borders.enlist))
 
 
 class Player:
-    """One of them. `number`: its own, from 0."""
+    """One of them. `number`: its own in the watch."""
 
     def __init__(self, number: int, socket: LoadSocket, world: World, rng: random.Random) -> None:
         self.number, self.socket, self.world = number, socket, world
@@ -87,7 +89,13 @@ class Player:
         self.sequence = world.sequence
 
 
+Entrants = Mapping[int, tuple[str, str]]
+"""By client: an access token, and its character."""
+
+
 class Borders:
+    """Use its `run` once."""
+
     def __init__(self, url: str, bots: int, seed: int) -> None:
         self._url = url
         self._bots = bots
@@ -95,22 +103,24 @@ class Borders:
         self._rng = random.Random(seed)  # noqa: S311 - backoff, no secret
         self._inbox = Inbox()
         self._players: list[Player] = []
-        self._early: dict[
-            int, list[tuple[float, views.View]]
-        ] = {}  # views of those who have no answer to their entry yet
+        self._witness_of: dict[int, Witness] = {}  # by client
+        self._early: dict[int, list[tuple[float, View]]] = {}  # by client that has no answer to its entry yet
         self._watch: Watch | None = None
         self._views = self._moves = 0
         self._late_s: list[float] = []
 
-    async def run(self, seconds: float) -> dict[str, Any]:
-        entrants = await self._enlist()
+    async def run(
+        self, seconds: float, enlist: Callable[[], Awaitable[Entrants]], warm_up_s: float = WARM_UP_S
+    ) -> dict[str, Any]:
+        """The report. `enlist` makes the players' accounts."""
+        entrants = await enlist()
         reading = asyncio.create_task(self._read())
         walking: asyncio.Task[None] | None = None
         try:
             await self._join(0, *entrants[0])
             walking = asyncio.create_task(self._walk())
             await each(range(1, self._bots), lambda number: self._join(number, *entrants[number]), JOINING_AT_ONCE)
-            await self._until(WARM_UP_S, reading, walking)
+            await self._until(warm_up_s, reading, walking)
             return await self._measure(seconds, reading, walking)
         finally:
             tasks = [task for task in (reading, walking) if task is not None]
@@ -128,8 +138,8 @@ class Borders:
 
     # --- everyone in -------------------------------------------------------------------------------------------
 
-    async def _enlist(self) -> dict[int, tuple[str, str]]:
-        """number -> access token, character."""
+    async def enlist(self) -> Entrants:
+        """New accounts over HTTP, with a character each."""
         made: dict[int, tuple[str, str]] = {}
         users, password = f"border-{secrets.token_hex(4)}", SecretStr(secrets.token_urlsafe(16))
         async with pool(self._url, REQUEST_S) as http:
@@ -142,23 +152,21 @@ class Borders:
             await each(range(self._bots), one)
         return made
 
-    async def _join(self, number: int, token: str, character_id: str) -> None:
+    async def _join(self, client: int, token: str, character_id: str) -> None:
         """Into one zone after another, in turn."""
-        socket = await open_socket(self._url, token, lambda: LoadSocket(number, self._inbox), self._rng, JOIN_S)
+        socket = await open_socket(self._url, token, lambda: LoadSocket(client, self._inbox), self._rng, JOIN_S)
         listed = [Zone.of(zone) for zone in (await socket.request("world.zones", {}, REQUEST_S))["zones"]]
-        zone = listed[number % len(listed)].zone
-        params = {"character_id": character_id, "zone": zone}
+        params = {"character_id": character_id, "zone": listed[client % len(listed)].zone}
         async with asyncio.timeout(JOIN_S):
             world = World.of(await persist(lambda: socket.request("world.enter", params, REQUEST_S), self._rng))
         if self._watch is None:
             self._watch = Watch(grounds_of(listed), world.interest_radius, InterestSettings().hysteresis)
-        rng = random.Random(f"{self._seed}:{number}")  # noqa: S311 - where it walks is no secret
-        player = Player(len(self._players), socket, world, rng)
-        witness = self.watch.add(f"bot {number}", world.entity_id, *player_place(player), world.sequence)
-        for at, view in self._early.pop(number, ()):
+        rng = random.Random(f"{self._seed}:{client}")  # noqa: S311 - where it walks is no secret
+        self._players.append(Player(len(self._players), socket, world, rng))
+        x, _, z = world.position
+        witness = self._witness_of[client] = self.watch.add(f"bot {client}", world.entity_id, x, z, world.sequence)
+        for at, view in self._early.pop(client, ()):
             witness.saw(at, view)
-        self._players.append(player)
-        self._numbers = {player.socket.client: player.number for player in self._players}
 
     # --- walking and reading -----------------------------------------------------------------------------------
 
@@ -191,16 +199,11 @@ class Borders:
         for client, at_ms, _, frame in self._inbox.drain():
             view, at = views.from_proto(frame), at_ms / 1_000.0
             self._views += 1
-            number = self._number_of(client)
-            if number is None:
+            witness = self._witness_of.get(client)
+            if witness is None:
                 self._early.setdefault(client, []).append((at, view))
             else:
-                self.watch.witnesses[number].saw(at, view)
-
-    def _number_of(self, client: int) -> int | None:
-        return self._numbers.get(client)
-
-    _numbers: Mapping[int, int] = {}
+                witness.saw(at, view)
 
     # --- the measure -------------------------------------------------------------------------------------------
 
@@ -232,11 +235,11 @@ class Borders:
         return self._report(ended - began, used)
 
     async def _until(self, seconds: float, *tasks: asyncio.Task[None]) -> None:
-        """Wait, but not longer than a task lives that should not end. Raises what ended it."""
+        """Wait, but not longer than the tasks live, which should not end. Raises what ended one."""
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-            raise DeadlineExceeded("a task ended that goes on for ever")
+            raise Ours("a task ended that goes on for ever")
 
     def _report(self, seconds: float, cpu_s: float) -> dict[str, Any]:
         watch = self.watch
@@ -257,10 +260,6 @@ class Borders:
             "load_core": round(cpu_s / seconds, 3),
             "send_late_p99_ms": round(float(np.percentile(self._late_s or [0.0], 99)) * 1_000, 1),
         }
-
-
-def player_place(player: Player) -> tuple[float, float]:
-    return player.world.position.x, player.world.position.z
 
 
 def grounds_of(zones: list[Zone]) -> dict[str, Bounds]:

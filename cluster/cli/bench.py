@@ -84,3 +84,17 @@ def tick(
     from cluster.bench.cli import bench_tick
 
     raise typer.Exit(bench_tick(entities, ticks, moving, as_json))
+
+
+@app.command()
+def borders(
+    bots: Annotated[int, typer.Option("--bots", min=2, help="How many.")] = 200,
+    seconds: Seconds = 60.0,
+    gateways: Gateways = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Players who walk over the borders of four zones all day: whether any of them notices."""
+    from cluster.bench.cli import bench_borders
+
+    raise typer.Exit(bench_borders(bots, seconds, url, as_json, gateways))

@@ -113,6 +113,15 @@ class WatchedZone(Protocol):
     def admitted(self) -> int: ...
 
 
+class WatchedDesk(Protocol):
+    """Totals by method, and by reason."""
+
+    @property
+    def done(self) -> Mapping[str, int]: ...
+    @property
+    def dropped(self) -> Mapping[str, int]: ...
+
+
 class WatchedGame(Protocol):
     """Totals by hook."""
 
@@ -133,6 +142,7 @@ class ZoneMetrics(Metrics):
         self._zone: Labels = (("zone_id", zone_id),)
         self._watched: WatchedZone | None = None
         self._game: WatchedGame | None = None
+        self._desk: WatchedDesk | None = None
         self.add(
             HistogramSource("rayrealm_zone_tick_seconds", "Work of a tick", lambda: self._tick_s, fixed=self._zone),
             CounterSource(
@@ -197,6 +207,22 @@ class ZoneMetrics(Metrics):
                 "reason",
                 fixed,
             ),
+        )
+
+    def watch_calls(self, desk: WatchedDesk) -> None:
+        """Whenever an incarnation of the zone has started here."""
+        first, self._desk = self._desk is None, desk
+        if not first:
+            return
+
+        def now() -> WatchedDesk:
+            assert self._desk is not None  # noqa: S101 - sources are added when there is one
+            return self._desk
+
+        done, dropped = "Requests of players that were judged", "Requests refused or lost because too many waited"
+        self.add(
+            CounterSource("rayrealm_zone_calls_total", done, lambda: now().done, "method", self._zone),
+            CounterSource("rayrealm_zone_calls_dropped_total", dropped, lambda: now().dropped, "reason", self._zone),
         )
 
     def watch_game(self, game: WatchedGame) -> None:

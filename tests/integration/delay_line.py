@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 LOOPBACK = "127.0.0.1"
@@ -25,34 +25,29 @@ class DelayLine:
         self._target = parts.hostname or LOOPBACK, parts.port or 80
         self._serving: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
-        upstream, to_server = await asyncio.open_connection(*self._target)
+        ends = [writer]
         try:
-            for end in (writer, to_server):
+            upstream, to_server = await asyncio.open_connection(*self._target)
+            ends.append(to_server)
+            for end in ends:
                 end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.gather(self._carry(reader, to_server), self._carry(upstream, writer))
-        except (ConnectionError, asyncio.CancelledError):
-            pass  # an end of either side, or of the test, is the end of the connection
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._carry(reader, to_server))
+                group.create_task(self._carry(upstream, writer))
+        except* ConnectionError:
+            pass  # an end of either side is the end of the connection
         finally:
             self._serving.discard(task)
-            for end in (writer, to_server):
+            for end in ends:
                 end.transport.abort()
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        """Until the source has ended, and the sink has been told so."""
         on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_ON_THE_WAY)
-
-        async def arrive() -> None:
-            while True:
-                due, data = await on_the_way.get()
-                await asyncio.sleep(max(due - time.monotonic(), 0.0))
-                if not data:
-                    sink.write_eof()
-                    return
-                sink.write(data)
-                await sink.drain()
 
         async def leave() -> None:
             data = b"-"
@@ -60,18 +55,27 @@ class DelayLine:
                 data = await source.read(CHUNK_BYTES)
                 await on_the_way.put((time.monotonic() + self.one_way_s, data))
 
-        await asyncio.gather(arrive(), leave())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leave())
+            while True:
+                due, data = await on_the_way.get()
+                await asyncio.sleep(max(due - time.monotonic(), 0.0))
+                if not data:
+                    break
+                sink.write(data)
+                await sink.drain()
+            sink.write_eof()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[DelayLine]:
         """While it is open, it listens at `url`."""
-        server = await asyncio.start_server(self.serve, LOOPBACK, 0)
+        server = await asyncio.start_server(self._serve, LOOPBACK, 0)
         self.url = f"ws://{LOOPBACK}:{server.sockets[0].getsockname()[1]}{self._path}"
         try:
             yield self
         finally:
             server.close()
-            for task in list(self._serving):
+            serving = list(self._serving)
+            for task in serving:
                 task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(*self._serving, return_exceptions=True)
+            await asyncio.gather(*serving, return_exceptions=True)

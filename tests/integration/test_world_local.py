@@ -107,7 +107,10 @@ class Stage(Backstage):
         gaps = [walker.gap_s(since) for walker in self.walkers]
         log.info("measured", what=what, took_s=round(time.monotonic() - since, 2), gap_ms=round(max(gaps) * 1_000))
         assert max(gaps) < GAP_S
-        assert all(walker.corrections == [] for walker in self.walkers)
+        if what != "split":  # who stands beyond a border that is new may be held there until the new zone is heard
+            assert [walker.corrections for walker in self.walkers if walker.corrections] == []
+        for walker in self.walkers:
+            walker.corrections.clear()
 
     async def zones(self) -> dict[str, dict[str, Any]]:
         await asyncio.sleep(1.1)  # the list is a second old at most
@@ -150,7 +153,7 @@ async def test_the_supervisor_is_killed_and_the_next_one_goes_on(stage: Stage, k
     since = time.monotonic()
     await stage.ask("execute", kind=kind, args=[MEADOW], plan_id="pln_1")
     async with asyncio.timeout(ENDS_S):
-        while (now := (await stage.ask("state"))["plan"]) is not None and now["done"] < done:
+        while (now := (await stage.ask("state"))["plan"]) is not None and now["done"] < done:  # noqa: ASYNC110
             await asyncio.sleep(0.0)
     await stage.kill(SUPERVISOR)
     await stage.realm.supervise()

@@ -292,6 +292,8 @@ class Player:
     def _noticed(self, notice: codec.Notification) -> None:
         if notice.method == "session.ready" and self._ready is not None and not self._ready.done():
             self._ready.set_result(dict(notice.params or {}))
+        elif notice.method == "session.token" and notice.params:
+            self._recovery = notice.params["token"]
         elif notice.method == "session.reconnect":
             self.hang_up()
 

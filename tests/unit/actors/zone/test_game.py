@@ -276,7 +276,12 @@ def test_metrics() -> None:
     metrics = ZoneMetrics("zon_test")
     rig = Rig(Diary).start()
     assert rig.host is not None
-    metrics.watch_game(rig.host)
+    before = Rig(Diary)
+    assert before.host is not None
+    for each in (before, rig):  # of the incarnation that works here now
+        assert each.host is not None
+        metrics.watch_game(each.host)
+        metrics.watch_calls(each.desk)
     rig.enter("ann")
     diary(rig).do = lambda zone, entity, data: orjson
     with pytest.raises(Ours):
@@ -285,6 +290,9 @@ def test_metrics() -> None:
         sample.name: (sample.labels, sample.value)
         for family in metrics.registry.collect()
         for sample in family.samples
-        if sample.name.startswith("rayrealm_game")
+        if sample.name.startswith(("rayrealm_game", "rayrealm_zone_calls"))
     }
-    assert found == {"rayrealm_game_errors_total": ({"zone_id": "zon_test", "hook": "on_message"}, 1.0)}
+    assert found == {
+        "rayrealm_game_errors_total": ({"zone_id": "zon_test", "hook": "on_message"}, 1.0),
+        "rayrealm_zone_calls_total": ({"zone_id": "zon_test", "method": "game.message"}, 1.0),
+    }

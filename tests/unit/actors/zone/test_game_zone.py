@@ -166,6 +166,8 @@ class TestEntities:
         half = GROUND.model_copy(update={"max_x": 50.0})
         rig.zone.remap(WorldMap(2, (MapZone("zon_test", "Test", half, "zon_test"),)))
         assert (rig.game.whole, rig.game.bounds) == (False, half)
+        gone = Rig(Diary, world_map=WorldMap(2, (MapZone("zon_test", "Test", GROUND, "zon_test", into="zon_other"),)))
+        assert not gone.game.whole, "its ground is another's, and so is what stood on it"
         part = Rig(Diary, world_map=WorldMap(2, (MapZone("zon_test", "Test", GROUND, "zon_other"),)))
         assert part.game.declared == "zon_other"
 
