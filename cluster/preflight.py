@@ -71,7 +71,9 @@ def needed_files(settings: Settings) -> int:
 
 def needed_memory_mib(settings: Settings) -> int:
     """An estimate of what the realm takes before players come."""
-    processes = OTHER_PROCESSES + settings.gateways + settings.session.actors + len(settings.world.zones)
+    world = settings.world
+    standbys = sum(world.standby if zone.standby is None else zone.standby for zone in world.zones)
+    processes = OTHER_PROCESSES + settings.gateways + settings.session.actors + len(world.zones) + standbys
     return MEMORY_OF_RAY_MIB + MEMORY_OF_A_PROCESS_MIB * processes + settings.ray.object_store_mib // 4
 
 

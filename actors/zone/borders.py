@@ -16,7 +16,6 @@ import structlog
 from actors.zone import records
 from actors.zone.entities import Entity, EntityTable
 from actors.zone.rows import BORDER_ROW
-from cluster.errors import RateLimited
 from cluster.settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 from realm_proto import internal_pb2
@@ -48,12 +47,14 @@ class Neighbour:
 
     zone: MapZone
     told: np.ndarray
-    number: int = 0
+    number: int = 0  # of our newest output to it
+    whole: bool = True  # the next one begins again
     told_at: float = float("-inf")
     hint: bool = False
     ask: bool = True  # begin again, please: nothing of it is known
     epoch: int = 0
     heard: int = 0  # the number of its newest output
+    lost: bool = True  # one of its outputs: none is believed until one begins again
     heard_at: float = float("-inf")
     room: int = 0
     departed: list[int] = field(default_factory=list)  # entities it was told of that belong to somebody else now
@@ -86,6 +87,7 @@ class Borders:
         self._unheard: dict[
             int, set[str]
         ] = {}  # ghosts -> zones that spoke of an entity that the ghost seemed newer than
+        self._unseen: set[str] = set()  # zones that spoke of somebody for whom there was no room
         self._changed: set[int] = set()
 
     # --- the map -----------------------------------------------------------------------------------------------
@@ -202,14 +204,14 @@ class Borders:
             if len(numbers):
                 far = distance(table.position[numbers], other.zone.bounds)
                 told[numbers] = far <= self._margin + np.where(other.told[numbers], STRETCH_M, 0.0)
-            first = other.number == 0
+            first = other.whole
             fresh = told if first else told & (~other.told | changed)
             gone = np.flatnonzero(other.told & ~told) if not first else np.empty(0, np.int64)
             rows = np.flatnonzero(told & (moved | fresh))
             idle = not (len(rows) or len(gone) or fresh.any() or other.hint or other.ask or other.departed)
             if idle and now - other.told_at < KEEP_TELLING_S:
                 continue
-            other.told, other.number, other.told_at = told, other.number + 1, now
+            other.told, other.number, other.told_at, other.whole = told, other.number + 1, now, False
             out = internal_pb2.BorderOutput(
                 zone_id=self._zone_id,
                 epoch=self._epoch,
@@ -219,7 +221,8 @@ class Borders:
                 room=table.room,
                 arrivals=other.hint,
                 resync=other.ask,
-                departed=() if first else other.departed,
+                departed=other.departed,
+                whole=first,
             )
             for number in np.flatnonzero(fresh).tolist():
                 out.entities.add(number=number, record=records.dump(self.record(number)))
@@ -251,18 +254,26 @@ class Borders:
         seen, other = Seen(), self._near.get(out.zone_id)
         if other is None or out.epoch < other.epoch:
             return seen
+        if out.epoch == other.epoch and out.number <= other.heard:
+            return seen  # late, or said twice
+        if out.epoch != other.epoch:
+            other.epoch, other.lost = out.epoch, True
+            other.names[:] = NOBODY
+        other.lost |= out.number != other.heard + 1
+        other.heard = out.number
         other.heard_at, other.room = now, out.room
         if out.resync:
-            other.number = 0
-        if out.number != 1 and (out.epoch != other.epoch or out.number != other.heard + 1):
+            other.whole = True
+        if other.lost and not out.whole:
             self.strange += 1
             other.ask = True
             return seen
-        other.epoch, other.heard = out.epoch, out.number
-        before = set(self._ghosts_of(out.zone_id)) - self._unbound.keys() if out.number == 1 else set()
-        if out.number == 1:
-            other.names[:] = NOBODY
+        other.lost = False
         self._let_go(other, out.departed, now)
+        before: set[int] = set()
+        if out.whole:
+            before = set(self._ghosts_of(out.zone_id)) - self._unbound.keys()
+            other.names[:] = NOBODY
         for said in out.entities:
             number = self._ghost(other, said, now)
             if number is not None:
@@ -298,10 +309,10 @@ class Borders:
                 self._unheard.setdefault(known.number, set()).add(other.zone.id)
             return None  # it is ours, or somebody newer's: what is said is older than that
         if known is None:
-            try:
-                number = table.next_number()
-            except RateLimited:
+            if not table.room:
+                self._unseen.add(other.zone.id)
                 return None
+            number = table.next_number()
         else:
             number = known.number
             if number in self._unbound or known.owner != other.zone.id:
@@ -330,10 +341,14 @@ class Borders:
 
     def sweep(self, now: float) -> list[int]:
         """Now and then: ghosts of zones that are silent for good, and those that nobody owns up to. Returns who went."""
+        if self._table.room:
+            for zone_id in self._unseen & self._near.keys():
+                self._near[zone_id].ask = True
+            self._unseen.clear()
         gone = [number for number, since in self._unbound.items() if now - since > UNBOUND_S]
         for zone_id, other in self._near.items():
-            if other.epoch and now - other.heard_at > FORGET_S:
-                other.epoch, other.ask = 0, True
+            if not other.lost and now - other.heard_at > FORGET_S:
+                other.lost = other.ask = True
                 other.names[:] = NOBODY
                 gone += self._ghosts_of(zone_id)
         return self._remove(gone)

@@ -16,7 +16,7 @@ import numpy as np
 import uvloop
 from pydantic import SecretStr
 
-from cluster.bench.border_checks import FAULTS, Watch, Witness
+from cluster.bench.border_checks import ALLOWANCE_S, FAULTS, Watch, Witness
 from cluster.bench.entrants import each, enlist, persist
 from cluster.bench.realm_under_test import limits, realm_under_test
 from cluster.bench.sockets import Inbox, LoadSocket, open_socket
@@ -39,6 +39,7 @@ LOOK_S = 0.5
 WARM_UP_S = 15.0  # they come in the middle of their zones, and scatter first
 ACCOUNT_S, JOIN_S, REQUEST_S = 60.0, 60.0, 10.0
 JOINING_AT_ONCE = 8
+STALL_S = 0.2  # of our own: what is seen just after it says nothing
 MOST_LATE_S = 0.5  # what a player has missed for longer it does not send any more
 
 
@@ -108,6 +109,8 @@ class Borders:
         self._watch: Watch | None = None
         self._views = self._moves = 0
         self._late_s: list[float] = []
+        self._stalled_at = 0.0
+        self._looks = self._looks_left_out = 0
 
     async def run(
         self, seconds: float, enlist: Callable[[], Awaitable[Entrants]], warm_up_s: float = WARM_UP_S
@@ -177,7 +180,10 @@ class Borders:
         for turn in itertools.count():
             due = max(due + dt / GROUPS, time.monotonic() - MOST_LATE_S)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self._late_s.append(time.monotonic() - due)
+            late = time.monotonic() - due
+            self._late_s.append(late)
+            if late > STALL_S:
+                self._stalled_at = time.monotonic()
             for player in self._players[turn % GROUPS :: GROUPS]:
                 wanderer = player.wanderer
                 wanderer.step(dt)
@@ -226,13 +232,21 @@ class Borders:
             while (now := time.monotonic()) < began + seconds:
                 await self._until(min(LOOK_S, began + seconds - now), reading, walking)
                 self._take()
-                watch.look(time.monotonic())
+                self._look(time.monotonic())
             ended, used = time.monotonic(), time.process_time() - cpu
             for witness in watch.witnesses:
                 witness.end(ended)
         finally:
             gc.enable()
         return self._report(ended - began, used)
+
+    def _look(self, now: float) -> None:
+        """Who could not read for a while would find others behind who are not."""
+        if now - self._stalled_at > ALLOWANCE_S:
+            self._looks += 1
+            self.watch.look(now)
+        else:
+            self._looks_left_out += 1
 
     async def _until(self, seconds: float, *tasks: asyncio.Task[None]) -> None:
         """Wait, but not longer than the tasks live, which should not end. Raises what ended one."""
@@ -258,7 +272,10 @@ class Borders:
             **{name: counts[name] for name in FAULTS},
             "examples": list(watch.findings.examples),
             "load_core": round(cpu_s / seconds, 3),
+            "looks": self._looks,
+            "looks_left_out": self._looks_left_out,
             "send_late_p99_ms": round(float(np.percentile(self._late_s or [0.0], 99)) * 1_000, 1),
+            "send_late_max_ms": round(max(self._late_s, default=0.0) * 1_000, 1),
         }
 
 

@@ -123,6 +123,10 @@ def bench_borders(
     problems = [f"{name}: {result[name]}" for name in (*FAULTS, "disconnected") if result[name]]
     if result["view_gap_max_ms"] > BORDER_GAP_MS:
         problems.append(f"a player saw nothing for {result['view_gap_max_ms']} ms, more than {BORDER_GAP_MS}")
+    if result["looks_left_out"] * 4 > result["looks"]:
+        problems.append(
+            f"the load itself stood still: {result['looks_left_out']} looks were left out, {result['looks']} were not"
+        )
     if not result["crossings"]:
         problems.append("nobody crossed a border")
     return _tell(result, as_json, problems)

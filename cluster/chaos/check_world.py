@@ -10,6 +10,7 @@ What must hold, and what is allowed:
 - Who is in the world is in the store without interruption, and simulated by somebody again after `LIMBO_S`, not counting times of
   trouble, and after `LONG_LIMBO_S` in any case.
 - A change is in the store when it is acknowledged, versions grow, a version is one state; who left and heard so does not come back.
+- A player in the world has a view every `GAP_S`, not counting times of trouble.
 - In a calm everything agrees: the store, the owners, and every player's view of both sides of every border.
 """
 
@@ -35,6 +36,7 @@ NAMES = (
     "turned_back",  # an entity's version went down, or means two states
     "came_back",  # who left is there
     "wrong_views",  # a player does not see what is
+    "gaps",  # a player saw nothing for long, though nothing was wrong
 )
 
 

@@ -7,6 +7,12 @@ from typing import Any, Protocol
 
 from cluster.chaos.history import Event
 from cluster.chaos.verdict import Violation
+from cluster.chaos.world_history import Trouble
+
+GAP_S = 2.0
+"""So long may a player who is in the world see nothing when nothing is wrong: some slow ticks, and a change of owner."""
+SETTLE_S = 3.0
+"""So long after a fault its effects are no wonder."""
 
 Seen = list[Any]  # x, y, z, version, values
 
@@ -26,12 +32,14 @@ class CalmCheck:
     def __init__(self, entities: Wanted) -> None:
         self.violations: list[Violation] = []
         self._entities = entities
+        self._trouble = Trouble(SETTLE_S)
         self._radius = self._hysteresis = self._reach = 0.0
         self._truth: list[Event] = []
         self._stored: list[Event] = []
         self._sees: list[Event] = []
 
     def feed(self, event: Event) -> None:
+        self._trouble.feed(event)
         match event["k"]:
             case "world":
                 self._radius, self._hysteresis = event["radius"], event["hysteresis"]
@@ -42,6 +50,10 @@ class CalmCheck:
                 self._stored.append(event)
             case "sees":
                 self._sees.append(event)
+            case "gap" if event["s"] > GAP_S and not self._trouble.within(event["t"] - event["s"], event["t"]):
+                self._found(
+                    "gaps", event["t"], event["bot"], f"saw nothing for {event['s']:.1f} s, and nothing was wrong"
+                )
             case "broken":
                 self._found("wrong_views", event["t"], event["bot"], f"was sent what it cannot apply: {event['why']}")
             case "calm":

@@ -76,3 +76,7 @@ class Trouble:
 
     def at(self, t: float) -> bool:
         return bool(self._open) or t < self._until
+
+    def within(self, since: float, t: float) -> bool:
+        """Whether there was any between then and `t`, which is now."""
+        return bool(self._open) or since < self._until

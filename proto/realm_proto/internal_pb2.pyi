@@ -71,7 +71,7 @@ class ZoneAnswers(_message.Message):
     def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., answers: _Optional[_Iterable[_Union[ZoneAnswer, _Mapping]]] = ...) -> None: ...
 
 class BorderOutput(_message.Message):
-    __slots__ = ("zone_id", "epoch", "number", "rows", "entities", "leaves", "room", "arrivals", "resync", "departed")
+    __slots__ = ("zone_id", "epoch", "number", "rows", "entities", "leaves", "room", "arrivals", "resync", "departed", "whole")
     ZONE_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class BorderOutput(_message.Message):
     ARRIVALS_FIELD_NUMBER: _ClassVar[int]
     RESYNC_FIELD_NUMBER: _ClassVar[int]
     DEPARTED_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
     zone_id: str
     epoch: int
     number: int
@@ -92,7 +93,8 @@ class BorderOutput(_message.Message):
     arrivals: bool
     resync: bool
     departed: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., number: _Optional[int] = ..., rows: _Optional[bytes] = ..., entities: _Optional[_Iterable[_Union[BorderEntity, _Mapping]]] = ..., leaves: _Optional[_Iterable[int]] = ..., room: _Optional[int] = ..., arrivals: _Optional[bool] = ..., resync: _Optional[bool] = ..., departed: _Optional[_Iterable[int]] = ...) -> None: ...
+    whole: bool
+    def __init__(self, zone_id: _Optional[str] = ..., epoch: _Optional[int] = ..., number: _Optional[int] = ..., rows: _Optional[bytes] = ..., entities: _Optional[_Iterable[_Union[BorderEntity, _Mapping]]] = ..., leaves: _Optional[_Iterable[int]] = ..., room: _Optional[int] = ..., arrivals: _Optional[bool] = ..., resync: _Optional[bool] = ..., departed: _Optional[_Iterable[int]] = ..., whole: _Optional[bool] = ...) -> None: ...
 
 class BorderEntity(_message.Message):
     __slots__ = ("number", "record")

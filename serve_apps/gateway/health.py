@@ -19,6 +19,7 @@ class _Part:
     answered_at: float
     asked: dict[int, float] = field(default_factory=dict)  # number -> when
     asked_at: float = 0.0
+    waited_for: bool = False  # it was asked since it last answered
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=SLOW_PROBES))
 
 
@@ -32,10 +33,12 @@ class Health:
     def asked(self, part: str, number: int, now: float) -> None:
         """A probe is on its way. Numbers grow."""
         known = self._parts.setdefault(part, _Part(now))
-        if now - known.asked_at > FORGET_S:
+        quiet_s = now - known.asked_at
+        if quiet_s > FORGET_S or (quiet_s > self._after_s and not known.waited_for):
+            # A zone that had no players of this gateway: its silence begins now.
             known.answered_at = now
             known.round_trips.clear()
-        known.asked_at = now
+        known.asked_at, known.waited_for = now, True
         known.asked[number] = now
         while len(known.asked) > 2 * self._after_s + SLOW_PROBES:
             del known.asked[min(known.asked)]
@@ -45,7 +48,7 @@ class Health:
         known = self._parts.get(part)
         if known is None:
             return
-        known.answered_at = now
+        known.answered_at, known.waited_for = now, False
         sent = known.asked.pop(number, None)
         if sent is not None:
             known.round_trips.append(now - sent)
@@ -64,4 +67,4 @@ class Health:
 
     def _ill(self, part: _Part, now: float) -> bool:
         slow = len(part.round_trips) == SLOW_PROBES and min(part.round_trips) > SLOW_S
-        return slow or now - part.answered_at > self._after_s
+        return slow or (part.waited_for and now - part.answered_at > self._after_s)

@@ -37,7 +37,8 @@ async def test_nobody_notices(
     )
     assert report["crossings"] >= BOTS
     assert report["bots_that_crossed"] > BOTS / 2
-    assert report["view_gap_max_ms"] < 500.0, report  # all of it shares one process here
+    assert report["view_gap_max_ms"] < 500.0 + report["send_late_max_ms"], report  # all of it shares one process here
+    assert report["looks"] > 0
     assert report["views_per_s"] > 10.0 * BOTS
 
 

@@ -13,17 +13,17 @@ from cluster.worldmap import WorldMap
 from tests.simulation.realm import SimRealm
 
 CALL_S = 5.0
-PLAN_DEADLINE_S = 300.0
 LOOK_S = 0.5
 FEW, MANY = 3, 7
 """Zones: with fewer none is merged, with more none is split."""
 
 
 class Operator:
-    """`every_s`: between two commands, on average. `counts`: by kind and outcome; `stuck` plans did not end in time."""
+    """`every_s`: between two commands, on average; `patience_s`: for the last plan to end. `counts`: by kind and outcome; `stuck` plans did not end in time."""
 
-    def __init__(self, realm: SimRealm, rng: random.Random, every_s: float) -> None:
+    def __init__(self, realm: SimRealm, rng: random.Random, every_s: float, patience_s: float) -> None:
         self.counts: Counter[str] = Counter()
+        self._patience_s = patience_s
         self._realm = realm
         self._rng = rng
         self._every_s = every_s
@@ -37,7 +37,7 @@ class Operator:
             if loop.time() >= until:
                 break
             await self._command()
-        for _ in range(round(PLAN_DEADLINE_S / LOOK_S)):
+        for _ in range(round(self._patience_s / LOOK_S)):
             if not await self._busy():
                 return
             await asyncio.sleep(LOOK_S)

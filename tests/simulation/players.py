@@ -278,7 +278,7 @@ class Player:
 
     def _saw(self, view: View) -> None:
         now = asyncio.get_running_loop().time()
-        if self._viewed_at is not None and now - self._viewed_at > GAP_S:
+        if self._viewed_at is not None and now - self._viewed_at > GAP_S and not self._land.calm:
             self._history.add("gap", bot=self.name, s=round(now - self._viewed_at, 3))
         self._viewed_at = now
         if view.reset is not None:

@@ -42,6 +42,8 @@ RESTLESS_S, LOOK_S = 60.0, 0.5
 """Players who find no way in by then are compared as they are."""
 FAULT_S = 7.0
 PLAN_S = 15.0
+PATIENCE_S, PLANTED_PATIENCE_S = 300.0, 10.0
+"""For a plan to end, and for one that a planted fault may keep from ending."""
 SHOWN = 5
 
 
@@ -100,8 +102,9 @@ class Play:
         fates = Fates(lost=0.0005, answer_lost=0.001, late=0.0005) if wish.rough else Fates()
         rough = Roughness(lost=0.00005) if wish.rough else Roughness()
         self.realm = SimRealm(settings(), rng.getrandbits(32), history, fates, rough)
+        patience_s = PATIENCE_S if not wish.plant else PLANTED_PATIENCE_S
         self.director = Director(self.realm, random.Random(rng.getrandbits(32)), FAULT_S)
-        self.operator = Operator(self.realm, random.Random(rng.getrandbits(32)), PLAN_S)
+        self.operator = Operator(self.realm, random.Random(rng.getrandbits(32)), PLAN_S, patience_s)
         self._rng = random.Random(rng.getrandbits(32))
         self.players: list[Player] = []
         self._living: list[asyncio.Task[None]] = []

@@ -33,10 +33,10 @@ def test_every_test_that_a_feature_names_is_there() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_one_move_and_one_message_are_followed_through_at_most_six_files() -> None:
+def test_a_move_a_message_and_a_crossing_are_followed_through_at_most_six_files_each() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    moves, messages = text.split("\n## One chat message", 1)
-    for part in (moves, messages):
+    moves, rest = text.split("\n## One chat message", 1)
+    for part in (moves, *rest.split("\n## One crossing", 1)):
         rows = re.findall(r"^\| \d \| \[([^\]]+)\]", part, re.MULTILINE)
         assert 3 <= len(rows) <= 6
         assert [path for path in rows if not (ROOT / path).is_file()] == []

@@ -68,6 +68,9 @@ def test_too_little_memory(settings: Settings) -> None:
     assert line.startswith("900 MiB of memory are free and the realm needs about ")
     many = settings.model_copy(update={"gateways": 20})
     assert preflight.needed_memory_mib(many) > preflight.needed_memory_mib(settings)
+    watched = settings.model_copy(update={"world": settings.world.model_copy(update={"standby": True})})
+    more = preflight.needed_memory_mib(watched) - preflight.needed_memory_mib(settings)
+    assert more == len(settings.world.zones) * preflight.MEMORY_OF_A_PROCESS_MIB
 
 
 def test_missing_programs_come_first_and_all_are_told(settings: Settings) -> None:

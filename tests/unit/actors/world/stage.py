@@ -20,9 +20,10 @@ from cluster.adapters.memory.zones import MemoryZoneStore
 from cluster.errors import NotOwner, Unavailable
 from cluster.ports.actors import ANYWHERE, ActorKind, Node, Place
 from cluster.ports.calls import SUPERVISOR, zone_and_slot
-from cluster.settings import WorldSettings
+from cluster.settings import PolicySettings, WorldSettings, ZoneSpec
 from cluster.subjects import Subjects
 from cluster.worldmap import WorldMap
+from tests.unit.actors.world.lands import NODES, A, B, crowd, ground
 
 SUBJECTS = Subjects("rayrealm-test")
 
@@ -191,3 +192,20 @@ class Stage:
 
     def names(self) -> list[str]:
         return sorted(self.actors)
+
+
+def settings(*names: str, standby: bool = False, **policy: object) -> WorldSettings:
+    zones = tuple(
+        ZoneSpec(id=name, name=name[4:].title(), bounds=ground(n * 100, 0, n * 100 + 100, 100))
+        for n, name in enumerate(names)
+    )
+    return WorldSettings(zones=zones, spawn_zone=names[0], standby=standby, policy=PolicySettings(**policy))  # type: ignore[arg-type]
+
+
+async def opened(*names: str, nodes: bool = False, **more: object) -> Stage:
+    stage = Stage(settings(*(names or (A, B)), **more), NODES if nodes else ())  # type: ignore[arg-type]
+    for x, z in crowd(3, 40, 0, 100).tolist():
+        stage.entities[A].append((x, z))
+    await stage.start()
+    await stage.crew.check()
+    return stage

@@ -94,7 +94,7 @@ class Land:
 
     def enter(self, zone_id: str, name: str, x: float, z: float = 50.0, **more: Any) -> Entity:
         zone = self.zones[zone_id]
-        zone.enter(arrival(name, x, z, **more), self.now)
+        zone.enter(arrival(name, x, z, **more), self.now, int(self.now))
         return zone.table.by_session[f"ses_{name}"]
 
     def walk(self, zone_id: str, name: str, x: float, z: float = 50.0) -> None:
@@ -113,6 +113,10 @@ class Land:
 
     def entity(self, zone_id: str, name: str) -> Entity | None:
         return self.zones[zone_id].table.by_id.get(f"ent_{name}")
+
+    def numbers(self, name: str) -> dict[str, int]:
+        """By the zones that know it."""
+        return {zone_id: e.number for zone_id in self.zones if (e := self.entity(zone_id, name)) is not None}
 
     def place(self, zone_id: str, name: str) -> tuple[float, float, int]:
         """Where the zone believes it to be, and of which move."""

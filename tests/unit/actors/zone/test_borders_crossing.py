@@ -8,7 +8,7 @@ import pytest
 
 from actors.zone.borders import KEEP_TELLING_S, OVERLAP_M, UNBOUND_S
 from cluster.worldmap import retired
-from tests.unit.actors.zone.borders_rig import FOUR, TICK_S, TWO, Land, ground
+from tests.unit.actors.zone.borders_rig import FOUR, TICK_S, TWO, Land, Letter, ground
 
 EAST = TWO[1]
 
@@ -63,7 +63,7 @@ class TestCrossing:
         land.enter("west", "ann", 97.0)
         land.enter("east", "bob", 103.0)
         land.step()
-        number = {zone_id: (e := land.entity(zone_id, "ann")) and e.number for zone_id in ("west", "east")}
+        numbers = land.numbers("ann")
         for n in range(60):
             sender, to = ("west", "east") if n % 2 == 0 else ("east", "west")
             land.hand_over("ann", sender, to)
@@ -73,7 +73,8 @@ class TestCrossing:
         for zone_id in ("west", "east"):
             entity = land.entity(zone_id, "ann")
             assert entity is not None
-            assert (entity.number, entity.transfer) == (number[zone_id], 60)
+            assert entity.transfer == 100 + 60
+        assert land.numbers("ann") == numbers
         land.step(2)
         land.check()
 
@@ -84,7 +85,7 @@ class TestCrossing:
         land.enter("west", "ann", 97.0)
         land.enter("east", "bob", 103.0)
         land.step()
-        held = []
+        held: list[list[Letter]] = []
         for sender, to in (("west", "east"), ("east", "west"), ("west", "east")):
             land.hand_over("ann", sender, to)
             land.walk(to, "ann", 97.0 + len(held))
@@ -101,14 +102,14 @@ class TestCrossing:
         land.step()
         for other in ("east", "south", "corner"):
             assert land.ghosts(other) == {"ann": "west"}
-        numbers = {zone_id: (e := land.entity(zone_id, "ann")) and e.number for zone_id in land.zones}
+        numbers = land.numbers("ann")
         for sender, to in (("west", "corner"), ("corner", "south"), ("south", "east"), ("east", "west")):
             land.hand_over("ann", sender, to)
             land.step(2)
             for other in land.zones.keys() - {to}:
                 assert land.ghosts(other) == {"ann": to}
             land.check()
-        assert numbers == {zone_id: (e := land.entity(zone_id, "ann")) and e.number for zone_id in land.zones}
+        assert land.numbers("ann") == numbers, "no viewer saw it leave"
 
     def test_which_zone_has_the_corner_itself(self) -> None:
         """Ground is half-open: the place where four meet belongs to the upper one."""
@@ -178,6 +179,54 @@ class TestCrossing:
         assert land.place("east", "ann")[0] == 98.0
 
 
+class TestRoom:
+    def test_no_more_are_handed_over_than_there_is_room(self) -> None:
+        """As the other one last said."""
+        land = Land(capacity=6)
+        for n in range(3):
+            land.enter("east", f"e{n}", 190.0)
+        for n in range(4):
+            land.enter("west", f"w{n}", 95.0)
+        land.step()
+        for n in range(4):
+            land.walk("west", f"w{n}", 103.0)
+        land.tick("west")
+        assert len(land.ghosts("east")) == 3, "there was no room for the fourth"
+        west = land.zones["west"]
+        assert [len(numbers) for numbers in west.crossers(land.now).values()] == [3]
+        land.step(round(KEEP_TELLING_S / TICK_S) + 1)
+        assert west.crossers(land.now) == {}, "ghosts take numbers, too"
+
+    def test_nobody_walks_into_a_zone_that_is_full(self) -> None:
+        land = Land(capacity=2)
+        for n in range(2):
+            land.enter("east", f"e{n}", 190.0)
+        land.enter("west", "ann", 98.0)
+        land.step()
+        land.walk("west", "ann", 101.0)
+        land.step()
+        assert land.place("west", "ann")[0] == 98.0
+        land.zones["east"].leave("ses_e0")
+        land.step(round(KEEP_TELLING_S / TICK_S) + 1)
+        land.walk("west", "ann", 101.0)
+        land.step()
+        assert land.place("west", "ann")[0] == 101.0
+
+    def test_a_ghost_that_had_no_room_comes_when_there_is(self) -> None:
+        land = Land(capacity=2)
+        for n in range(2):
+            land.enter("east", f"e{n}", 190.0)
+        land.enter("west", "ann", 98.0)
+        land.step(2)
+        assert land.ghosts("east") == {}
+        land.zones["east"].leave("ses_e0")
+        for _ in range(round(2 / TICK_S)):
+            land.step()
+            land.zones["east"].sweep(land.now)
+        land.check()
+        assert land.ghosts("east") == {"ann": "west"}
+
+
 class TestMap:
     def test_an_older_map_changes_nothing(self) -> None:
         land = Land()
@@ -214,15 +263,15 @@ class TestMap:
         """In the middle of a crossing: whoever is on its way arrives, whoever stands on the other side now follows."""
         land = Land()
         for n in range(5):
-            land.enter("west", f"p{n}", 90.0 + 3 * n)
+            land.enter("west", f"p{n}", 89.0 + 3 * n)
         land.step()
         land.walk("west", "p4", 103.0)
         land.step()
         west, east = land.zones["west"], land.zones["east"]
         parcels = west.pack(west.crossers(land.now)["east"], land.now, 0.0)
-        land.remap(ground("west", 0, 0, 92, 100), ground("east", 92, 0, 200, 100))
+        land.remap(ground("west", 0, 0, 90, 100), ground("east", 90, 0, 200, 100))
         crossing = west.crossers(land.now)["east"]
-        assert len(crossing) == 3
+        assert len(crossing) == 2
         assert west.table.by_id[parcels[0].entity_id].number not in crossing, "it is on its way already"
         west.depart(parcels, "east", land.now)
         east.admit({p.entity_id: p.record for p in parcels}, land.now, 0.0)
@@ -230,8 +279,8 @@ class TestMap:
             land.hand_over(west.table.by_number[number].name, "west", "east")
         land.step(2)
         land.check()
-        assert [land.holders(f"p{n}") for n in range(5)] == [["west"], *[["east"]] * 4]
-        assert west.bounds.max_x == 92
+        assert [land.holders(f"p{n}") for n in range(5)] == [["west"], ["west"], *[["east"]] * 3]
+        assert west.bounds.max_x == 90
         assert west.crossers(land.now) == {}
 
     def test_the_border_moves_away_from_one_who_was_just_handed_over(self) -> None:

@@ -81,6 +81,15 @@ class TestTheWay:
         assert ways[0] == ways[1]
 
 
+def test_right_after_a_stall_of_its_own_it_does_not_look() -> None:
+    borders = Borders("http://127.0.0.1:9", 2, 1)
+    borders._watch = Watch({}, 50.0, 5.0)
+    borders._stalled_at = 10.0
+    borders._look(10.5)
+    borders._look(11.0)
+    assert (borders._looks, borders._looks_left_out) == (1, 1)
+
+
 def test_gaps() -> None:
     figures = gap_figures("view", [0.05] * 99 + [0.3])
     assert (figures["view_gap_p50_ms"], figures["view_gap_max_ms"]) == (50.0, 300.0)
@@ -104,7 +113,13 @@ def test_the_report() -> None:
     assert {name: told[name] for name in FAULTS} == dict.fromkeys(FAULTS, 0)
 
 
-GOOD = {"crossings": 100, "view_gap_max_ms": 249.0, "disconnected": 0} | dict.fromkeys(FAULTS, 0)
+GOOD = {
+    "looks": 100,
+    "looks_left_out": 25,
+    "crossings": 100,
+    "view_gap_max_ms": 249.0,
+    "disconnected": 0,
+} | dict.fromkeys(FAULTS, 0)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +128,7 @@ GOOD = {"crossings": 100, "view_gap_max_ms": 249.0, "disconnected": 0} | dict.fr
         ({}, 0),
         ({"view_gap_max_ms": 250.5}, 1),
         ({"crossings": 0}, 1),
+        ({"looks_left_out": 26}, 1),
         ({"disconnected": 1}, 1),
         *(({fault: 1}, 1) for fault in FAULTS),
     ],

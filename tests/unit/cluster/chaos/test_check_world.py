@@ -357,3 +357,28 @@ class TestCalm:
     def test_itself_it_always_sees(self, story: WorldStory) -> None:
         story.calm({A: {"ann": self.ANN}, B: {}}, sees={"ann": {}})
         assert story.found() == {"wrong_views": 1}
+
+
+class TestGaps:
+    def test_a_short_one(self, story: WorldStory) -> None:
+        story.add("gap", bot="ann", s=1.9)
+        assert story.found() == {}
+
+    def test_a_long_one(self, story: WorldStory) -> None:
+        story.add("gap", bot="ann", s=2.5)
+        assert story.found() == {"gaps": 1}
+        assert story.verdict().longest_gap_s == 2.5
+
+    def test_trouble_explains_it(self, story: WorldStory) -> None:
+        fault = story.fault()
+        story.add("gap", bot="ann", s=2.5)
+        story.back(fault)
+        story.t += 5.0
+        story.add("gap", bot="ann", s=2.5)
+        assert story.found() == {}
+
+    def test_trouble_that_was_over(self, story: WorldStory) -> None:
+        story.back(story.fault())
+        story.t += 5.5
+        story.add("gap", bot="ann", s=2.5)
+        assert story.found() == {"gaps": 1}

@@ -86,6 +86,30 @@ def test_what_is_asked_no_more_is_forgotten_and_starts_afresh() -> None:
     assert probing.degraded() == ()
 
 
+def test_who_is_not_asked_is_not_silent() -> None:
+    """The last player has walked out of a zone: nobody asks it, and nothing is wrong with it."""
+    probing = Probing()
+    probing.ask("zone:zon_a", 0.001)
+    for _ in range(5):
+        probing.now += 1.0
+        assert probing.degraded() == ()
+    probing.ask("zone:zon_a", None)  # somebody is there again; it has its whole time
+    for _ in range(2):
+        assert probing.degraded() == ()
+        probing.ask("zone:zon_a", None)
+    probing.ask("zone:zon_a", None)
+    assert probing.degraded() == ("zone:zon_a",)
+
+
+def test_who_does_not_answer_gets_no_new_time_by_being_asked_seldom() -> None:
+    probing = Probing()
+    probing.ask("redis", 0.0)
+    for _ in range(3):
+        probing.ask("redis", None)
+        probing.now += 4.0
+        assert probing.degraded() == ("redis",)
+
+
 def test_unanswered_probes_do_not_pile_up() -> None:
     health = Health(3.0)
     for number in range(1_000):
