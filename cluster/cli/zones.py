@@ -44,7 +44,6 @@ Question = Callable[[str, dict[str, Any]], Awaitable[Any]]
 @app.callback()
 def zones() -> None:
     """The ground of the realm, and which process owns which part of it."""
-    configure("warning")  # structlog as it comes writes to stdout
 
 
 @app.command("list")
@@ -239,6 +238,7 @@ async def _over_the_bus(realm: RunningRealm, what: Callable[[Question], Awaitabl
     details = realm.details()
     if "nats_url" not in details:
         raise Ours(f"{realm.url} is just stopping")
+    configure("warning")  # structlog as it comes writes to stdout
     settings = NatsSettings(url=SecretStr(details["nats_url"]), token=SecretStr(details["nats_token"]))
     bus = await NatsBus.connect(settings, "rayrealm-zones")
     try:

@@ -40,6 +40,7 @@ class ZoneLink:
         self._find = find
         self._crossed = crossed
         self._calls: dict[str, list[internal_pb2.ZoneCall]] = {}
+        self._call_bytes = 0
         self._shown: dict[str, list[int]] = {}  # entities that were handed over, and whose views have come
         self._gateway_id = gateway_id
         self._bus = bus
@@ -68,6 +69,9 @@ class ZoneLink:
     def call(self, zone_id: str, call: internal_pb2.ZoneCall) -> None:
         """A call for the zone's next batch."""
         self._calls.setdefault(zone_id, []).append(call)
+        self._call_bytes += call.ByteSize()
+        if self._call_bytes >= MAX_BATCH_BYTES:
+            self.flush()
 
     def epoch(self, zone_id: str) -> int:
         """Of the zone's newest incarnation that was heard of, 0 if none was."""
@@ -80,7 +84,7 @@ class ZoneLink:
         if not (self._pending or self._calls or self._shown):
             return
         pending, self._pending = self._pending, {}
-        calls, self._calls = self._calls, {}
+        calls, self._calls, self._call_bytes = self._calls, {}, 0
         shown, self._shown = self._shown, {}
         for zone_id in dict.fromkeys((*pending, *calls, *shown)):
             batch = internal_pb2.ZoneInput(

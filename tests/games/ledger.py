@@ -26,7 +26,7 @@ class Ledger(Game):
         if kind != "spend":
             raise Refused("not_understood")
         spent = data.get("gold") if isinstance(data, dict) else None
-        if not isinstance(spent, int) or spent < 1:
+        if type(spent) is not int or spent < 1:
             raise Refused("how_much")
         left = entity.properties["gold"] - spent
         if left < 0:
