@@ -56,6 +56,7 @@ class Neighbour:
     heard: int = 0  # the number of its newest output
     lost: bool = True  # one of its outputs: none is believed until one begins again
     heard_at: float = float("-inf")
+    since: float | None = None  # when it was first looked at
     room: int = 0
     departed: list[int] = field(default_factory=list)  # entities it was told of that belong to somebody else now
     names: np.ndarray = field(default_factory=lambda: np.full(NUMBERS, NOBODY, np.int32))
@@ -127,7 +128,11 @@ class Borders:
         if me.into:  # without ground it has nothing of its own to stand on, but everybody is still somewhere
             close[:] = True
         for zone_id, other in self._near.items():
-            if self.alive(zone_id, now) and not other.zone.into:
+            if other.since is None:
+                other.since = now
+            # One that the map has just made, as by a split, has not been heard yet: nobody is to run into it like into a wall.
+            new = not other.epoch and now - other.since < SILENT_S
+            if (new or self.alive(zone_id, now)) and not other.zone.into:
                 o = other.zone.bounds
                 good |= close & (x >= o.min_x) & (x <= o.max_x) & (z >= o.min_z) & (z <= o.max_z)
         return good

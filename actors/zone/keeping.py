@@ -41,8 +41,8 @@ def restore(
 ) -> tuple[list[Entity], list[Entity]]:
     """Fill an empty zone from the store. `kept`: PLACE rows, `age_s` old; an entity may have walked that long meanwhile.
 
-    Returns the entities that are not taken in, because the store kept them though they had left, or they do not fit; and those that
-    have another number than the store knows, by which places would not be found again.
+    Returns the entities that are not taken in, because the store kept them though they had left; and those that have another number
+    than the store knows, by which places would not be found again. Who finds no room waits for it.
     """
     rows = np.frombuffer(kept, PLACE)
     known = {int(row["number"]): row for row in rows}
@@ -62,8 +62,11 @@ def restore(
         if row is not None and row["incarnation"] == entity.incarnation and row["sequence"] >= sequence:
             x, y, z, yaw, sequence = (row[f].item() for f in ("x", "y", "z", "yaw", "sequence"))
         double = entity.entity_id in table.by_id or (entity.session_id and entity.session_id in table.by_session)
-        if double or not table.room:
+        if double:
             refused.append(entity)
+            continue
+        if not table.room:
+            population.wait(record)
             continue
         if record.zone == zone_id and entity.number < table.capacity and entity.number not in table.by_number:
             table.reserve(entity.number)

@@ -19,6 +19,7 @@ from cluster.ports.zones import Parcel
 
 MAX_LIMBO_S = 30.0  # nobody may have walked for longer while nobody looked
 DEPARTED_LIMIT = 20_000
+FULL_RETRY_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ class Population:
         self._rules = rules
         self._showing = showing
         self._borders = borders
-        self._waiting: dict[str, bytes] = {}  # arrivals that found no room
+        self._waiting: dict[str, records.Record] = {}  # own entities that found no room, by id
         self._departed: OrderedDict[str, str] = OrderedDict()  # session -> the zone that has it now
 
     # --- players -----------------------------------------------------------------------------------------------
@@ -53,6 +54,7 @@ class Population:
             if known.character_id != who.character_id:
                 raise InvalidState("other_character_in_world", "in_world")
             return self.attach(who.session_id, who.gateway_id, who.attach_epoch)
+        self._not_waiting(who.session_id)
         there = self._table.by_id.get(who.entity_id)
         if there is not None:
             raise Elsewhere(there.owner) if there.owner else Conflict("entity_exists")
@@ -118,8 +120,8 @@ class Population:
         return standing
 
     def of_session(self, session_id: str) -> Entity:
-        """The session's entity. Raises Elsewhere if it was or is being handed over, InvalidState if the zone knows nothing of
-        it.
+        """The session's entity. Raises Elsewhere if it was or is being handed over, RateLimited while there is no room for it,
+        InvalidState if the zone knows nothing of it.
         """
         entity = self._table.by_session.get(session_id)
         if entity is None:
@@ -130,9 +132,15 @@ class Population:
         return entity
 
     def _not_departed(self, session_id: str) -> None:
+        self._not_waiting(session_id)
         to = self._departed.get(session_id)
         if to is not None:
             raise Elsewhere(to)
+
+    def _not_waiting(self, session_id: str) -> None:
+        """It is this zone's, and nobody may take it for one that is nowhere: there would be two of it."""
+        if any(record.entity.session_id == session_id for record in self._waiting.values()):
+            raise RateLimited("zone_full", FULL_RETRY_S)
 
     # --- everyone ----------------------------------------------------------------------------------------------
 
@@ -230,24 +238,30 @@ class Population:
         anew.
         """
         admitted = []
-        arrived, self._waiting = {**self._waiting, **arrived}, {}
+        due, self._waiting = self._waiting, {}
         for entity_id, data in arrived.items():
             try:
-                record = records.load(data)
+                due[entity_id] = records.load(data)
             except ValueError:
                 log.exception("arrival_unreadable", zone=self._zone_id, entity=entity_id)
-                continue
+        for record in due.values():
             try:
                 entity = self._admit(record, now, wall)
             except RateLimited:
-                # The zones near were told how much room there is, but others came first. It is this zone's all the same.
-                log.warning("no_room_for_arrival", zone=self._zone_id, entity=entity_id)
-                self._waiting[entity_id] = data
+                # The zones near were told how much room there is, but others came first.
+                self._waiting[record.entity.entity_id] = record
+                if record.entity.entity_id in arrived:
+                    log.warning("no_room_for_arrival", zone=self._zone_id, entity=record.entity.entity_id)
                 continue
             if entity is not None:
                 admitted.append(entity)
                 self.admitted += 1
         return admitted
+
+    def wait(self, record: records.Record) -> None:
+        """The store says that it is this zone's, but there is no room: `admit` tries again."""
+        log.warning("no_room_for_stored", zone=self._zone_id, entity=record.entity.entity_id)
+        self._waiting[record.entity.entity_id] = record
 
     def _admit(self, record: records.Record, now: float, wall: float) -> Entity | None:
         entity, at, table = record.entity, record.standing, self._table

@@ -6,34 +6,34 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import Random
 
 import httpx
 from pydantic import SecretStr
 
-from cluster.bench.crew import BotStats, Crew
+from cluster.bench.crew import BotStats
 from cluster.bench.entrants import enlist
-from cluster.bench.walker import Walker
+from cluster.bench.walker import Wanderer
+from cluster.chaos.gaps import ViewGaps
 from cluster.chaos.history import History
 from cluster.chaos.lanes import REQUEST_S, AttributeLane, ChatLane, Lane, StateLane
 from cluster.chaos.recording import RecordingClient
-from cluster.chaos.sight import Sight, differences, sight
+from cluster.chaos.sight import Reach, Sight, Standing, differences, sight
 from cluster.errors import Ours
-from rayrealm_client.accounts import pool
 from rayrealm_client.errors import NotConnected, RealmError
 from rayrealm_client.models import Ready, World
 from rayrealm_client.view import Changes, Correction, View
 
 MOVES_HZ = 10.0
-SPEED_M_S = 4.0
+SPEED_M_S = 6.0
 PACE_OF_LIMIT = 0.8
 TIMEOUT_S = 10.0
 ACCOUNT_S = 60.0
 COME_S = 60.0
 STATE_PAUSE_S, CHAT_PAUSE_S, ATTRIBUTE_PAUSE_S = (0.2, 1.0), (0.6, 2.0), (0.6, 2.0)
-CROSSING = 0.03
+LEAVING = 0.03
 ALL = "all"
 GROUPS = 2
 PROBE_S = 1.0
@@ -42,7 +42,7 @@ LOOK_PAUSE_S = 0.4
 
 
 class ChaosBot:
-    """One player. Its lanes are what it writes."""
+    """One player, who walks all over the land. Its lanes are what it writes; `gaps`, how long it was without a view."""
 
     def __init__(
         self,
@@ -52,15 +52,16 @@ class ChaosBot:
         history: History,
         stats: BotStats,
         http: httpx.AsyncClient,
-        zones: Sequence[str],
+        zones: Callable[[], Sequence[str]],
         calm: float = 1.0,
     ) -> None:
-        """`calm`: its pauses, as a multiple of the usual ones."""
+        """`zones()`: those that there are; `calm`: its pauses, as a multiple of the usual ones."""
         self.name = stats.username
         self.stats = stats
+        self.gaps = ViewGaps()
         self._number = number
         self._history = history
-        self._zones = tuple(zones)
+        self._zones = zones
         self._rng = Random(f"{seed}:{number}")  # noqa: S311 - what it does is no secret
         self.client = RecordingClient(url, self.name, history, timeout_s=TIMEOUT_S, rng=self._rng, http=http)
         channels = (ALL, f"group{number % GROUPS}")
@@ -71,12 +72,12 @@ class ChaosBot:
         self._attributes = AttributeLane(self.client, history, self._dice("attribute", seed), attributes)
         self._state: StateLane | None = None
         self._seed = seed
-        self._walker: Walker | None = None
+        self._walker: Wanderer | None = None
+        self._standing_still = False
         self._walking: asyncio.Task[None] | None = None
         self._writing: list[asyncio.Task[None]] = []
         self._probes = 0
         self._viewed = asyncio.Event()
-        self._zone = ""
 
     def _dice(self, lane: str, seed: int) -> Random:
         return Random(f"{seed}:{self._number}:{lane}")  # noqa: S311 - see above
@@ -98,17 +99,26 @@ class ChaosBot:
         """A session, channels, its character in the world; then it walks. The client is logged in. Raises RealmError."""
         self.stats.logins += 1
         self.client.on_world(self._placed)
+        self.client.on_zone(self._is_in)
         self.client.on_view(self._saw)
         self.client.on_correction(self._corrected)
         self.client.on_ready(self._connected)
         dice = self._dice("state", self._seed)
         self._state = StateLane(
-            self.client, self._history, dice, self._state_pause_s, character_id, self._zones, CROSSING
+            self.client,
+            self._history,
+            dice,
+            self._state_pause_s,
+            character_id,
+            self._zones,
+            LEAVING,
+            self._pause,
         )
         async with asyncio.timeout(COME_S):
             await self.client.connect(COME_S)
             await self._chat.join()
-            await self._state.come_in(self._zones[self._number % len(self._zones)])
+            zones = self._zones()
+            await self._state.come_in(zones[self._number % len(zones)])
         self._walking = asyncio.create_task(self._walk())
 
     async def watch(self, user_id: str) -> None:
@@ -152,7 +162,8 @@ class ChaosBot:
             return False
         world, prefix = told["world"], "chat:"
         channels = [topic.removeprefix(prefix) for topic in told["topics"] if topic.startswith(prefix)]
-        self._history.add("session", bot=self.name, zone=world and world["zone"], channels=channels)
+        shown = self.client.zone
+        self._history.add("session", bot=self.name, zone=world and world["zone"], shown=shown, channels=channels)
         return True
 
     async def _read_status(self, other: ChaosBot) -> bool:
@@ -188,20 +199,40 @@ class ChaosBot:
                 return task.exception()
         return None
 
-    async def look(self, deadline_s: float) -> None:
+    @property
+    def away(self) -> bool:
+        """It is not in the world, by its own will."""
+        return self._state is None or self._state.away
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where it is; None while it is on its way into the world or out of it."""
+        world, zone, state = self.client.world, self.client.zone, self._state
+        if world is None or zone is None or state is None or state.away or self.gone:
+            return None
+        x, _, z = self.client.position
+        return Standing(world.entity_id, self.name, state.stay, zone, x, z)
+
+    async def look(self, deadline_s: float, others: Callable[[], list[Standing]], forgotten_m: float) -> None:
         """Whether it sees what is there, into the history: what is wrong still at the deadline."""
         until = time.monotonic() + deadline_s
         before: Sight | None = None
         wrong = ["nobody says what is there"]
+        near: list[Standing] = []
         while wrong and time.monotonic() < until:
             with contextlib.suppress(RealmError):  # on its way to another zone, or out of reach
                 snapshot = await self.client.request("state.sync.request", timeout_s=REQUEST_S)
-                now = sight(self.client.entities, snapshot)
+                me, world = self.standing, self.client.world
+                radius = 0.0 if world is None else world.interest_radius
+                reach = Reach(radius, radius + forgotten_m, self._standing_still)
+                now = sight(self.client.entities, snapshot, me, others(), reach)
+                near = list(now.near.values())
                 wrong = differences(before, now) if before is not None else wrong
                 before = now
             if wrong:
                 await asyncio.sleep(LOOK_PAUSE_S)
-        self._history.add("sight", bot=self.name, wrong=wrong)
+        across = sum(other.zone != self.client.zone for other in near)
+        self._history.add("sight", bot=self.name, wrong=wrong, near=len(near), across=across)
 
     async def served(self, since: float) -> float:
         """Seconds from `since` until it is served: a new move is judged, and a change of its state and an attribute are durable.
@@ -254,106 +285,43 @@ class ChaosBot:
                 await self.client.move(walker.x, self.client.position.y, walker.z, walker.yaw)
                 self.stats.moves += 1
             except NotConnected:
-                walker.place(x, z)  # who cannot be heard does not walk
+                walker.x, walker.z = x, z  # who cannot be heard does not walk
         self._history.add("ended", bot=self.name, why=str(self.client.ended))
 
     def _connected(self, ready: Ready) -> None:
         if self.stats.entered:
             self.stats.reconnects += 1
 
+    def stand(self) -> None:
+        """Walk no further. It goes on to say where it is: what was lost on the way is said again."""
+        self._standing_still = True
+        if self._walker is not None:
+            self._walker.speed = 0.0
+
     def _placed(self, world: World) -> None:
         x, _, z = world.position
-        pace = min(SPEED_M_S, PACE_OF_LIMIT * world.max_speed)
-        self._walker = Walker(world.bounds, x, z, pace, self._rng)
-        self._went_to(world.zone)
-        self.stats.zone = world.zone
+        pace = 0.0 if self._standing_still else min(SPEED_M_S, PACE_OF_LIMIT * world.max_speed)
+        self._walker = Wanderer(world.land, x, z, pace, self._rng)
         self.stats.entered += 1
+        if self.away:
+            self._pause()
 
-    def _went_to(self, zone: str) -> None:
-        if zone != self._zone:
-            self._zone = zone
-            self.stats.last_view = None  # between zones it was by its own will: no gap
+    def _is_in(self, zone: str) -> None:
+        self.stats.zone = zone
+
+    def _pause(self) -> None:
+        """It is out of the world by its own will: that is no gap. Over a border, and with a new socket, every gap counts."""
+        self.stats.last_view = None
+        self.gaps.pause()
 
     def _corrected(self, correction: Correction) -> None:
         self.stats.corrections += 1
         if self._walker is not None:
-            self._walker.place(self.client.position.x, self.client.position.z)
+            self._walker.x, _, self._walker.z = self.client.position
 
     def _saw(self, view: View, changes: Changes) -> None:
-        if (
-            view.reset is not None and self.client.world is None
-        ):  # the first view is earlier than the answer to the entry
-            self._went_to(view.reset.zone)
-        elif view.reset is not None:  # over a border, where no gap is allowed
-            self._zone = view.reset.zone
         self.stats.saw(view.ack)
+        self.gaps.saw(time.monotonic())
+        if self.away:
+            self._pause()
         self._viewed.set()
-
-
-class Cast:
-    """All players of a run. Use it as `async with cast(...)`."""
-
-    def __init__(self, bots: list[ChaosBot], crew: Crew) -> None:
-        self.bots = bots
-        self.crew = crew
-
-    async def come(self) -> None:
-        """All of them, and each watches another. Raises RealmError."""
-        at_once = asyncio.Semaphore(4)
-
-        async def one(bot: ChaosBot) -> None:
-            async with at_once:
-                await bot.come()
-
-        async with asyncio.TaskGroup() as group:
-            for bot in self.bots:
-                group.create_task(one(bot))
-        await self.watch()
-
-    @property
-    def pairs(self) -> Iterator[tuple[ChaosBot, ChaosBot]]:
-        """Each with the next one."""
-        return zip(self.bots, self.bots[1:] + self.bots[:1], strict=True)
-
-    async def rest(self, deadline_s: float) -> int:
-        """How many do not come to rest. Raises what a lane raised."""
-        done = await asyncio.gather(*(bot.rest(deadline_s) for bot in self.bots))
-        return done.count(False)
-
-    async def read_back(self, deadline_s: float) -> int:
-        """How many could not read back what they wrote."""
-        done = await asyncio.gather(*(bot.read_back(deadline_s, other) for bot, other in self.pairs))
-        return done.count(False)
-
-    async def watch(self) -> None:
-        """Each the next one. Raises RealmError."""
-        for bot, other in self.pairs:
-            ready = other.client.session_ready
-            if ready is not None:
-                await bot.watch(ready.user_id)
-
-    def write(self) -> None:
-        for bot in self.bots:
-            bot.write()
-
-    def check(self) -> None:
-        """Raises Ours when a bot has broken down: that is no finding about the realm, or it is the last one."""
-        for bot in self.bots:
-            if bot.trouble is not None:
-                raise Ours(f"{bot.name} broke down: {bot.trouble!r}") from bot.trouble
-
-
-@contextlib.asynccontextmanager
-async def cast(url: str, count: int, seed: int, history: History, zones: Sequence[str]) -> AsyncIterator[Cast]:
-    """`count` bots that are not there yet; at the end they go."""
-    crew = Crew()
-    run = secrets.token_hex(3)  # a foreign realm may know the bots of another run
-    async with pool(url, TIMEOUT_S) as http:
-        bots = [
-            ChaosBot(url, number, seed, history, crew.add(f"chaos-{run}-{number:02d}"), http, zones)
-            for number in range(count)
-        ]
-        try:
-            yield Cast(bots, crew)
-        finally:
-            await asyncio.gather(*(bot.go() for bot in bots), return_exceptions=True)

@@ -25,11 +25,13 @@ Place = tuple[str, str]  # zone, and in or arriving
 class _Entity:
     """`wanted`: whether it is in the world; None while its player asks for a change of that, and when nobody heard the outcome.
 
-    `before`: what it was when that was asked. `doubt_s`: so long there may be something left of a request without an outcome.
+    `before`: what it was when that was asked. `asked`: some player ever did; who comes unasked is the realm's own, and stays.
+    `doubt_s`: so long there may be something left of a request without an outcome.
     """
 
     wanted: bool | None = False
     before: bool | None = False
+    asked: bool = False
     doubt_s: float = 0.0
     places: dict[Place, tuple[int, int, dict[str, Any]]] = field(default_factory=dict)
     """Place -> version, transfer, values."""
@@ -90,7 +92,7 @@ class EntityCheck:
         self._ops[event["op"]] = event
         if event["do"] in ("enter", "leave"):
             entity = self._of(event["entity"])
-            entity.before, entity.wanted = entity.wanted, None
+            entity.before, entity.wanted, entity.asked = entity.wanted, None, True
 
     def _ended(self, asked: Event, outcome: Event) -> None:
         entity, name, t = self._of(asked["entity"]), asked["entity"], outcome["t"]
@@ -136,7 +138,9 @@ class EntityCheck:
             touched.add(put.entity)
             if not entity.places and put.entity not in {left.entity for left in gone(event)}:
                 entity.newest, entity.values = 0, {}  # another life
-            if entity.wanted is False and not entity.doubtful:
+            if not entity.asked:
+                entity.wanted = True
+            elif entity.wanted is False and not entity.doubtful:
                 self._found("came_back", t, put.entity, f"it left, and {what} stored it")
             self._version(entity, put.entity, put.version, put.values, t, what)
             entity.places[put.zone, put.place] = put.version, put.transfer, put.values

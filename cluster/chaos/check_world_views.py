@@ -9,8 +9,8 @@ from cluster.chaos.history import Event
 from cluster.chaos.verdict import Violation
 from cluster.chaos.world_history import Trouble
 
-GAP_S = 2.0
-"""So long may a player who is in the world see nothing when nothing is wrong: some slow ticks, and a change of owner."""
+GAP_S = 4.0
+"""So long may a player who is in the world see nothing when nothing is wrong: a request to the store may be lost, and is repeated."""
 SETTLE_S = 3.0
 """So long after a fault its effects are no wonder."""
 

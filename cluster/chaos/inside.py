@@ -1,4 +1,4 @@
-"""A look into the realm under test, past what is done to it: its processes, its epochs, and what is on its bus."""
+"""A look into the realm under test, past what is done to it: its processes, its map, who owns what, and what is on its bus."""
 
 from __future__ import annotations
 
@@ -8,28 +8,37 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from pydantic import SecretStr
 
 from cluster.adapters.nats_bus import NatsBus
 from cluster.adapters.redis.connection import connect, guard, texts
+from cluster.adapters.redis.world import RedisWorldStore
+from cluster.adapters.redis.zones import RedisZoneStore
 from cluster.bench.realm_under_test import Member
 from cluster.chaos.history import History
 from cluster.errors import Ours, RealmError
+from cluster.mapwatch import MapWatch
+from cluster.ports.calls import zone_actor
+from cluster.ports.zones import Owner
 from cluster.processes_here import merged, tree
 from cluster.settings import NatsSettings, RedisSettings
 from cluster.subjects import Subjects
+from cluster.world_control import ask
+from cluster.worldmap import WorldMap
 from realm_proto import internal_pb2
 
 LOOK_PAUSE_S = 0.1
+ASK_S = 20.0  # as the operator's commands: a plan for a zone asks the zone first
 
 
 class Inside:
     """Use it as `async with`. What comes over the bus is written to the history.
 
     `launcher`: the pid of `rayrealm up`. `sockets`: gateway id -> how many, as its last heartbeat said; `draining`: who said so.
+    `world`: the newest map.
     """
 
     def __init__(
@@ -37,8 +46,10 @@ class Inside:
     ) -> None:
         self.sockets: dict[str, int] = {}
         self.draining: set[str] = set()
+        self.world = MapWatch(WorldMap(0, ()))
         self.subjects = Subjects(namespace)
         self._redis = connect(RedisSettings(url=SecretStr(redis_url)), "chaos")
+        self._zones = RedisZoneStore(self._redis, namespace)
         self._nats = NatsSettings(url=SecretStr(nats_url), token=SecretStr(nats_token))
         self._namespace = namespace
         self._launcher = launcher
@@ -49,6 +60,9 @@ class Inside:
     async def __aenter__(self) -> Self:
         self.bus = await NatsBus.connect(self._nats, "chaos")
         await self.bus.subscribe(self.subjects.gateway_alive(), self._alive)
+        await self.bus.subscribe(self.subjects.world_map(), self.world.take)
+        world_map, _ = await RedisWorldStore(self._redis, self._namespace).load()
+        self.world.take(world_map)
         return self
 
     async def __aexit__(
@@ -81,14 +95,39 @@ class Inside:
             await asyncio.sleep(LOOK_PAUSE_S)
         return False
 
-    async def epoch(self, zone_id: str) -> int:
-        """The newest that was handed out. Raises Unavailable."""
-        async with guard():
-            return int(await self._redis.get(f"{self._namespace}:epoch:zone:{zone_id}") or 0)
-
     def busy(self) -> set[str]:
         """Gateways with sockets that are not leaving."""
         return {name for name, sockets in self.sockets.items() if sockets and name not in self.draining}
+
+    # --- the world ---------------------------------------------------------------------------------------------
+
+    async def owner(self, zone_id: str) -> Owner:
+        """Which actor owns the zone, and its epoch. Raises Unavailable."""
+        return await self._zones.owner(zone_id)
+
+    async def owners(self) -> dict[str, str]:
+        """zone -> the name of the actor that owns it. Raises Unavailable."""
+        ids = [zone.id for zone in self.world.map]
+        owners = await asyncio.gather(*(self._zones.owner(zone_id) for zone_id in ids))
+        return {zone_id: zone_actor(zone_id, owner.slot) for zone_id, owner in zip(ids, owners, strict=True)}
+
+    def posts(self) -> set[str]:
+        """The names of the actors that the map's zones should have."""
+        slots = {zone.id: (0, 1) if zone.standby and not zone.into else () for zone in self.world.map}
+        return {zone_actor(zone_id, slot) for zone_id, both in slots.items() for slot in both}
+
+    async def holders(self) -> dict[str, list[str]]:
+        """entity -> the zones that have it, as the store says: among their own, or as an arrival. Raises Unavailable."""
+        held: dict[str, list[str]] = {}
+        for zone in self.world.map:
+            stored = await self._zones.load(zone.id)
+            for entity_id in (*stored.entities, *stored.arrivals):
+                held.setdefault(entity_id, []).append(zone.id)
+        return held
+
+    async def supervisor(self, method: str, **params: Any) -> Any:
+        """As the operator's commands ask it (cluster/world_control.py). Raises what it raised, Unavailable."""
+        return await ask(self.bus, self.subjects.world_control(), method, params, ASK_S)
 
     # --- the bus -----------------------------------------------------------------------------------------------
 
@@ -118,10 +157,10 @@ class Inside:
 
 
 def victim(kind: str, listed: list[Member], pick: float, prefer: set[str]) -> Member:
-    """One of a kind, chosen by `pick` in [0, 1); of those whose names end with one of `prefer`, if there are any. Raises Ours."""
+    """One of a kind, chosen by `pick` in [0, 1); of those whose names, or ends of names, are in `prefer`, if any are. Raises Ours."""
     candidates = sorted((member for member in listed if member.kind == kind), key=lambda member: member.name)
     if not candidates:
         raise Ours(f"the realm has no process of kind {kind}: {sorted({member.kind for member in listed})}")
-    wanted = [member for member in candidates if member.name.rpartition("/")[2] in prefer]
+    wanted = [member for member in candidates if prefer & {member.name, member.name.rpartition("/")[2]}]
     chosen = wanted or candidates
     return chosen[int(pick * len(chosen)) % len(chosen)]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from cluster.chaos.history import History
 from cluster.chaos.recording import RecordingClient
-from rayrealm_client.errors import Conflict, InternalError, RealmError, RpcError, Unavailable
+from rayrealm_client.errors import Conflict, InternalError, InvalidParams, RealmError, RpcError, Unavailable
 
 REQUEST_S = 6.0
 """More than a gateway waits for the rest of the realm, so that it is the one who says that there was no answer."""
@@ -116,9 +116,10 @@ class Lane:
 
 
 class StateLane(Lane):
-    """Changes the own entity, based on the version it knows, and now and then goes to another zone.
+    """Changes the own entity, based on the version it knows; now and then it leaves the world, and comes in elsewhere.
 
-    `zones`: where it may go; `crossing`: how often a step is such a change of zone.
+    Who walks over a border stays the same entity, so its versions go on. `zones()`: those that there are; `leaving`: how often a
+    step is to leave. `stay`: how often it has come in; `away`: it is not in the world, or on its way out or in.
     """
 
     def __init__(
@@ -128,15 +129,19 @@ class StateLane(Lane):
         rng: Random,
         pause_s: tuple[float, float],
         character_id: str,
-        zones: tuple[str, ...],
-        crossing: float,
+        zones: Callable[[], Sequence[str]],
+        leaving: float,
+        on_leave: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_leave` is called when it is about to."""
         super().__init__(client, history, rng, pause_s)
         self.stay = 0
-        self.crossings = 0
+        self.returns = 0
+        self.away = True
         self._character_id = character_id
         self._zones = zones
-        self._crossing = crossing
+        self._leaving = leaving
+        self._on_leave = on_leave
         self._entity_id = ""
         self._version: int | None = None
         self._n = 0
@@ -144,21 +149,23 @@ class StateLane(Lane):
     async def step(self) -> None:
         if self._version is None:
             await self.read()
-        elif len(self._zones) > 1 and self._rng.random() < self._crossing:
-            await self._cross()
+        elif len(self._zones()) > 1 and self._rng.random() < self._leaving:
+            await self._go_elsewhere()
         else:
             await self._change(self._version)
 
-    async def enter(self, zone: str) -> bool:
-        """Into the zone, unless it is refused. True if it is there."""
+    async def enter(self, zone: str) -> Outcome:
+        """Into the zone, unless it is refused; "" is where its character was last, or where everybody begins."""
         self.stay += 1
         self._version = None
 
         async def call() -> Any:
-            return await self.client.enter(self._character_id, zone)
+            return await self.client.enter(self._character_id, zone or None)
 
         outcome = await self.attempt(call, "enter", stay=self.stay, zone=zone)
-        return outcome.kind == "acknowledged"
+        if outcome.kind == "acknowledged":
+            self.away = False
+        return outcome
 
     async def read(self) -> bool:
         """What the realm has. False if it does not say."""
@@ -172,7 +179,7 @@ class StateLane(Lane):
             await asyncio.sleep(AGAIN_S)
             return False
         me = outcome.result["entities"][0]
-        self._saw(stay, me)
+        self._saw(stay, me, str(outcome.result["zone"]))
         return True
 
     async def _change(self, version: int) -> None:
@@ -186,34 +193,36 @@ class StateLane(Lane):
         if outcome.kind == "acknowledged":
             self._version = int(outcome.result["version"])
         elif isinstance(outcome.error, Conflict) and "version" in outcome.error.data.get("current", {}):
-            self._saw(self.stay, outcome.error.data["current"])
+            self._saw(self.stay, outcome.error.data["current"], "")
         else:
             self._version = None
 
-    def _saw(self, stay: int, me: dict[str, Any]) -> None:
+    def _saw(self, stay: int, me: dict[str, Any], zone: str) -> None:
         self._entity_id, self._version = str(me["entity_id"]), int(me["version"])
         n = (me.get("properties") or {}).get("n")
-        self.history.add(
-            "state", bot=self.client.name, stay=stay, version=self._version, n=None if n is None else int(n)
-        )
+        n = None if n is None else int(n)
+        self.history.add("state", bot=self.client.name, stay=stay, version=self._version, n=n, zone=zone)
 
-    async def _cross(self) -> None:
-        """To another zone: out, and in again. Neither is given up before it is so: a character belongs somewhere."""
-        here = self.client.world.zone if self.client.world is not None else ""
-        zone = self._rng.choice([other for other in self._zones if other != here])
+    async def _go_elsewhere(self) -> None:
+        """Out, and in again: in another zone, or where it was. Neither is given up before it is so: a character belongs somewhere."""
         await self.read()
+        zone = self._rng.choice(["", *(zone for zone in self._zones() if zone != self.client.zone)])
+        self.away = True
+        self._on_leave()
         while not self._stopping:
             outcome = await self.attempt(self.client.leave, "leave", stay=self.stay)
             if outcome.kind == "acknowledged" or await self._where() is None:
                 break
             await asyncio.sleep(REFUSED_AGAIN_S)
         await self.come_in(zone)
-        self.crossings += 1
+        self.returns += 1
 
     async def come_in(self, zone: str) -> None:
-        """Until it is in the zone and has been told so."""
-        while not await self.enter(zone):
-            if await self._where():  # an entry whose answer was lost: the client knows nothing of that world
+        """Until it is in the world and has been told so: in that zone, or anywhere if there is no such zone any more."""
+        while (outcome := await self.enter(zone)).kind != "acknowledged":
+            if isinstance(outcome.error, InvalidParams):
+                zone = ""
+            elif await self._where():  # an entry whose answer was lost: the client knows nothing of that world
                 await self.attempt(self.client.leave, "leave", stay=self.stay)
             await asyncio.sleep(REFUSED_AGAIN_S)
         await self.read()

@@ -35,7 +35,9 @@ KINDS: Mapping[str, Traits] = MappingProxyType(
         "gateway": Traits("kill -9 of a gateway", 6.0),
         "sessions": Traits("kill -9 of a session actor", 5.0),
         "zone": Traits("kill -9 of a zone while a player crosses its border", 5.0, standby=False),
-        "standby": Traits("kill -9 of a zone while a player crosses its border; its standby takes over", 5.0, standby=True),
+        "standby": Traits(
+            "kill -9 of a zone while a player crosses its border; its standby takes over", 5.0, standby=True
+        ),
         "presence": Traits("kill -9 of the presence actor", 4.0),
         "supervisor": Traits("kill -9 of the supervisor", 4.0),
         "freeze": Traits("SIGSTOP of a zone; a second incarnation takes over; SIGCONT", 7.0, (3.0, 5.0), own=True),
@@ -92,7 +94,7 @@ def plan(seed: int, seconds: float, kinds: Sequence[str] = tuple(KINDS), standby
     """The faults of a run, in rounds of each kind once in a random order; every one has its quiet time before the end.
 
     Where a round does not fit with the durations that were drawn, they are shortened towards their least. With all kinds of a realm
-    and 120 s or more, 150 s with standbys, each kind comes at least once. Raises ValueError for an unknown kind.
+    and 120 s or more, 130 s with standbys, each kind comes at least once. Raises ValueError for an unknown kind.
     """
     unknown = sorted(set(kinds) - KINDS.keys())
     if unknown or not kinds:
@@ -117,9 +119,7 @@ def plan(seed: int, seconds: float, kinds: Sequence[str] = tuple(KINDS), standby
             at = end + stretch * pause
 
 
-def _stretch(
-    table: Mapping[str, Traits], draws: Sequence[tuple[str, float, float, float]], left_s: float
-) -> float:
+def _stretch(table: Mapping[str, Traits], draws: Sequence[tuple[str, float, float, float]], left_s: float) -> float:
     """How much of what was drawn beyond the least a whole round can keep: 1 all, 0 nothing."""
     least = sum(table[kind].lasts_s[0] + table[kind].quiet_s for kind, *_ in draws)
     more = sum(length * (table[kind].lasts_s[1] - table[kind].lasts_s[0]) + pause for kind, length, pause, _ in draws)

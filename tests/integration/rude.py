@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from google.protobuf import struct_pb2
+from google.protobuf.message import Message
 
 from rayrealm_client.codec import Failure, Result
 from realm_proto import realtime_pb2 as pb
-from serve_apps.gateway.typed import STRUCT
 from tests.players import Player
 
 
@@ -23,15 +23,18 @@ class Rude(Player):
         answer = self._answers.pop(request_id)
         return answer.value if isinstance(answer, Result) else answer
 
-    async def say_struct(self, method: str, params: dict[str, Any]) -> Any:
+    async def ask_typed(self, method: str, params: Message) -> Any:
         """A request as protobuf, in which numbers may be NaN and infinite."""
         request_id = next(self._ids)
-        struct = struct_pb2.Struct()
-        struct.update(params)
         message = pb.WebSocketMessage(jsonrpc="2.0", id_number=request_id)
         message.request.method = method
-        message.request.params.type_url, message.request.params.value = STRUCT, struct.SerializeToString()
+        message.request.params.Pack(params)
         return await self.say(message.SerializeToString(), request_id)
+
+    async def ask_struct(self, method: str, params: dict[str, Any]) -> Any:
+        struct = struct_pb2.Struct()
+        struct.update(params)
+        return await self.ask_typed(method, struct)
 
     async def say_json(self, method: str, params: str) -> Any:
         """A request as text; `params` as they are. A frame that is no JSON is answered without an id."""

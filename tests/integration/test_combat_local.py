@@ -239,7 +239,7 @@ async def test_numbers_that_are_none_do_not_reach_the_game(realm: LocalRealm, fa
         yaw = far.yaw_to(far.saw(walker, far.tick))
         for wrong in ({"tick": number}, {"data": {"yaw": number}}):
             said = {"type": "shoot", "data": {"yaw": yaw}, "tick": far.tick} | wrong
-            assert fields(await far.say_struct("game.message", said)) == {"value"}
+            assert fields(await far.ask_struct("game.message", said)) == {"value"}
         assert (await far.shoot(yaw, far.tick))[0] == walker.world["entity_id"]
 
 

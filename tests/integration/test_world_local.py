@@ -107,8 +107,7 @@ class Stage(Backstage):
         gaps = [walker.gap_s(since) for walker in self.walkers]
         log.info("measured", what=what, took_s=round(time.monotonic() - since, 2), gap_ms=round(max(gaps) * 1_000))
         assert max(gaps) < GAP_S
-        if what != "split":  # who stands beyond a border that is new may be held there until the new zone is heard
-            assert [walker.corrections for walker in self.walkers if walker.corrections] == []
+        assert [walker.corrections for walker in self.walkers if walker.corrections] == []
         for walker in self.walkers:
             walker.corrections.clear()
 

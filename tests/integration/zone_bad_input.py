@@ -35,7 +35,7 @@ def nested(levels: int) -> Any:
     return value
 
 
-def delta(player: Player, version: int, **other: Any) -> dict[str, Any]:
+def delta(player: Player, version: int, /, **other: Any) -> dict[str, Any]:
     """A change that is fine but for the `other` params; MISSING leaves one out."""
     params = {"entity_id": player.world["entity_id"], "version": version, "properties": {"hat": "red"}} | other
     return {name: value for name, value in params.items() if value is not MISSING}

@@ -21,6 +21,7 @@ KINDS = {
     "kill_follower": 1,
     "kill_supervisor": 2,
     "kill_sessions": 1,
+    "kill_gateway": 1,
     "pause_owner": 3,
     "disown": 2,
     "lose_node": 1,
@@ -44,6 +45,7 @@ class Director:
             "kill_follower": self._kill_follower,
             "kill_supervisor": self._kill_other,
             "kill_sessions": self._kill_other,
+            "kill_gateway": self._kill_gateway,
             "pause_owner": self._pause_owner,
             "disown": self._disown,
             "lose_node": self._lose_node,
@@ -99,6 +101,15 @@ class Director:
         self._realm.machines.kill(name)
         await asyncio.sleep(4.0)
         return name
+
+    async def _kill_gateway(self, _kind: str) -> str:
+        realm = self._realm
+        gate = self._rng.choice(realm.gates)
+        realm.kill_gate(gate)
+        await asyncio.sleep(self._rng.uniform(0.5, 2.0))
+        await realm.open_gate()
+        await asyncio.sleep(3.0)
+        return gate.process.name
 
     async def _pause_owner(self, _kind: str) -> str:
         """SIGSTOP, and SIGCONT a while later: with a standby somebody else owns it by then."""

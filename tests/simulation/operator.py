@@ -19,7 +19,10 @@ FEW, MANY = 3, 7
 
 
 class Operator:
-    """`every_s`: between two commands, on average; `patience_s`: for the last plan to end. `counts`: by kind and outcome; `stuck` plans did not end in time."""
+    """`every_s`: between two commands, on average; `patience_s`: for the last plan to end.
+
+    `counts`: by kind and outcome; `stuck`: plans that did not end in time.
+    """
 
     def __init__(self, realm: SimRealm, rng: random.Random, every_s: float, patience_s: float) -> None:
         self.counts: Counter[str] = Counter()

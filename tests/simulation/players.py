@@ -52,7 +52,7 @@ class Land(Protocol):
     calm: bool
     size: tuple[float, float]
 
-    def gate(self) -> Gate: ...
+    def gate(self) -> Gate | None: ...
 
     def token(self, user_id: str) -> str: ...
 
@@ -189,6 +189,8 @@ class Player:
 
     async def _connect(self) -> bool:
         gate = self._land.gate()
+        if gate is None:
+            return False
         upgrade = Upgrade(
             self._land.token(self.name) if not self._recovery else "",
             "",

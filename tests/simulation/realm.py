@@ -65,6 +65,7 @@ class SimGate:
         self.process = process
         self.runner = runner
         self._admission = admission
+        self._sockets: list[Socket] = []
 
     @property
     def hub(self) -> Hub:
@@ -83,8 +84,14 @@ class SimGate:
         return who if isinstance(who, Refusal) else await self._admission.attach(upgrade, who)
 
     def connect(self, attached: Any, actor: str, upgrade: Upgrade, socket: Socket) -> Client:
+        self._sockets = [known for known in self._sockets if known.open] + [socket]
         client: Client = self._inside(self.hub.connect, attached, actor, upgrade, socket)
         return client
+
+    def break_sockets(self) -> None:
+        """The process is gone; so are its sockets, and nobody detaches them."""
+        for socket in self._sockets:
+            socket.cut("its gateway died")
 
     def receive(self, client: Client, payload: bytes) -> None:
         self._inside(self.hub.receive, client, False, payload, True)
@@ -133,6 +140,7 @@ class SimRealm:
         self.keys = KeyRing.create(time.time())
         self.realm = Realm(settings, self.keys, b"recovery tokens of simulations only")
         self.gates: list[SimGate] = []
+        self._opened = 0
         self.nodes: list[str] = []
         self._tokens: dict[str, str] = {}
         self._deaths: list[Callable[[Process, str], None]] = []
@@ -222,12 +230,18 @@ class SimRealm:
     # --- gateways ----------------------------------------------------------------------------------------------
 
     async def open_gate(self) -> None:
-        process = self.machines.process(f"gateway/{len(self.gates)}")
+        self._opened += 1
+        process = self.machines.process(f"gateway/{self._opened}")
         runner = gateway_app.GatewayRunner(self.open)
         await process.spawn(runner.start(self.realm))
         admission = gateway_app.Door.admission
         assert admission is not None
         self.gates.append(SimGate(process, runner, admission))
+
+    def kill_gate(self, gate: SimGate) -> None:
+        self.gates.remove(gate)
+        self.machines.end(gate.process, "killed")
+        gate.break_sockets()
 
     # --- players -----------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/features.md",
     "docs/games.md",
+    "docs/world.md",
     "docs/performance.md",
     "proto/PROTOCOL.md",
 ]

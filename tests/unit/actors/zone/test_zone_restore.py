@@ -15,6 +15,7 @@ from actors.zone.keeping import MAX_OUTAGE_S
 from actors.zone.records import Record
 from actors.zone.rows import PLACE
 from actors.zone.zone import Zone
+from cluster.errors import RateLimited
 from cluster.settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 from tests.unit.actors.zone_model import SPEC, arrival, change, make_world, make_zone, move, tick
@@ -197,10 +198,15 @@ class TestLeftOvers:
         assert zone.of_session("ses_bob").number == 0
 
     def test_more_than_a_capacity_that_was_lowered(self) -> None:
-        zone = make_zone(capacity=2)
-        left_over = zone.restore([self.entity(name, n, n + 1) for n, name in enumerate("abc")], b"", 0.0, 0.0)
-        assert [e.entity_id for e in left_over] == ["ent_a"], "the oldest"
-        assert zone.own == 2
+        """Nobody is given up for it: who finds no room comes in when there is."""
+        zone = again([self.entity(name, n, n + 1) for n, name in enumerate("abc")], b"", capacity=2)
+        assert zone.table.by_session.keys() == {"ses_b", "ses_c"}, "the oldest waits"
+        with pytest.raises(RateLimited):
+            zone.attach("ses_a", "gtw_a", 2)
+        zone.leave("ses_c")
+        zone.tick(0.0)
+        assert [entity.entity_id for entity in zone.admit({}, 1.0, 1.0)] == ["ent_a"]
+        assert (zone.own, zone.standing(zone.of_session("ses_a")).x) == (2, 10.0)
 
     def test_new_incarnations_are_higher_than_all_there_were(self) -> None:
         zone = make_zone()

@@ -203,6 +203,26 @@ class TestEntities:
         assert story.found() == {"doubled_entities": 1}
 
 
+class TestTheRealmsOwn:
+    """Entities that no player asked for: nobody takes them out, so they stay."""
+
+    def test_they_come_by_themselves(self, story: WorldStory) -> None:
+        story.wrote(B, 1, 2, ("npc", B, "in", 1, {}))
+        story.sample((A, 1, 1, {"ann": 1}), (B, 1, 2, {"npc": 1}))
+        story.calm({A: {"ann": [0.0, 0.0, 1, {}]}, B: {"npc": [9.0, 0.0, 1, {}]}})
+        assert story.found() == {}
+
+    def test_and_do_not_go(self, story: WorldStory) -> None:
+        story.wrote(B, 1, 2, ("npc", B, "in", 1, {}))
+        story.wrote(B, 1, 2, gone=(("npc", B, "in"),))
+        assert story.found() == {"lost_entities": 1}
+
+    def test_nor_are_they_two(self, story: WorldStory) -> None:
+        story.wrote(B, 1, 2, ("npc", B, "in", 1, {}))
+        story.sample((A, 1, 1, {"ann": 1, "npc": 1}), (B, 1, 2, {"npc": 1}))
+        assert story.found() == {"doubled_entities": 1}
+
+
 class TestLeaving:
     def leave(self, story: WorldStory, *, drop: bool = True) -> None:
         op = story.asked("leave", "ann")
@@ -361,24 +381,24 @@ class TestCalm:
 
 class TestGaps:
     def test_a_short_one(self, story: WorldStory) -> None:
-        story.add("gap", bot="ann", s=1.9)
+        story.add("gap", bot="ann", s=3.9)
         assert story.found() == {}
 
     def test_a_long_one(self, story: WorldStory) -> None:
-        story.add("gap", bot="ann", s=2.5)
+        story.add("gap", bot="ann", s=4.5)
         assert story.found() == {"gaps": 1}
-        assert story.verdict().longest_gap_s == 2.5
+        assert story.verdict().longest_gap_s == 4.5
 
     def test_trouble_explains_it(self, story: WorldStory) -> None:
         fault = story.fault()
-        story.add("gap", bot="ann", s=2.5)
+        story.add("gap", bot="ann", s=4.5)
         story.back(fault)
-        story.t += 5.0
-        story.add("gap", bot="ann", s=2.5)
+        story.t += 7.0
+        story.add("gap", bot="ann", s=4.5)
         assert story.found() == {}
 
     def test_trouble_that_was_over(self, story: WorldStory) -> None:
         story.back(story.fault())
-        story.t += 5.5
-        story.add("gap", bot="ann", s=2.5)
+        story.t += 7.5
+        story.add("gap", bot="ann", s=4.5)
         assert story.found() == {"gaps": 1}
