@@ -73,7 +73,9 @@ class EntityTable:
         self.by_number: dict[int, Entity] = {}
         self.by_session: dict[str, Entity] = {}
         self.by_id: dict[str, Entity] = {}
-        self._free: deque[int] = deque(range(capacity))
+        self._free: deque[int] = deque(range(capacity))  # with those that were reserved since
+        self._reserved: set[int] = set()
+        self._is_free = np.ones(capacity, bool)
         self._resting: list[int] = []
         self._kinds: Mapping[str, int] = {}
 
@@ -83,17 +85,27 @@ class EntityTable:
 
     @property
     def room(self) -> int:
-        return len(self._free)
+        return len(self._free) - len(self._reserved)
 
     def next_number(self) -> int:
         """A free number. Raises RateLimited when the zone is full."""
-        if not self._free:
-            raise RateLimited("zone_full", retry_after_s=5.0)
-        return self._free.popleft()
+        while self._free:
+            number = self._free.popleft()
+            if number not in self._reserved:
+                self._is_free[number] = False
+                return number
+            self._reserved.remove(number)
+        raise RateLimited("zone_full", retry_after_s=5.0)
 
     def reserve(self, number: int) -> None:
-        """Take a given number, as a restored zone must."""
-        self._free.remove(number)
+        """Take a given number, as a restored zone must. Raises ValueError if it is not free."""
+        if not self._is_free[number]:
+            raise ValueError(f"{number} is not free")
+        if number in self._reserved:  # it was, then it was freed: it is in the queue twice
+            self._free.remove(number)
+        # It stays in the queue until its turn comes: to look for it would make the restart of a full zone take seconds.
+        self._reserved.add(number)
+        self._is_free[number] = False
 
     def add(
         self,
@@ -162,4 +174,5 @@ class EntityTable:
     def end_tick(self) -> None:
         """Numbers freed before this tick may be used again."""
         self._free.extend(self._resting)
+        self._is_free[self._resting] = True
         self._resting.clear()

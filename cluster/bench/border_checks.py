@@ -156,6 +156,10 @@ class Watch:
         self.witnesses.append(Witness(name, entity_id, self.findings))
         return self.witnesses[-1]
 
+    def remap(self, zones: Mapping[str, Bounds]) -> None:
+        """The land is divided otherwise now."""
+        self._zones = dict(zones)
+
     def said(self, player: int, sequence: int, x: float, z: float) -> None:
         """A player has sent a move."""
         self._at[player], self._sequence[player] = (x, z), sequence

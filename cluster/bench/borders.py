@@ -163,13 +163,21 @@ class Borders:
         async with asyncio.timeout(JOIN_S):
             world = World.of(await persist(lambda: socket.request("world.enter", params, REQUEST_S), self._rng))
         if self._watch is None:
-            self._watch = Watch(grounds_of(listed), world.interest_radius, InterestSettings().hysteresis)
+            self._watch = Watch(self.grounds(listed), world.interest_radius, InterestSettings().hysteresis)
         rng = random.Random(f"{self._seed}:{client}")  # noqa: S311 - where it walks is no secret
         self._players.append(Player(len(self._players), socket, world, rng))
         x, _, z = world.position
         witness = self._witness_of[client] = self.watch.add(f"bot {client}", world.entity_id, x, z, world.sequence)
         for at, view in self._early.pop(client, ()):
-            witness.saw(at, view)
+            self.tell(witness, at, view)
+
+    def grounds(self, listed: list[Zone]) -> dict[str, Bounds]:
+        """Of the zones that the realm lists. Raises ValueError if they are not what is asked for."""
+        return grounds_of(listed)
+
+    def tell(self, witness: Witness, at: float, view: View) -> None:
+        """A view of that player's has come."""
+        witness.saw(at, view)
 
     # --- walking and reading -----------------------------------------------------------------------------------
 
@@ -209,7 +217,7 @@ class Borders:
             if witness is None:
                 self._early.setdefault(client, []).append((at, view))
             else:
-                witness.saw(at, view)
+                self.tell(witness, at, view)
 
     # --- the measure -------------------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ def crowd_config(clients: int, zones: int = 1) -> str:
     """Zones as large as their share of `clients` needs, apart from each other, room for all, and cheap passwords.
 
     The speed rule is the default one; its budget is large enough for one leap from the spawn point to where a client's walk
-    begins. There is no game, and the supervisor leaves the zones as they are.
+    begins. There is no game; the supervisor's policy is on, and sees nothing to do in so short a time.
     """
     side = side_of(largest(clients, zones)) + 2.0 * ZONE_MARGIN_M
     movement = Settings.model_fields["world"].default.movement
@@ -157,9 +157,6 @@ game = ""
 {grounds}
 [world.movement]
 budget_s = {budget!r}
-
-[world.policy]
-enabled = false
 {limits(clients)}"""
 
 

@@ -82,40 +82,57 @@ class LaneCheck:
 
 
 class WorldCheck:
-    """Who is in the world stays there, in its zone, until it leaves; who has joined a channel is a member."""
+    """Who is in the world stays there until it leaves, in one zone, whichever it has walked to. Who has joined a channel is a
+    member.
+    """
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
         self._ops: dict[int, Event] = {}
         self._channels: dict[str, set[str]] = {}
-        self._zones: dict[str, str | None] = {}
-        """bot -> the zone where it must be; None while it comes or goes."""
+        self._inside: set[str] = set()
+        """Bots that must be in the world; not those that come or go."""
 
     def feed(self, event: Event) -> None:
         match event["k"]:
             case "invoked" if event["do"] in ("leave", "enter", "join"):
                 self._ops[event["op"]] = event
                 if event["do"] != "join":
-                    self._zones[event["bot"]] = None
+                    self._inside.discard(event["bot"])
             case "acknowledged" if event["op"] in self._ops:
                 asked = self._ops.pop(event["op"])
                 if asked["do"] == "join":
                     self._channels.setdefault(asked["bot"], set()).add(asked["channel"])
-                else:
-                    self._zones[asked["bot"]] = asked["zone"] if asked["do"] == "enter" else None
+                elif asked["do"] == "enter":
+                    self._inside.add(asked["bot"])
             case "ready" if event["resumed"]:
                 self._stands(event)
             case "session":
                 self._stands(event)
+                if event["zone"] != event["shown"]:
+                    self._found(
+                        "wrong_views", event, f"it is shown {event['shown']}, its session is in {event['zone']}"
+                    )
                 missing = self._channels.get(event["bot"], set()) - set(event["channels"])
                 if missing:
-                    self._lost(event, f"it had joined {', '.join(sorted(missing))}", len(missing))
+                    self._found("lost_acks", event, f"it had joined {', '.join(sorted(missing))}", len(missing))
+            case "held":
+                self._held(event)
 
     def _stands(self, event: Event) -> None:
-        wanted = self._zones.get(event["bot"])
-        if wanted is not None and event["zone"] != wanted:
-            self._lost(event, f"its character is in {event['zone']}, it had entered {wanted}")
-            self._zones[event["bot"]] = event["zone"]
+        if event["bot"] in self._inside and event["zone"] is None:
+            self._found("lost_acks", event, "its character is not in the world, which it had entered")
+            self._inside.discard(event["bot"])
 
-    def _lost(self, event: Event, what: str, count: int = 1) -> None:
-        self.violations.append(Violation("lost_acks", event["t"], event["bot"], what, count))
+    def _held(self, event: Event) -> None:
+        """What the store says of a character in the world, at the end: one zone has it, the one whose views it gets."""
+        zones = event["zones"]
+        if not zones:
+            self._found("lost_acks", event, f"its character is in no zone; it is shown {event['zone']}")
+        elif len(zones) > 1:
+            self._found("double_owners", event, f"its character is in {' and '.join(zones)}")
+        elif zones != [event["zone"]]:
+            self._found("wrong_views", event, f"it is shown {event['zone']}, and its character is in {zones[0]}")
+
+    def _found(self, name: str, event: Event, what: str, count: int = 1) -> None:
+        self.violations.append(Violation(name, event["t"], event["bot"], what, count))

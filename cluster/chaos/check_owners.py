@@ -17,19 +17,30 @@ PAUSE_S = 1.0
 
 @dataclass(slots=True)
 class _Shown:
-    """Where a bot is: `reset` named the zone and the epoch."""
+    """Where a bot is: `reset` named the zone and the epoch, whether it entered there or walked over a border.
+
+    `beginning`: it enters the world, and the next view must begin with `reset`. `last`: when it got its last view.
+    """
 
     zone: str = ""
     epoch: int = 0
     beginning: bool = False
-    """It enters a zone: the next view must begin with `reset`."""
+    last: float = 0.0
 
 
 class ViewCheck:
-    """What bots are shown. Feed it all events in order, then take `violations`."""
+    """What bots are shown. Feed it all events in order, then take `violations`.
+
+    A bot is in one zone after the other; each zone has epochs and ticks of its own, which go on where the bot comes back to it.
+    `crossings`: of each walk over a border the seconds from the last view of the one zone to the first of the other. `near`,
+    `across`: how many others were looked for by where they truly were, and how many of these in another zone than the bot.
+    """
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
+        self.crossings: list[float] = []
+        self.near = 0
+        self.across = 0
         self._shown: dict[str, _Shown] = {}
         self._ticks: dict[tuple[str, str, int], int] = {}
         self._epochs: dict[tuple[str, str], int] = {}
@@ -44,6 +55,8 @@ class ViewCheck:
             case "view":
                 self._view(event)
             case "sight":
+                self.near += event["near"]
+                self.across += event["across"]
                 for wrong in event["wrong"]:
                     self.violations.append(Violation("wrong_views", event["t"], event["bot"], wrong))
 
@@ -55,6 +68,8 @@ class ViewCheck:
             shown.zone, shown.epoch = "", 0
             self.violations.append(Violation("wrong_views", t, bot, "the views of a zone that it entered do not begin"))
         if event.get("zone"):
+            if shown.zone not in ("", event["zone"]) and not shown.beginning:
+                self.crossings.append(t - shown.last)
             shown.beginning = False
             shown.zone, shown.epoch = event["zone"], event["epoch"]
             before = self._epochs.get((bot, shown.zone), 0)
@@ -62,6 +77,7 @@ class ViewCheck:
                 self._found(t, bot, f"{shown.zone} went back from epoch {before} to {shown.epoch}")
             self._epochs[bot, shown.zone] = max(before, shown.epoch)
             self._first(shown.zone, shown.epoch, t)
+        shown.last = t
         key = (bot, shown.zone, shown.epoch)
         last = self._ticks.get(key, -1)
         if tick <= last:

@@ -182,7 +182,7 @@ class EntityCheck:
 
     def _sighted(self, name: str, version: int, zone: str, t: float) -> None:
         entity = self._of(name)
-        if entity.wanted is False and not entity.doubtful:
+        if entity.asked and entity.wanted is False and not entity.doubtful:
             self._found("came_back", t, name, f"it left, and {zone} has it")
         if (
             entity.wanted

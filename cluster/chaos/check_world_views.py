@@ -10,7 +10,7 @@ from cluster.chaos.verdict import Violation
 from cluster.chaos.world_history import Trouble
 
 GAP_S = 4.0
-"""So long may a player who is in the world see nothing when nothing is wrong: a request to the store may be lost, and is repeated."""
+"""So long may a player in the world see nothing when nothing is wrong: a request to the store may be lost, and is repeated."""
 SETTLE_S = 3.0
 """So long after a fault its effects are no wonder."""
 

@@ -11,14 +11,18 @@ from cluster.chaos.check_lane import LaneCheck, WorldCheck
 from cluster.chaos.check_owners import OutputCheck, ViewCheck
 from cluster.chaos.check_state import RegisterCheck, StateCheck
 from cluster.chaos.history import Event
-from cluster.chaos.verdict import Violation, counts
+from cluster.chaos.verdict import Violation, counts, figures
 
 OUTCOMES = ("acknowledged", "failed", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`operations`: do -> outcome -> how many; `stale_outputs`: of owners that had been replaced."""
+    """`operations`: do -> outcome -> how many; `stale_outputs`: of owners that had been replaced.
+
+    `crossings`: walks over a border, with the time between the views of the two zones, in milliseconds. `looked_for`,
+    `looked_across`: how many players others were asked whether they see them, and how many of these over a border.
+    """
 
     violations: tuple[Violation, ...]
     operations: dict[str, dict[str, int]]
@@ -27,6 +31,9 @@ class Verdict:
     outputs: int
     stale_outputs: int
     sessions: int
+    crossings: dict[str, int | None]
+    looked_for: int
+    looked_across: int
 
     @property
     def good(self) -> bool:
@@ -42,6 +49,9 @@ class Verdict:
             "outputs": self.outputs,
             "stale_outputs": self.stale_outputs,
             "sessions": self.sessions,
+            "crossings": self.crossings,
+            "looked_for": self.looked_for,
+            "looked_across": self.looked_across,
         }
 
 
@@ -76,4 +86,7 @@ def check(history: Iterable[Event]) -> Verdict:
         seen["output"],
         outputs.stale,
         lane.sessions,
+        {"count": len(views.crossings), **figures(views.crossings)},
+        views.near,
+        views.across,
     )

@@ -21,7 +21,7 @@ from cluster.telemetry.logs import configure
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The command's options. `url` None: a realm of its own."""
+    """The command's options. `url` None: a realm of its own. `standby`: its zones have standbys."""
 
     seed: int
     seconds: float
@@ -31,14 +31,15 @@ class Wish:
     plant: str | None
     history: Path | None
     url: str | None
+    standby: bool = False
 
     def faults(self) -> list[Fault]:
         """Raises StartRefused."""
-        possible = kinds_for(own=self.url is None)
+        possible = kinds_for(own=self.url is None, standby=self.standby)
         kinds = self.kinds or possible
         if foreign := sorted(set(kinds) - set(possible)):
             raise StartRefused(f"not possible here: {', '.join(foreign)}; there are: {', '.join(possible)}")
-        return plan(self.seed, self.seconds, kinds)
+        return plan(self.seed, self.seconds, kinds, self.standby)
 
 
 def chaos(wish: Wish, *, plan_only: bool = False, as_json: bool = False) -> int:
@@ -59,6 +60,7 @@ def chaos(wish: Wish, *, plan_only: bool = False, as_json: bool = False) -> int:
         wish.gateways,
         wish.history,
         planting.environment(wish.plant) if wish.plant else {},
+        wish.standby,
     )
     result = run_own(order, say) if wish.url is None else run_at(order, wish.url, say)
     if wish.plant is not None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from cluster import running
 from cluster.bench.bots import watch_recovery
 from cluster.bench.realm_under_test import limits, realm_under_test
 from cluster.chaos.backends import NATS, REDIS, Servers, own_servers
-from cluster.chaos.bots import Cast, cast
+from cluster.chaos.cast import Cast, cast
 from cluster.chaos.check_chat import ChatCheck
 from cluster.chaos.checker import check
 from cluster.chaos.faults import Hands
@@ -23,12 +25,16 @@ from cluster.chaos.foreign import ForeignServers
 from cluster.chaos.history import History, read
 from cluster.chaos.inside import Inside
 from cluster.chaos.measure import Recovery, by_kind, measure, over_the_bar
-from cluster.chaos.schedule import KINDS, Fault
+from cluster.chaos.schedule import Fault, traits_of
 from cluster.chaos.verdict import first_of_each
 from cluster.errors import Ours, StartRefused
 from cluster.running import RunningRealm
+from cluster.settings import InterestSettings
 
-ZONES = ("zon_east", "zon_west")
+SIDE_M = 60.0
+RADIUS_M = 30.0
+MIN_SIDE_M = 15.0
+"""A small land of four zones: at every moment somebody is near a border, and not everybody sees everybody."""
 WALK_S = 60.0
 WITHIN_S, STEADY_S = 1.0, 2.0
 SETTLE_S = 0.5
@@ -38,30 +44,46 @@ HEAR_PAUSE_S = 0.5
 READ_S = 20.0
 SIGHT_S = 5.0
 """So long after a fault a player may see what is not there, or not see what is."""
+STILL_S = 2.0
+"""So long after the last step everything has been told."""
+HEADS_S = 10.0
 SHOWN = 8
 """Violations of each name in the result; the counts are of all."""
 
 Say = Callable[[str], None]
 
-CONFIG = """
-[world]
-spawn_zone = "zon_east"
 
+def config(bots: int, standby: bool) -> str:
+    """Two by two zones. There is no game, and the supervisor leaves the zones as they are."""
+    grounds = "".join(
+        f"""
 [[world.zones]]
-id = "zon_east"
-name = "East"
-bounds = { min_x = 0.0, min_z = 0.0, max_x = 100.0, max_z = 100.0 }
-
-[[world.zones]]
-id = "zon_west"
-name = "West"
-bounds = { min_x = 100.0, min_z = 0.0, max_x = 200.0, max_z = 100.0 }
+id = "zon_{south_north}_{west_east}"
+name = "{south_north.title()} {west_east.title()}"
+bounds = {{ min_x = {x!r}, min_z = {z!r}, max_x = {x + SIDE_M!r}, max_z = {z + SIDE_M!r} }}
 """
+        for z, south_north in ((0.0, "south"), (SIDE_M, "north"))
+        for x, west_east in ((0.0, "west"), (SIDE_M, "east"))
+    )
+    return f"""
+[world]
+spawn_zone = "zon_south_west"
+game = ""
+standby = {str(standby).lower()}
+{grounds}
+[world.interest]
+radius = {RADIUS_M!r}
+
+[world.policy]
+enabled = false
+split_min_side = {MIN_SIDE_M!r}
+{limits(bots)}"""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to do. `history`: where to keep the recorded one; `environment`: added to that of the realm's processes."""
+    """What to do. `history`: where to keep the recorded one; `environment`: added to that of the realm's processes; `standby`: its
+    zones have standbys."""
 
     seed: int
     seconds: float
@@ -70,42 +92,43 @@ class Order:
     gateways: int
     history: Path | None
     environment: Mapping[str, str]
+    standby: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A realm that runs, and ways into it."""
+    """A realm that runs, and ways into it. `forgotten_m`: so far beyond what a player sees it sees nobody any more."""
 
     url: str
     launcher: int
     namespace: str
     gateways: int
-    zones: tuple[str, ...]
     redis_url: str
     nats_url: str
     nats_token: str
     servers: Servers
     environment: Mapping[str, str]
+    forgotten_m: float
 
 
 def run_own(order: Order, say: Say) -> dict[str, Any]:
     """In a realm of our own, with Redis and NATS of our own. Raises Ours, StartRefused."""
     with tempfile.TemporaryDirectory(prefix="rayrealm-chaos-") as folder, contextlib.ExitStack() as stack:
         servers = stack.enter_context(own_servers(Path(folder) / "servers", say))
-        config = CONFIG + limits(order.bots) + servers.config()
-        realm = stack.enter_context(realm_under_test(config, order.environment, gateways=order.gateways))
+        toml = config(order.bots, order.standby) + servers.config()
+        realm = stack.enter_context(realm_under_test(toml, order.environment, gateways=order.gateways))
         say(f"a realm of our own at {realm.url}")
         ground = Ground(
             realm.url,
             realm.launcher,
             "rayrealm-realm",
             order.gateways,
-            ZONES,
             servers.direct_redis,
             servers.direct_nats,
             servers.nats_token,
             servers,
             realm.environment,
+            InterestSettings().hysteresis,
         )
         return _record(order, ground, order.history or Path(folder) / "history.jsonl", say)
 
@@ -129,12 +152,12 @@ def _ground(found: RunningRealm, details: Mapping[str, Any], servers: Servers) -
         found.pid,
         found.namespace,
         details["gateways"],
-        tuple(zone["id"] for zone in details["zones"])[:2],
         details["redis_url"],
         details["nats_url"],
         details["nats_token"],
         servers,
         {},
+        math.inf,  # what its settings say of that is not known here
     )
 
 
@@ -165,11 +188,12 @@ def _record(order: Order, ground: Ground, path: Path, say: Say) -> dict[str, Any
         "seconds": order.seconds,
         "bots": order.bots,
         "gateways": ground.gateways,
+        "standby": order.standby,
         "faults": [told | recovery.as_dict() for told, recovery in measured],
         **verdict.as_dict(),
         "recovery_ms": recovery_ms,
         "missed_recoveries": len(missed) + len(whole),
-        "over_the_bar": over_the_bar(recovery_ms),
+        "over_the_bar": over_the_bar(recovery_ms, order.standby),
         "violations": [violation.as_dict() for violation in shown],
         "good": verdict.good and not missed and not whole,
         "history": str(path) if order.history else None,
@@ -181,15 +205,23 @@ async def _drill(
 ) -> tuple[list[tuple[dict[str, Any], Recovery]], list[str]]:
     """What was done with what came of it, and what is not whole again."""
     inside_of = Inside(ground.redis_url, ground.nats_url, ground.nats_token, ground.namespace, ground.launcher, history)
-    async with inside_of as inside, cast(ground.url, order.bots, order.seed, history, ground.zones) as players:
-        await players.come()
-        await _all_walk(players)
-        players.write()
-        say(f"{order.bots} bots walk and write")
-        hands = Hands(inside, ground.servers, history, ground.gateways, ground.environment)
-        measured, not_whole = await _act(order.faults, hands, inside, players, history, say)
-        await _end(players, history, say)
+    async with inside_of as inside:
+        if order.standby and not all(zone.standby for zone in inside.world.map):
+            raise StartRefused("the realm has zones without a standby")
+        zones = partial(_zones, inside)
+        async with cast(ground.url, order.bots, order.seed, history, zones, ground.forgotten_m) as players:
+            await players.come()
+            await _all_walk(players)
+            players.write()
+            say(f"{order.bots} bots walk and write")
+            hands = Hands(inside, ground.servers, history, ground.gateways, ground.environment, order.standby)
+            measured, not_whole = await _act(order, hands, inside, players, history, say)
+            await _end(inside, players, history, say)
     return measured, not_whole
+
+
+def _zones(inside: Inside) -> list[str]:
+    return [zone.id for zone in inside.world.map if not zone.into]
 
 
 async def _all_walk(players: Cast) -> None:
@@ -201,19 +233,20 @@ async def _all_walk(players: Cast) -> None:
 
 
 async def _act(
-    faults: Sequence[Fault], hands: Hands, inside: Inside, players: Cast, history: History, say: Say
+    order: Order, hands: Hands, inside: Inside, players: Cast, history: History, say: Say
 ) -> tuple[list[tuple[dict[str, Any], Recovery]], list[str]]:
     began = time.monotonic()
     measured: list[tuple[dict[str, Any], Recovery]] = []
     not_whole: list[str] = []
     before = await inside.members()
-    for fault in faults:
+    for fault in order.faults:
         await _sleep_until(began + fault.at, players)
-        say(f"fault {fault.number}: {KINDS[fault.kind].does}" + (f", {fault.lasts_s:.1f} s" if fault.lasts_s else ""))
+        does = traits_of(fault.kind, order.standby).does
+        say(f"fault {fault.number}: {does}" + (f", {fault.lasts_s:.1f} s" if fault.lasts_s else ""))
         history.add("fault", number=fault.number, fault=fault.kind)
         at = time.monotonic() - began
         try:
-            struck = await hands.strike(fault, {bot.stats.zone for bot in players.bots})
+            struck = await hands.strike(fault, players)
         except Ours as error:  # it could not be taken back: that is a finding, and the last one
             say(f"  {error}; no further faults")
             measured.append((fault.as_dict() | {"began_s": round(at, 3), "victim": str(error)}, Recovery((), 1)))
@@ -225,7 +258,7 @@ async def _act(
         measured.append((told, recovery))
         figures = recovery.as_dict()
         say(f"  {struck.victim}: {figures['hit']} bots, p50 {figures['p50']} ms, max {figures['max']} ms")
-        await asyncio.gather(*(bot.look(SIGHT_S) for bot in players.bots))
+        await players.look(SIGHT_S)
         if not await hands.whole(before, fault.kind):
             not_whole.append(fault.kind)
             say(f"  NOT WHOLE AGAIN: {fault.kind}")
@@ -242,13 +275,18 @@ async def _sleep_until(moment: float, players: Cast) -> None:
     players.check()
 
 
-async def _end(players: Cast, history: History, say: Say) -> None:
-    """Nothing new is asked for; what was acknowledged must arrive, and be there when it is read."""
+async def _end(inside: Inside, players: Cast, history: History, say: Say) -> None:
+    """Nothing new is asked for; what was acknowledged must arrive, and be there when it is read. Everybody stands still, is seen
+    exactly there, and is in one zone."""
     say("the bots rest")
     if restless := await players.rest(REST_S):
         say(f"{restless} bots still wait for an answer after {REST_S:g} s")
+    players.stand()
     if missing := await until_heard(history, HEAR_S):
         say(f"{missing} acknowledged messages do not arrive")
+    await asyncio.sleep(STILL_S)
+    await players.look(SIGHT_S)
+    await players.count(inside.holders, history, HEADS_S)
     if silent := await players.read_back(READ_S):
         say(f"{silent} bots cannot read back what they wrote")
 

@@ -4,22 +4,23 @@ Every event has `k`, its kind, and `t`, seconds on one clock. Of a player (`bot`
 
 | k | more | means |
 |---|---|---|
-| invoked | op, bot, do, ... | a request is about to be sent; `op` is unique. `do` with what it has: state (stay, version, n), chat (channel, text), join (channel), attribute (name, n), status (status), leave (stay), enter (stay, zone) |
+| invoked | op, bot, do, ... | a request is about to be sent; `op` is unique. `do` with what it has: state (stay, version, n), chat (channel, text), join (channel), attribute (name, n), status (status), leave (stay), enter (stay, zone; "" is anywhere) |
 | acknowledged | op, ... | its result: state (version), chat (message_id) |
 | failed | op, why | it was refused and has done nothing |
 | unknown | op, why | no answer: it may have been done, or may yet be |
-| state | bot, stay, version, n | its own entity, as a snapshot or a conflict shows it; asked for after all that was acknowledged before |
+| state | bot, stay, version, n, zone | its own entity, as a snapshot or a conflict shows it; asked for after all that was acknowledged before; zone is "" of a conflict |
 | attributes | bot, values | the same of its attributes |
 | status | bot, value | the same of its status, as another one sees it |
-| session | bot, zone, channels | the same of where it is and what it hears |
+| session | bot, zone, shown, channels | the same of where it is and what it hears; shown is the zone whose views it gets |
 | ready | bot, session, stream, seq, resumed, recovered, zone | a socket is open; `zone` is where its character is, or null |
 | notice | bot, seq, method, id, channel, text | a numbered notification as it came off the socket |
-| view | bot, tick, zone, epoch | a view; zone and epoch with `reset` only |
-| sight | bot, wrong | its view of the zone beside the zone's own, in words where they differ for good |
+| view | bot, tick, zone, epoch | a view; zone and epoch with `reset` only: it entered, walked over a border, or its zone has another owner |
+| sight | bot, wrong, near, across | its view beside the zone's own, and beside where the others truly are, in words where they differ for good; how many stand near, and how many of these in another zone |
+| held | bot, zones, zone | the zones that have its character in the store, at the end; zone is the one whose views it gets |
 | lost | bot, code, reason | its socket closed |
 | ended | bot, why | the realm does not want it any more, and it does not try again |
 
-A stay is one time in one zone; `n` grows with every attempt of a bot. Of the realm:
+A stay is from one entry into the world to the next leave, in however many zones; `n` grows with every attempt of a bot. Of the realm:
 
 | k | more | means |
 |---|---|---|

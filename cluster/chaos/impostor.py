@@ -1,7 +1,8 @@
 """A second incarnation of a zone, as a partition of the network would make one: the first runs on, and nobody can ask it to stop.
 
-`python -m cluster.chaos.impostor ZONE` (settings from the environment) prints that it is loaded, waits for a line on its input,
-takes the zone over by a newer epoch, prints that, and is the zone until a newer one fences it (exit code 3) or its input ends (0).
+`python -m cluster.chaos.impostor ZONE SLOT` (settings from the environment) prints that it is loaded, waits for a line on its
+input, takes the zone over by a newer epoch, prints that, and is the zone until a newer one fences it (exit code 3) or its input
+ends (0). SLOT is that of the zone's owner: it is the same actor, once more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.runtime import FENCED_EXIT_CODE, Runtime, until_available
 from cluster.errors import Unavailable
 from cluster.parts import load
+from cluster.ports.calls import zone_actor
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.subjects import Subjects
@@ -46,7 +48,7 @@ async def open_alone(realm: Realm, kind: str, name: str, registry: CollectorRegi
     return Runtime(realm, kind, name, Subjects(namespace), client, bus, NoCalls(), epochs, registry)
 
 
-async def run(zone_id: str) -> None:
+async def run(zone_id: str, slot: int) -> None:
     runner_class: Any = load(ZONE_RUNNER)
     realm = Realm(settings.load(), KeyRing.create(time.time()), secrets.token_bytes(32))
     _say({"loaded": zone_id})
@@ -54,7 +56,8 @@ async def run(zone_id: str) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     if not await commands.readline():
         return
-    runner = runner_class(realm, zone_id, open_alone)
+    runner = runner_class(realm, zone_actor(zone_id, slot), open_alone)
+    await runner.promote()
     _say(await runner.info())
     while await commands.readline():
         pass
@@ -66,4 +69,4 @@ def _say(told: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1]))
+    asyncio.run(run(sys.argv[1], int(sys.argv[2])))

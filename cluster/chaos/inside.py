@@ -157,7 +157,7 @@ class Inside:
 
 
 def victim(kind: str, listed: list[Member], pick: float, prefer: set[str]) -> Member:
-    """One of a kind, chosen by `pick` in [0, 1); of those whose names, or ends of names, are in `prefer`, if any are. Raises Ours."""
+    """One of a kind, chosen by `pick` in [0, 1); of those with names, or ends of names, in `prefer`, if any. Raises Ours."""
     candidates = sorted((member for member in listed if member.kind == kind), key=lambda member: member.name)
     if not candidates:
         raise Ours(f"the realm has no process of kind {kind}: {sorted({member.kind for member in listed})}")

@@ -204,7 +204,7 @@ class StateLane(Lane):
         self.history.add("state", bot=self.client.name, stay=stay, version=self._version, n=n, zone=zone)
 
     async def _go_elsewhere(self) -> None:
-        """Out, and in again: in another zone, or where it was. Neither is given up before it is so: a character belongs somewhere."""
+        """Out, and in again: in another zone, or where it was. Neither is given up: a character belongs somewhere."""
         await self.read()
         zone = self._rng.choice(["", *(zone for zone in self._zones() if zone != self.client.zone)])
         self.away = True

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cluster.bench.bots import watch_recovery
+from cluster.bench.crew import GAP_S
 from cluster.bench.kills import PROBES, answered
-from cluster.chaos.bots import Cast
+from cluster.chaos.cast import Cast
 from cluster.chaos.faults import Struck
 from cluster.chaos.schedule import Fault
+from cluster.chaos.verdict import figures
 from cluster.errors import Ours
 
 RECOVER_S = 30.0
@@ -24,6 +25,10 @@ BARS: Mapping[str, tuple[int, int]] = {
     "gateway": (1_000, 3_000),
     "sessions": (2_000, 4_000),
     "zone": (2_000, 4_000),
+    "standby": (500, 500),
+    "split": (500, 500),
+    "merge": (500, 500),
+    "move": (500, 500),
     "nats_restart": (3_000, 8_000),
     "redis_restart": (3_000, 8_000),
 }
@@ -31,7 +36,7 @@ BARS: Mapping[str, tuple[int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`times_s`: of each bot that the fault has hit; `missed`: how many were not served again in RECOVER_S."""
+    """`times_s`: of each bot that the fault has hit, or concerned; `missed`: how many were not served again in RECOVER_S."""
 
     times_s: tuple[float, ...]
     missed: int = 0
@@ -43,7 +48,7 @@ class Recovery:
 async def measure(fault: Fault, struck: Struck, cast: Cast) -> Recovery:
     """Returns when every bot is served again, or after RECOVER_S."""
     if struck.by == "views":
-        return await _by_views(cast, struck.since)
+        return await _by_views(cast, struck)
     if struck.by == "request":
         ask = PROBES[fault.kind]
         waits = [asyncio.create_task(answered(ask, bot.client, struck.since)) for bot in cast.bots[:ASKING]]
@@ -62,17 +67,15 @@ async def measure(fault: Fault, struck: Struck, cast: Cast) -> Recovery:
     return Recovery(tuple(sorted(times)), len(waits) - len(times))
 
 
-async def _by_views(cast: Cast, since: float) -> Recovery:
-    seen = await watch_recovery(cast.crew, since, within_s=WITHIN_S, steady_s=STEADY_S, deadline_s=RECOVER_S)
+async def _by_views(cast: Cast, struck: Struck) -> Recovery:
+    seen = await watch_recovery(
+        cast.crew, cast.crew.clock(), within_s=WITHIN_S, steady_s=STEADY_S, deadline_s=RECOVER_S
+    )
+    now = cast.crew.clock()
+    longest = {bot.name: bot.gaps.longest(struck.since, now) for bot in cast.bots}
+    counted = sorted(gap for name, gap in longest.items() if gap > GAP_S or name in struck.concerned)
     missed = 0 if seen.recovered else max(1, sum(not bot.stats.walking(WITHIN_S) for bot in cast.bots))
-    return Recovery(seen.gaps_s, missed)
-
-
-def figures(times_s: Sequence[float]) -> dict[str, int | None]:
-    """Milliseconds: p50 and max; null of nothing."""
-    if not times_s:
-        return {"p50": None, "max": None}
-    return {"p50": round(statistics.median(times_s) * 1_000), "max": round(max(times_s) * 1_000)}
+    return Recovery(tuple(counted), missed)
 
 
 def by_kind(measured: Sequence[tuple[str, Recovery]]) -> dict[str, dict[str, int | None]]:
@@ -81,10 +84,11 @@ def by_kind(measured: Sequence[tuple[str, Recovery]]) -> dict[str, dict[str, int
     return {kind: figures([t for k, r in measured if k == kind for t in r.times_s]) for kind in kinds}
 
 
-def over_the_bar(recovery_ms: Mapping[str, Mapping[str, int | None]]) -> list[str]:
-    """Kinds that took longer than the issue allows, in words."""
+def over_the_bar(recovery_ms: Mapping[str, Mapping[str, int | None]], standby: bool = False) -> list[str]:
+    """Kinds that took longer than the issue allows, in words. With a standby a frozen owner is as good as a dead one."""
+    bars = {**BARS, "freeze": BARS["standby"]} if standby else BARS
     return [
         f"{kind}: p50 {told['p50']} ms, max {told['max']} ms; {bar[0]} and {bar[1]} are allowed"
         for kind, told in recovery_ms.items()
-        if (bar := BARS.get(kind)) is not None and ((told["p50"] or 0) > bar[0] or (told["max"] or 0) > bar[1])
+        if (bar := bars.get(kind)) is not None and ((told["p50"] or 0) > bar[0] or (told["max"] or 0) > bar[1])
     ]

@@ -31,7 +31,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Metres: how far a player sees, and beyond what it sees nobody any more. `still`: nobody walks, so that places must be exact."""
+    """Metres: how far a player sees, and beyond what it sees nobody any more. `still`: nobody walks, so places must be exact."""
 
     seen_m: float
     forgotten_m: float

@@ -70,9 +70,10 @@ class Impostor:
 
 
 @contextlib.asynccontextmanager
-async def impostor(zone_id: str, environment: Mapping[str, str]) -> AsyncIterator[Impostor]:
-    """One that is loaded; it is gone at the end. `environment` is what the realm's processes have on top of this one's."""
-    argv = tied([sys.executable, "-m", "cluster.chaos.impostor", zone_id], os.getpid())
+async def impostor(zone_id: str, slot: int, environment: Mapping[str, str]) -> AsyncIterator[Impostor]:
+    """One that is loaded, of the zone's actor `slot`; it is gone at the end. `environment` is what the realm's processes have on
+    top of this one's."""
+    argv = tied([sys.executable, "-m", "cluster.chaos.impostor", zone_id, str(slot)], os.getpid())
     made = Impostor(
         await asyncio.create_subprocess_exec(
             *argv,

@@ -1,7 +1,8 @@
-"""What a check finds: violations, each with its name."""
+"""What a check finds: violations, each with its name; and figures."""
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,3 +50,10 @@ def first_of_each(violations: Sequence[Violation], most: int) -> list[Violation]
         if seen[violation.name] <= most:
             shown.append(violation)
     return shown
+
+
+def figures(times_s: Sequence[float]) -> dict[str, int | None]:
+    """Milliseconds: p50 and max; null of nothing."""
+    if not times_s:
+        return {"p50": None, "max": None}
+    return {"p50": round(statistics.median(times_s) * 1_000), "max": round(max(times_s) * 1_000)}

@@ -159,6 +159,27 @@ def test_over_a_border_nothing_jumps_but_the_name(run: RunScript) -> None:
         assert max(speeds) < 7.0, "nobody jumps"
 
 
+def test_the_tick_that_is_shown_is_a_little_behind(run: RunScript) -> None:
+    """Of the zone that the player is in, though its ticks are others than those before."""
+    behind = run("""
+      const { client, clock, see } = await enter();
+      const found = [Number.isNaN(client.shownTick)];
+      const play = (first, count) => {
+        for (let tick = first; tick < first + count; tick += 1) {
+          see({ tick, ack: 5 });
+          client.frame(clock.time, { x: 0, z: 0 });
+          clock.time += 0.05;
+        }
+        found.push(first + count - 1 - client.shownTick);
+      };
+      play(101, 40);
+      see({ tick: 900_000, ack: 5, reset: { zoneId: "zon_b", epoch: 2, number: 40 }, states: [state(40, "ent_me")] });
+      play(900_001, 40);
+      return found;
+    """)
+    assert behind == [True, pytest.approx(3.0, abs=0.5), pytest.approx(3.0, abs=0.6)]
+
+
 def test_a_zone_that_begins_anew_does_not_shake_the_picture(run: RunScript) -> None:
     """The same zone, another incarnation, ticks from the start: whoever is still there goes on from where it was."""
     found = run("""

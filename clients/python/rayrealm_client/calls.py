@@ -78,10 +78,11 @@ class Calls(Watching):
         params = {"entity_id": entity_id, "version": version, "properties": properties}
         return _integer(object_of(await self.request("state.sync.delta", params)), "version")
 
-    async def game_message(self, type: str, data: Json = None, tick: int | None = None) -> GameAnswer:  # noqa: A002 - the wire's name
+    async def game_message(self, type: str, data: Json = None, tick: float | None = None) -> GameAnswer:  # noqa: A002 - the wire's name
         """Something for the game's code; what it may be is for the game to say.
 
-        `tick`: of the view that the player acted on (`tick` of the client), for what has to be judged as it was seen.
+        `tick`: of the view that the player acted on (`tick` of the client), with a fraction where it was shown something between
+        two, for what has to be judged as it was seen.
         """
         params: dict[str, Json] = {"type": type, "data": data} | ({} if tick is None else {"tick": tick})
         return GameAnswer.of(object_of(await self.request("game.message", params)))

@@ -164,15 +164,16 @@ class GameAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GameEvent:
-    """`game.event`: something that the game tells this player."""
+    """`game.event`: something that the game tells this player, at one of its zone's ticks (0 if it did not say which)."""
 
     type: str
     data: Any
+    tick: int = 0
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         with _shape("game.event"):
-            return cls(_text(body["type"]), body.get("data"))
+            return cls(_text(body["type"]), body.get("data"), int(body.get("tick", 0)))
 
 
 @dataclass(frozen=True, slots=True)

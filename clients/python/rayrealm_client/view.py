@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 class Move(NamedTuple):
-    """By how much an entity has moved since the viewer was told last, centimetres. `sequence`: the low 8 bits of the mover's own."""
+    """By how much an entity has moved since the viewer was told last, in cm. `sequence`: the low 8 bits of the mover's own."""
 
     number: int
     sequence: int

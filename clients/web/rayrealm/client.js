@@ -5,7 +5,7 @@
  * - `world`: World or null, on entering, on another zone, on coming back, on leaving
  * - `chat`: {message_id, channel, from, name, text, sent_at}, each message once
  * - `own`: OwnEntity, the player's own state was said or has changed
- * - `game`: {type, data}, what the game's code tells this player
+ * - `game`: {type, data, tick}, what the game's code tells this player
  * - `notification`: {method, params} of everything else
  * - `correction`: Correction, after it was applied
  * - `trouble`: Error, the world or a channel could not be entered again after the session was lost
@@ -139,6 +139,11 @@ export class RealmClient extends EventTarget {
     return this.view.own;
   }
 
+  /** Which of the zone's ticks the last frame showed, with a fraction: it is a little behind the newest. */
+  get shownTick() {
+    return this.ticks.shown;
+  }
+
   /** The zones of the land that the player is in, as far as they are known. @returns {ZoneInfo[]} */
   get landZones() {
     if (!this.world) return [];
@@ -172,7 +177,7 @@ export class RealmClient extends EventTarget {
    * Something for the game's code; what it may be is for the game to say.
    * @param {string} type
    * @param {any} [data] JSON
-   * @param {number} [tick] of the view that the player acted on, `view.tick`, for what has to be judged as it was seen
+   * @param {number} [tick] what the player acted on, `shownTick`, for what has to be judged as it was seen
    * @returns {Promise<{result: any, tick: number}>} what the game made of it, at which of the zone's ticks
    */
   async gameMessage(type, data = null, tick) {

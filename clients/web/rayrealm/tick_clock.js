@@ -67,6 +67,11 @@ export class TickClock {
     this.shift = time - tick / this.tickHz;
   }
 
+  /** The tick that is drawn at the moment, with a fraction; NaN before the first. */
+  get shown() {
+    return (this.playhead - this.shift) * this.tickHz;
+  }
+
   /** Zone time of a tick, seconds. @param {number} tick */
   timeOf(tick) {
     return tick / this.tickHz + this.shift;

@@ -140,6 +140,7 @@ def test_what_is_no_snapshot(told: dict[str, Any]) -> None:
 def test_the_games_words() -> None:
     assert GameAnswer.of({"result": [1], "tick": 5}) == GameAnswer([1], 5)
     assert GameEvent.of({"type": "hit"}) == GameEvent("hit", None)
+    assert GameEvent.of({"type": "hit", "data": 1, "tick": 9}) == GameEvent("hit", 1, 9)
     for wrong in ({"tick": 5}, {"result": 1}):
         with pytest.raises(CodecError):
             GameAnswer.of(wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import replace
 
 import pytest
@@ -67,8 +69,63 @@ def test_a_reserved_number_is_not_given_to_another() -> None:
     table.reserve(1)
     put(table, "ann", 1)
     assert [table.next_number(), table.next_number()] == [0, 2]
-    with pytest.raises(ValueError, match="not in deque"):
+    with pytest.raises(ValueError, match="1 is not free"):
         table.reserve(1)
+
+
+def test_room_counts_what_is_reserved() -> None:
+    table = EntityTable(4)
+    for number in (3, 0):
+        table.reserve(number)
+    assert table.room == 2
+    assert [table.next_number(), table.next_number()] == [1, 2]
+    assert table.room == 0
+    with pytest.raises(RateLimited):
+        table.next_number()
+
+
+def test_a_reserved_number_that_is_freed_comes_once_and_last() -> None:
+    table = EntityTable(3)
+    for _ in range(3):
+        table.reserve(0)
+        table.remove(put(table, "ann", 0).number)
+        with pytest.raises(ValueError, match="0 is not free"):
+            table.reserve(0)
+        table.end_tick()
+        assert table.room == 3
+    assert [table.next_number() for _ in range(3)] == [1, 2, 0]
+    assert table.room == 0
+
+
+def test_any_order_of_reserving_taking_and_freeing_gives_every_number_once() -> None:
+    rng = random.Random(4)
+    table = EntityTable(12)
+    taken: set[int] = set()
+    for _ in range(2_000):
+        choice = rng.random()
+        if choice < 0.35 and len(taken) < 12:
+            number = table.next_number()
+            assert number not in taken
+            taken.add(put(table, str(number), number).number)
+        elif choice < 0.65 and len(taken) < 12:
+            number = rng.choice([n for n in range(12) if n not in taken])
+            table.reserve(number)
+            taken.add(put(table, str(number), number).number)
+        elif taken:
+            number = rng.choice(sorted(taken))
+            table.remove(number)
+            taken.remove(number)
+            table.end_tick()
+        assert table.room == 12 - len(taken)
+
+
+def test_reserving_all_of_a_large_table_backwards_is_no_work() -> None:
+    table = EntityTable(65_536)
+    began = time.process_time()
+    for number in reversed(range(65_536)):
+        table.reserve(number)
+    assert table.room == 0
+    assert time.process_time() - began < 2.0  # to search the queue each time takes half a minute
 
 
 def ghost(entity: Entity, owner: str) -> Entity:

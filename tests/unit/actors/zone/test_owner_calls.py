@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cluster.adapters.memory.zones import MemoryZoneStore
 from cluster.errors import Conflict, InvalidState, Unavailable
 from realm_proto import internal_pb2
 from serve_apps.gateway.zone_calls import ZoneCalls
-from tests.unit.actors.zone.owner_rig import GATEWAY, SUBJECTS, Player, Rig, world
+from tests.unit.actors.zone.owner_rig import Player, Rig, world
+from tests.unit.actors.zone.writer_rig import in_virtual_time
 
 WEST, EAST = "zon_west", "zon_east"
 TWO = ((WEST, 0, 0, 100, 100), (EAST, 100, 0, 200, 100))
@@ -22,26 +22,17 @@ GAME = "actors.games.homestead:Homestead"
 
 
 class Stage(Rig):
-    """With the gateway's calls. `weather` of the store: fine, away (refuses), or slow (nothing arrives until it is fine)."""
+    """With the gateway's calls."""
 
     def __init__(self, **overrides: Any) -> None:
         super().__init__(world(*TWO, **overrides))
-        self.store = MemoryZoneStore(self.epochs, self._way)
-        self.weather = asyncio.Event()
-        self.weather.set()
-        self.away = False
         self.answers = 0
         self.deaf = 0  # so many answers get lost
         self.calls = ZoneCalls(self.link, time.monotonic, deadline_s=4.0, seed=1)
 
-    async def _way(self) -> None:
-        if self.away:
-            raise Unavailable("redis")
-        await self.weather.wait()
-
     async def open(self) -> None:
+        await self.listen()
         await self.start()
-        await self.bus.subscribe(SUBJECTS.gateway_control(GATEWAY), self._control)
 
     def _control(self, data: bytes) -> None:
         message = internal_pb2.GatewayControl.FromString(data)
@@ -79,11 +70,10 @@ async def stage(**overrides: Any) -> AsyncIterator[Stage]:
     try:
         yield made
     finally:
-        made.away = False
-        made.weather.set()
         await made.stop()
 
 
+@in_virtual_time
 async def test_an_answered_change_survives_the_zone() -> None:
     async with stage() as realm:
         ann = await realm.enter("ann", WEST, 50.0, 50.0)
@@ -94,24 +84,26 @@ async def test_an_answered_change_survives_the_zone() -> None:
         assert await realm.change(ann, 2, hat="blue") == {"version": 3}
 
 
+@in_virtual_time
 async def test_it_is_answered_only_when_the_store_has_it() -> None:
     async with stage() as realm:
         ann = await realm.enter("ann", WEST, 50.0, 50.0)
-        realm.weather.clear()
+        realm.ways[WEST].weather = "hanging"
         asking = asyncio.create_task(realm.change(ann, 1, hat="red"))
         await realm.until(lambda: realm.entity(WEST, ann).properties == {"hat": "red"})
         ticks = realm.owners[WEST].zone.ticks
         await realm.until(lambda: realm.owners[WEST].zone.ticks > ticks + 5)
         assert realm.answers == 0
         assert not asking.done()
-        realm.weather.set()
+        realm.ways[WEST].clear_up()
         assert await asking == {"version": 2}
 
 
+@in_virtual_time
 async def test_while_the_store_is_away() -> None:
     async with stage() as realm:
         ann = await realm.enter("ann", WEST, 50.0, 50.0)
-        realm.away = True
+        realm.ways[WEST].weather = "refusing"
         realm.owners[WEST].writer.put("ent_ann")
         await realm.until(lambda: realm.owners[WEST].writer.away)
         with pytest.raises(Unavailable) as refused:
@@ -119,11 +111,12 @@ async def test_while_the_store_is_away() -> None:
         assert refused.value.retry_after_s > 0
         assert realm.entity(WEST, ann).properties == {}
         assert (await realm.ask(ann, "state.sync.request"))["entities"][0]["name"] == "ann"
-        realm.away = False
+        realm.ways[WEST].clear_up()
         await realm.until(lambda: not realm.owners[WEST].writer.away)
         assert await realm.change(ann, 1, hat="red") == {"version": 2}
 
 
+@in_virtual_time
 async def test_a_lost_answer_is_given_again_and_nothing_is_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve_apps.gateway.zone_calls.REPEAT_S", 0.05)
     async with stage() as realm:
@@ -134,20 +127,19 @@ async def test_a_lost_answer_is_given_again_and_nothing_is_done_twice(monkeypatc
         assert realm.calls.repeated >= 2
 
 
+@in_virtual_time
 async def test_it_follows_who_has_crossed() -> None:
     async with stage() as realm:
         ann = await realm.enter("ann", WEST, 98.0, 50.0)
         await realm.change(ann, 1, hat="red")
-        while ann.x < 104.0:
-            ann.walk(0.06, 0.0)
-            ticks = realm.owners[WEST].zone.ticks
-            await realm.until(lambda ticks=ticks: realm.owners[WEST].zone.ticks > ticks)  # type: ignore[misc]
+        await ann.walk_to(104.0)
         await realm.until(lambda: realm.holders("ann") == [EAST] and ann.zone_id == EAST)
         ann.world = {"zone": WEST, "number": ann.number}  # as a gateway that has not seen it yet
         assert await realm.change(ann, 2, hat="blue") == {"version": 3}
         assert realm.entity(EAST, ann).properties == {"hat": "blue"}
 
 
+@in_virtual_time
 async def test_the_game_is_durable_too() -> None:
     async with stage(game=GAME) as realm:
         zone = realm.owners[WEST].zone
@@ -165,6 +157,7 @@ async def test_the_game_is_durable_too() -> None:
         assert zone.table.by_id[tree.entity_id].properties["left"] == 3
 
 
+@in_virtual_time
 async def test_refusals_are_the_zones() -> None:
     async with stage() as realm:
         ann = await realm.enter("ann", WEST, 50.0, 50.0)
@@ -175,6 +168,7 @@ async def test_refusals_are_the_zones() -> None:
             await realm.ask(ann, "game.message", type="dance")
 
 
+@in_virtual_time
 async def test_what_a_player_leaves_is_in_the_same_commit() -> None:
     async with stage(game=GAME) as realm:
         ann = await realm.enter("ann", WEST, 50.0, 50.0)

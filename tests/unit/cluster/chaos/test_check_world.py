@@ -207,6 +207,7 @@ class TestTheRealmsOwn:
     """Entities that no player asked for: nobody takes them out, so they stay."""
 
     def test_they_come_by_themselves(self, story: WorldStory) -> None:
+        story.sample((A, 1, 1, {"ann": 1}), (B, 1, 2, {"npc": 1}))  # before the store has it
         story.wrote(B, 1, 2, ("npc", B, "in", 1, {}))
         story.sample((A, 1, 1, {"ann": 1}), (B, 1, 2, {"npc": 1}))
         story.calm({A: {"ann": [0.0, 0.0, 1, {}]}, B: {"npc": [9.0, 0.0, 1, {}]}})
