@@ -172,6 +172,7 @@ class Borders:
             if known.told[number]:
                 known.told[number] = False
                 known.departed.append(number)
+        self._ask_again(number)
         if other is None or self.me is None:
             return False
         other.hint = True
@@ -182,6 +183,12 @@ class Borders:
         self._table.own(number)
         self._unbound[number] = now
         return True
+
+    def _ask_again(self, number: int) -> None:
+        """Zones that spoke of the entity in vain begin again."""
+        for zone_id in self._unheard.pop(number, ()):
+            if zone_id in self._near:
+                self._near[zone_id].ask = True
 
     def admitted(self, number: int) -> None:
         """A ghost has another owner now. The former one may still speak of it, and is not listened to."""
@@ -308,11 +315,11 @@ class Borders:
         told, table = record.entity, self._table
         known = table.by_id.get(told.entity_id)
         if known is not None and (not known.owner or told.transfer < known.transfer):
-            if (
-                known.owner
-            ):  # unless that one has left, and came again: its ghost goes, and who spoke in vain is asked again
+            # It is ours, or somebody newer's: what is said is older than that. Unless that one has left and came again, or we do
+            # not know yet that it is ours no more: then who spoke in vain is asked again.
+            if known.owner or told.transfer > known.transfer:
                 self._unheard.setdefault(known.number, set()).add(other.zone.id)
-            return None  # it is ours, or somebody newer's: what is said is older than that
+            return None
         if known is None:
             if not table.room:
                 self._unseen.add(other.zone.id)
@@ -322,6 +329,8 @@ class Borders:
             number = known.number
             if number in self._unbound or known.owner != other.zone.id:
                 self.admitted(number)  # whoever spoke of it before speaks of it no more
+            elif said.number < NUMBERS and other.names[said.number] != number:
+                other.names[other.names == number] = NOBODY  # it left there and came again: the leave is of its old number
         at = record.standing
         ghost = _as_ghost(told, number, other.zone.id)
         if known is None:
@@ -350,6 +359,8 @@ class Borders:
             for zone_id in self._unseen & self._near.keys():
                 self._near[zone_id].ask = True
             self._unseen.clear()
+        for number in [number for number in self._unheard if number not in self._table.by_number]:
+            self._ask_again(number)
         gone = [number for number, since in self._unbound.items() if now - since > UNBOUND_S]
         for zone_id, other in self._near.items():
             if not other.lost and now - other.heard_at > FORGET_S:
@@ -368,9 +379,7 @@ class Borders:
             if entity is not None and entity.owner:
                 self._table.remove(number)
                 self._unbound.pop(number, None)
-                for zone_id in self._unheard.pop(number, ()):
-                    if zone_id in self._near:
-                        self._near[zone_id].ask = True
+                self._ask_again(number)
                 gone.append(number)
         return gone
 

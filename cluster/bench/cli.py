@@ -27,6 +27,8 @@ from cluster.bench.drain import run_drain
 from cluster.bench.idle import run_idle
 from cluster.bench.kills import KINDS, run_kills
 from cluster.bench.report import shortcomings
+from cluster.bench.reshape import run_reshape
+from cluster.bench.reshape_checks import shortcomings as reshape_shortcomings
 from cluster.bench.storm import run_storm
 from cluster.bench.tick import run_tick
 
@@ -130,6 +132,12 @@ def bench_borders(
     if not result["crossings"]:
         problems.append("nobody crossed a border")
     return _tell(result, as_json, problems)
+
+
+def bench_reshape(clients: int, as_json: bool = False, gateways: int | None = None) -> int:
+    """A world that is reshaped under players (rows 7.3, 7.4, 7.6). Falls short when one is left in the dark, or in error."""
+    result = run_reshape(clients, gateways=gateways)
+    return _tell(result, as_json, reshape_shortcomings(clients, result["events"]))
 
 
 def bots(url: str, count: int, seconds: float | None, password_file: Path, seed: int = DEMO_SEED) -> int:

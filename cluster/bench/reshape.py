@@ -103,9 +103,7 @@ class Outcome:
 class Reshape(Borders):
     """Use its `run` once. `drill`: what happens to the land."""
 
-    def __init__(
-        self, realm: RunningRealm, bots: int, seed: int, drill: Callable[[Reshape], Awaitable[None]]
-    ) -> None:
+    def __init__(self, realm: RunningRealm, bots: int, seed: int, drill: Callable[[Reshape], Awaitable[None]]) -> None:
         super().__init__(realm.url, bots, seed)
         self._realm = realm
         self._drill = drill
@@ -230,10 +228,11 @@ class Reshape(Borders):
         self, seconds: float, reading: asyncio.Task[None], walking: asyncio.Task[None]
     ) -> dict[str, Any]:
         self._tasks = (reading, walking)
-        details = running.find(Path(self._realm.environment["XDG_STATE_HOME"]) / "rayrealm" / "running").details()
+        here = running.find(Path(self._realm.environment["XDG_STATE_HOME"]) / "rayrealm" / "running")
+        details = here.details()
         settings = NatsSettings(url=SecretStr(details["nats_url"]), token=SecretStr(details["nats_token"]))
         bus = await NatsBus.connect(settings, "rayrealm-bench-reshape")
-        self._question = _questions(bus, Subjects(details["namespace"]).world_control())
+        self._question = _questions(bus, Subjects(here.namespace).world_control())
         try:
             self._old_views = self._all_old_views()
             await self._drill(self)
@@ -255,7 +254,7 @@ class Reshape(Borders):
         outcome = await act()
         await self._until(SETTLE_S, *self._tasks)
         gaps, resets = self._gaps(), sum(sight.resets for sight in self._sights.values())
-        during, late_s = dict(counts), max(self._late_s, default=0.0)
+        during, examples, late_s = dict(counts), list(self.watch.findings.examples), max(self._late_s, default=0.0)
         zones = await self._zones()
         self.watch.remap({zone["zone"]: Bounds(**zone["bounds"]) for zone in zones})
         looks = self._looks
@@ -279,7 +278,7 @@ class Reshape(Borders):
                 "old_epoch_views": old_views - self._old_views,
                 "faults": {fault: count for fault, count in during.items() if count},
                 "faults_after": {fault: count for fault, count in counts.items() if count},
-                "examples": list(self.watch.findings.examples),
+                "examples": examples + self.watch.findings.examples,
                 "looks": self._looks - looks,
                 "load_late_max_ms": round(late_s * 1_000),
                 "old_process": outcome.old_process,

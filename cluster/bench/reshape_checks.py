@@ -1,5 +1,5 @@
-"""What players notice of a world that is reshaped under them (rows 7.3 and 7.4), and what is too much. Plain: times are arguments, in
-seconds.
+"""What players notice of a world that is reshaped under them (rows 7.3 and 7.4), and what is too much. Plain: times are
+arguments, in seconds.
 """
 
 from __future__ import annotations

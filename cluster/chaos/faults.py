@@ -69,7 +69,7 @@ class Hands:
         self._gateways = gateways
         self._environment = environment
         self._standby = standby
-        self._operator = Operator(inside.supervisor)
+        self._operator = Operator(inside.supervisor, inside.world)
 
     async def strike(self, fault: Fault, players: Cast) -> Struck:
         """To its end, however long it lasts. Raises Ours."""

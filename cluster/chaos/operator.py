@@ -10,9 +10,13 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from cluster.errors import Conflict, Ours, RealmError, Theirs, Unavailable
+from cluster.mapwatch import MapWatch
+from cluster.settings import Bounds
+from cluster.worldmap import MapZone
 
 PLAN_S = 60.0
 BUSY_S = 15.0  # another plan may be under way
@@ -31,37 +35,44 @@ class Changed:
 
 
 class Operator:
-    """`ask(method, **params)` asks the supervisor. Whatever does not succeed raises Ours."""
+    """`ask(method, **params)` asks the supervisor; `watch` hears of its maps. Whatever does not succeed raises Ours."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, watch: MapWatch) -> None:
         self._ask = ask
+        self._watch = watch
 
     async def split(self, pick: float, players: Collection[str]) -> Changed:
         """The zone with players that `pick` in [0, 1) names, or the widest; what is too narrow is left as it is."""
-        listed = await self._zones()
-        order = _chosen_first([zone["zone"] for zone in listed if zone["zone"] in players], pick)
-        order += [zone["zone"] for zone in sorted(listed, key=_area, reverse=True) if zone["zone"] not in order]
+        ground = await self._ground()
+        order = _chosen_first([zone.id for zone in ground if zone.id in players], pick)
+        order += [zone.id for zone in sorted(ground, key=_area, reverse=True) if zone.id not in order]
         return await self._first("split", [[zone] for zone in order])
 
     async def merge(self, pick: float) -> Changed:
         """Two with a full edge in common."""
-        listed = await self._zones()
-        pairs = [[a["zone"], b["zone"]] for i, a in enumerate(listed) for b in listed[i + 1 :] if _joinable(a, b)]
+        pairs = [[a.id, b.id] for a, b in combinations(await self._ground(), 2) if _joinable(a.bounds, b.bounds)]
         return await self._first("merge", _chosen_first(pairs, pick))
 
     async def move(self, pick: float, players: Collection[str]) -> Changed:
         """To another node if there is one; else to another process on the same node, which is done in the same way."""
-        listed = await self._zones()
-        zone = _chosen_first([z for z in listed if z["zone"] in players] or listed, pick)[0]
-        nodes = [n["node"] for n in await self._asked("nodes") if not n["draining"] and n["node"] != zone["node"]]
-        if nodes:
-            return await self._first("move", [[zone["zone"], node] for node in nodes])
-        return await self._first("restart", [[zone["zone"]]])
+        there = [zone.id for zone in await self._ground()]
+        zone = _chosen_first([zone for zone in there if zone in players] or there, pick)[0]
+        node = next((row["node"] for row in await self._asked("zones") if row["zone"] == zone), "")
+        nodes = [row["node"] for row in await self._asked("nodes") if not row["draining"] and row["node"] != node]
+        if node and nodes:
+            return await self._first("move", [[zone, other] for other in nodes])
+        return await self._first("restart", [[zone]])
 
     # --- plans -------------------------------------------------------------------------------------------------
 
-    async def _zones(self) -> list[dict[str, Any]]:
-        return [zone for zone in await self._asked("zones") if not zone["into"]]
+    async def _ground(self) -> list[MapZone]:
+        """The zones with ground, as they are now: news of the map may come later than its change."""
+        version, until = (await self._asked("state"))["map_version"], time.monotonic() + BUSY_S
+        while self._watch.map.version < version:
+            if time.monotonic() > until:
+                raise Ours(f"nobody tells of map {version}")
+            await asyncio.sleep(PAUSE_S)
+        return [zone for zone in self._watch.map if not zone.into]
 
     async def _first(self, kind: str, choices: list[list[str]]) -> Changed:
         """The first that the supervisor does not refuse, to its end."""
@@ -126,16 +137,13 @@ def _chosen_first(choices: list[Any], pick: float) -> list[Any]:
     return choices[at:] + choices[:at]
 
 
-def _area(zone: dict[str, Any]) -> float:
-    b = zone["bounds"]
-    return float((b["max_x"] - b["min_x"]) * (b["max_z"] - b["min_z"]))
+def _area(zone: MapZone) -> float:
+    b = zone.bounds
+    return (b.max_x - b.min_x) * (b.max_z - b.min_z)
 
 
-def _joinable(a: dict[str, Any], b: dict[str, Any]) -> bool:
+def _joinable(a: Bounds, b: Bounds) -> bool:
     """They have a full edge in common."""
-    p, q = a["bounds"], b["bounds"]
-    beside = (p["min_z"], p["max_z"]) == (q["min_z"], q["max_z"])
-    above = (p["min_x"], p["max_x"]) == (q["min_x"], q["max_x"])
-    return (beside and (p["max_x"] == q["min_x"] or q["max_x"] == p["min_x"])) or (
-        above and (p["max_z"] == q["min_z"] or q["max_z"] == p["min_z"])
-    )
+    beside = (a.min_z, a.max_z) == (b.min_z, b.max_z) and (a.max_x == b.min_x or b.max_x == a.min_x)
+    above = (a.min_x, a.max_x) == (b.min_x, b.max_x) and (a.max_z == b.min_z or b.max_z == a.min_z)
+    return beside or above

@@ -98,3 +98,11 @@ def borders(
     from cluster.bench.cli import bench_borders
 
     raise typer.Exit(bench_borders(bots, seconds, url, as_json, gateways))
+
+
+@app.command()
+def reshape(clients: Clients = 200, gateways: Gateways = None, as_json: AsJson = False) -> None:
+    """A zone is split, restarted, merged, killed and taken over under its players: how long each of them saw nothing."""
+    from cluster.bench.cli import bench_reshape
+
+    raise typer.Exit(bench_reshape(clients, as_json, gateways))

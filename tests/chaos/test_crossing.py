@@ -81,7 +81,7 @@ async def test_split_merge_and_restart(realm: LocalRealm, tmp_path: Path) -> Non
     gaps: list[float] = []
 
     async def command(stage: Backstage, inside: Inside, cast: Cast) -> None:
-        operator = Operator(inside.supervisor)
+        operator = Operator(inside.supervisor, inside.world)
         await asyncio.sleep(1.0)
         since = cast.crew.clock()
         split = await operator.split(0.0, cast.zones())

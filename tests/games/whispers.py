@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from actors.games.api import Game
 from actors.zone.game_zone import GameZone
 from cluster.settings import EntityTypeSettings
@@ -12,7 +14,7 @@ MERCHANT_X, MERCHANT_Z = 100.0, 60.0
 
 
 class Whispers(Game):
-    types = {"npc": EntityTypeSettings(visibility={"plan": "owner", "price": "near"})}
+    types: ClassVar = {"npc": EntityTypeSettings(visibility={"plan": "owner", "price": "near"})}
 
     def on_start(self, zone: GameZone) -> None:
         if zone.whole and zone.bounds.min_x <= MERCHANT_X <= zone.bounds.max_x and zone.entity(MERCHANT) is None:

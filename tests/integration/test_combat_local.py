@@ -177,7 +177,9 @@ async def test_a_quarter_of_a_second_of_latency(realm: LocalRealm, far: Shooter)
             if all(len(made) == SHOTS for made in shots.values()):
                 break
     hits = {compensate: sum(met is not None for met, _ in made) for compensate, made in shots.items()}
-    log.info("measured", with_compensation=hits[True], without=hits[False], ticks_late=[late for _, late in shots[True]])
+    log.info(
+        "measured", with_compensation=hits[True], without=hits[False], ticks_late=[late for _, late in shots[True]]
+    )
     entity_id = walker.world["entity_id"]
     assert [met for met, _ in shots[True]] == [entity_id] * SHOTS
     assert [met for met, _ in shots[False]] == [None] * SHOTS

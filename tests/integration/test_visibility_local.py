@@ -64,6 +64,7 @@ class Looker(Player):
         looker = await cls.join(realm, user, framing, create_connection=Tapped)
         await looker.enter(await realm.character(user, at=(x, z)))
         looker.x = x
+        await looker.until(lambda: looker.scene.own is not None)
         if properties:
             await looker.change(**properties)
         return looker
@@ -223,7 +224,6 @@ async def test_whatever_happens_secrets_are_the_owners(realm: LocalRealm, framin
     await ann.walk(199.0)
     await ann.walk(203.0)
     await ann.until(lambda: ann.scene.zone == "zon_harbour" and ann.scene.own is not None)
-    watchers["near"].x = 190.0
     await watchers["near"].walk(196.0)
     version = await ann.change(diary=f"{secret} beyond", mood="lost")
     await all_know(version, mood="lost", hat="hat 2")

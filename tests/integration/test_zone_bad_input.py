@@ -69,7 +69,9 @@ class TestDeltas:
                     assert fields(await guest.ask("state.sync.delta", **said)) == {"params"}
             assert await watcher.me() == theirs
 
-    async def test_null_for_what_is_not_there(self, watched_realm: LocalRealm, watcher: Guest, framing: Framing) -> None:
+    async def test_null_for_what_is_not_there(
+        self, watched_realm: LocalRealm, watcher: Guest, framing: Framing
+    ) -> None:
         """A change like any other, which takes nothing away."""
         async with guests(watched_realm, framing) as guest:
             before = await guest.me()

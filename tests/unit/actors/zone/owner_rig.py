@@ -243,9 +243,9 @@ class Rig:
         way = self.ways[zone_id] = self.far.way(random.Random(self.rng.random()))
         tools = Tools(
             settings=self.settings,
-            bus=wire,
+            bus=wire,  # type: ignore[arg-type]
             subjects=SUBJECTS,
-            store=way,  # type: ignore[arg-type]
+            store=way,
             sessions=self.sessions,
             characters=self.characters,
             metrics=ZoneMetrics(zone_id),
@@ -312,6 +312,12 @@ class Rig:
 
     # --- time --------------------------------------------------------------------------------------------------
 
+    async def soon(self, condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        """Wait for what must be asked for, within half a millisecond of its coming true; fails after the deadline."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not await condition():
+                await asyncio.sleep(0.0005)
+
     async def run(self, seconds: float) -> None:
         """Time passes."""
         until = time.monotonic() + seconds
@@ -368,7 +374,7 @@ def playing(*grounds: Ground, seed: int = 0, **overrides: Any) -> Callable[..., 
 
             virtual_time.run(all_of_it, seed)
 
-        del running.__wrapped__  # type: ignore[attr-defined]  # pytest would take `rig` for a fixture
+        del running.__wrapped__  # pytest would take `rig` for a fixture
         return running
 
     return decorate

@@ -10,6 +10,7 @@ from actors.zone.borders import SILENT_S
 from cluster.errors import Elsewhere
 from cluster.settings import Bounds
 from cluster.worldmap import MapZone, retired
+from tests.unit.actors.zone.far_store import Weather
 from tests.unit.actors.zone.owner_rig import TICK_S, Player, Rig, playing
 
 WEST, EAST = "zon_west", "zon_east"
@@ -42,10 +43,25 @@ async def all_is_well(rig: Rig, ann: Player, *others: Player) -> None:
     assert [player.left for player in others] == [[]] * len(others)
 
 
+async def arriving(rig: Rig) -> bool:
+    """The store has handed her over."""
+    return await rig.kept("ann") == [">" + EAST]
+
+
+async def claimed(rig: Rig) -> bool:
+    """The store has her in the east."""
+    return await rig.kept("ann") == [EAST]
+
+
+async def admitted(rig: Rig) -> bool:
+    """The east knows that she is its own."""
+    return rig.owners[EAST].zone.admitted == 1
+
+
 class TestCrossing:
     @playing(*TWO)
     async def test_players_see_each_other_across_the_border(self, rig: Rig) -> None:
-        ann, bob, _ = await at_the_border(rig)
+        _, bob, _ = await at_the_border(rig)
         assert rig.holders("ann") == [WEST]
         assert abs((bob.x_of("ann") or 0.0) - 97.0) < 0.011
 
@@ -130,8 +146,7 @@ class TestCrossing:
         rig.wires[WEST].lossy = 1.0  # no hints
         await ann.walk_to(103.0)
         east = rig.owners[EAST]
-        while ">" + EAST not in await rig.kept("ann"):
-            await asyncio.sleep(0.001)
+        await rig.soon(lambda: arriving(rig))
         assert rig.holders("ann") == []
         began = asyncio.get_running_loop().time()
         await east.attach(ann.session_id, "gtw_1", 1)
@@ -205,8 +220,7 @@ class TestDeaths:
         rig.ways[EAST].weather = "losing"
         await ann.walk_to(103.0)
         await rig.until(lambda: rig.owners[WEST].zone.handed_over == 1)
-        while await rig.kept("ann") != [EAST]:
-            await asyncio.sleep(0.001)
+        await rig.soon(lambda: claimed(rig))
         await rig.kill(EAST)
         assert ann.zone_id == WEST
         await rig.start(EAST)
@@ -215,10 +229,8 @@ class TestDeaths:
     @playing(*TWO)
     async def test_the_target_dies_after_its_first_views_were_lost(self, rig: Rig) -> None:
         ann, bob, cat = await at_the_border(rig)
-        east = rig.owners[EAST]
         ann.walk(6.0)
-        while not east.zone.admitted:
-            await asyncio.sleep(0.0005)
+        await rig.soon(lambda: admitted(rig))
         rig.wires[EAST].cut = True
         await rig.run(0.1)
         await rig.kill(EAST)
@@ -232,8 +244,7 @@ class TestDeaths:
         ann, bob, cat = await at_the_border(rig)
         rig.ways[WEST].weather = "losing"
         ann.walk(6.0)
-        while ">" + EAST not in await rig.kept("ann"):
-            await asyncio.sleep(0.0005)
+        await rig.soon(lambda: arriving(rig))
         await rig.kill(WEST)
         await rig.until(lambda: rig.holders("ann") == [EAST])
         await rig.start(WEST)
@@ -292,13 +303,14 @@ class TestStore:
 
     @playing(*TWO)
     async def test_one_under_way_is_finished_when_it_is_back(self, rig: Rig) -> None:
-        for weather in ("refusing", "losing", "hanging"):
+        weathers: tuple[Weather, ...] = ("refusing", "losing", "hanging")
+        for weather in weathers:
             name = weather
             walker = rig.player(name)
             await walker.enter(WEST, 98.0)
             walker.walk(6.0)
             west = rig.owners[WEST]
-            rig.ways[WEST].weather = weather  # type: ignore[assignment]
+            rig.ways[WEST].weather = weather
             await rig.until(lambda west=west: bool(west.transit.under_way))  # type: ignore[misc]
             await rig.run(4.0)
             assert rig.holders(name) in ([WEST], [EAST]), weather
