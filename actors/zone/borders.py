@@ -130,11 +130,13 @@ class Borders:
         for zone_id, other in self._near.items():
             if other.since is None:
                 other.since = now
-            # One that the map has just made, as by a split, has not been heard yet: nobody is to run into it like into a wall.
-            new = not other.epoch and now - other.since < SILENT_S
-            if (new or self.alive(zone_id, now)) and not other.zone.into:
+            # One that the map has just made, as by a split, has not been heard yet: nobody is to run into it like into a wall,
+            # nor is who stands deep in what was this zone's ground until now.
+            new = now - other.since < SILENT_S
+            if ((new and not other.epoch) or self.alive(zone_id, now)) and not other.zone.into:
                 o = other.zone.bounds
-                good |= close & (x >= o.min_x) & (x <= o.max_x) & (z >= o.min_z) & (z <= o.max_z)
+                there = (x >= o.min_x) & (x <= o.max_x) & (z >= o.min_z) & (z <= o.max_z)
+                good |= there if new else close & there
         return good
 
     # --- who crosses -------------------------------------------------------------------------------------------
@@ -188,7 +190,8 @@ class Borders:
         """Zones that spoke of the entity in vain begin again."""
         for zone_id in self._unheard.pop(number, ()):
             if zone_id in self._near:
-                self._near[zone_id].ask = True
+                other = self._near[zone_id]
+                other.lost = other.ask = True  # until it does: the question may be lost, too
 
     def admitted(self, number: int) -> None:
         """A ghost has another owner now. The former one may still speak of it, and is not listened to."""
@@ -317,7 +320,7 @@ class Borders:
         if known is not None and (not known.owner or told.transfer < known.transfer):
             # It is ours, or somebody newer's: what is said is older than that. Unless that one has left and came again, or we do
             # not know yet that it is ours no more: then who spoke in vain is asked again.
-            if known.owner or told.transfer > known.transfer:
+            if known.owner or told.transfer >= known.transfer:
                 self._unheard.setdefault(known.number, set()).add(other.zone.id)
             return None
         if known is None:
@@ -330,7 +333,7 @@ class Borders:
             if number in self._unbound or known.owner != other.zone.id:
                 self.admitted(number)  # whoever spoke of it before speaks of it no more
             elif said.number < NUMBERS and other.names[said.number] != number:
-                other.names[other.names == number] = NOBODY  # it left there and came again: the leave is of its old number
+                other.names[other.names == number] = NOBODY  # it left and came again: the leave is of its old number
         at = record.standing
         ghost = _as_ghost(told, number, other.zone.id)
         if known is None:
@@ -357,7 +360,7 @@ class Borders:
         """Now and then: ghosts of zones that are silent for good, and those that nobody owns up to. Returns who went."""
         if self._table.room:
             for zone_id in self._unseen & self._near.keys():
-                self._near[zone_id].ask = True
+                self._near[zone_id].lost = self._near[zone_id].ask = True
             self._unseen.clear()
         for number in [number for number in self._unheard if number not in self._table.by_number]:
             self._ask_again(number)

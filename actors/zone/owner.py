@@ -25,7 +25,7 @@ from actors.zone.ticktimes import TickTimes
 from actors.zone.transit import Transit
 from actors.zone.writer import Writer
 from actors.zone.zone import Happening, Zone
-from cluster.errors import Fenced, RealmError, Unavailable
+from cluster.errors import Elsewhere, Fenced, RealmError, Unavailable
 from cluster.periodic import every
 from cluster.ports.accounts import CharacterStore
 from cluster.ports.bus import Bus, Subscription
@@ -161,6 +161,7 @@ class ZoneOwner:
 
         Raises Unavailable while the store is away; then the zone goes on, and so it does when this is cancelled.
         """
+        self._check_store()
         await self.writer.written()
         writing, *living = self._loops
         self._loops = [writing]
@@ -245,8 +246,8 @@ class ZoneOwner:
             bus.publish(subjects.zone_replica(zone.id), message)
         if done:
             self._spawn(self._answer(done))
-        for to, numbers in self.transit.due(now).items():
-            self._spawn(self.transit.hand_over(to, numbers))
+        for to, parcels in self.transit.due(now).items():
+            self._spawn(self.transit.hand_over(to, parcels), 2 * BACKGROUND_LIMIT)  # not many, and none may be left out
 
     def _answer_probes(self) -> None:
         """After a tick: who asks is told that moves come in here, ticks pass, and what goes out arrives."""
@@ -320,9 +321,10 @@ class ZoneOwner:
     # --- the control lane --------------------------------------------------------------------------------------
 
     async def enter(self, who: Arrival) -> Standing:
-        """Durable when it returns. Raises RateLimited (full), Conflict, Unavailable."""
+        """Durable when it returns. Raises RateLimited (full), Conflict, Elsewhere, Unavailable."""
         self._check_store()
         await self.transit.look_for(who.session_id)
+        await self._not_elsewhere(who.session_id)
         standing = self.zone.enter(who, self._tools.clock(), int(self._tools.wall_clock()))
         await self.writer.written()
         return standing
@@ -349,12 +351,16 @@ class ZoneOwner:
         await self.writer.written()
         return standing
 
+    async def _not_elsewhere(self, session_id: str) -> None:
+        """The answer to an entry may be lost, and the entity in another zone when it is asked for again: there must not be two."""
+        here = session_id in self.zone.table.by_session
+        kept = "" if here else (await self._tools.store.zones_of([session_id])).get(session_id, "")
+        if kept != self.zone.id and self.zone.borders.map.find(kept) is not None:
+            raise Elsewhere(kept)
+
     def _check_store(self) -> None:
         if self.writer.away:
             raise Unavailable("redis")
-
-    async def snapshot(self, session_id: str) -> dict[str, Any]:
-        return self.zone.snapshot(session_id)
 
     async def remap(self, world_map: WorldMap) -> None:
         self.zone.remap(world_map)
@@ -372,10 +378,10 @@ class ZoneOwner:
     def _every(self, period_s: float, step: Callable[[], Awaitable[None]], what: str) -> Coroutine[Any, Any, None]:
         return every(period_s, step, what, lambda _: self._tools.on_fenced())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        if len(self._work) >= BACKGROUND_LIMIT:
+    def _spawn(self, work: Coroutine[Any, Any, None], limit: int = BACKGROUND_LIMIT) -> None:
+        if len(self._work) >= limit:
             work.close()
-            log.error("background_full", zone=self.zone.id, limit=BACKGROUND_LIMIT)
+            log.error("background_full", zone=self.zone.id, limit=limit)
             return
         task = asyncio.create_task(self._guarded(work))
         self._work.add(task)

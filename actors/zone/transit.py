@@ -16,6 +16,7 @@ from actors.zone.writer import Writer
 from actors.zone.zone import Zone
 from cluster.errors import NotFound, Unavailable
 from cluster.ports.bus import Bus
+from cluster.ports.zones import Parcel
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
 
@@ -48,21 +49,25 @@ class Transit:
         self._arrivals = asyncio.Event()
         self._claiming = asyncio.Lock()
 
-    def due(self, now: float) -> dict[str, list[int]]:
-        """Whom to hand over now, by zone: none while the store is away, and no second party to a zone before the first is through.
+    def due(self, now: float) -> dict[str, list[Parcel]]:
+        """Who is to be handed over now, packed, by zone; all are to be given to `hand_over`.
 
-        Each is to be given to `hand_over`.
+        Nobody while the store is away, and no second party to a zone before the first is through.
         """
         if self._writer.away:
             return {}
-        due = {to: numbers for to, numbers in self._zone.crossers(now).items() if to not in self.under_way}
+        wall, zone = self._wall_clock(), self._zone
+        due = {
+            to: zone.pack(numbers, now, wall)
+            for to, numbers in zone.crossers(now).items()
+            if numbers and to not in self.under_way
+        }
         self.under_way |= due.keys()
         return due
 
-    async def hand_over(self, to: str, numbers: list[int]) -> None:
+    async def hand_over(self, to: str, parcels: list[Parcel]) -> None:
         """Own entities to another zone. Repeated until the store has said yes or no."""
         zone, clock = self._zone, self._clock
-        parcels = zone.pack(numbers, clock(), self._wall_clock())
         try:
             # In the writer's turn, at once when the store says so: a commit after it must not bring them back.
             await self._writer.hand_over(to, parcels, lambda: zone.depart(parcels, to, clock()))

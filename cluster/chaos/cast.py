@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cluster.bench.crew import Crew
 from cluster.chaos.bots import TIMEOUT_S, ChaosBot
+from cluster.chaos.gaps import ViewGaps
 from cluster.chaos.history import History
 from cluster.chaos.sight import Standing
 from cluster.errors import Ours, RealmError
@@ -19,6 +20,7 @@ from rayrealm_client.accounts import pool
 
 AT_ONCE = 4
 HEADS_PAUSE_S = 0.3
+BEAT_S = 0.02
 CLOSE_M = 1.0
 """So far into another zone's ground, and the hand-over is a matter of moments."""
 
@@ -33,11 +35,15 @@ class Crossing:
 
 
 class Cast:
-    """Use it as `async with cast(...)`. `forgotten_m`: so far beyond what a player sees it sees nobody any more."""
+    """Use it as `async with cast(...)`. `forgotten_m`: so far beyond what a player sees it sees nobody any more.
+
+    `beats`: of this process itself. When it stands still, all its players do: such a gap may be the machine's.
+    """
 
     def __init__(self, bots: list[ChaosBot], crew: Crew, forgotten_m: float) -> None:
         self.bots = bots
         self.crew = crew
+        self.beats = ViewGaps()
         self._forgotten_m = forgotten_m
 
     async def come(self) -> None:
@@ -78,6 +84,12 @@ class Cast:
     def write(self) -> None:
         for bot in self.bots:
             bot.write()
+
+    async def beat(self) -> None:
+        """For ever."""
+        while True:
+            self.beats.saw(self.crew.clock())
+            await asyncio.sleep(BEAT_S)
 
     # --- where they are ----------------------------------------------------------------------------------------
 
@@ -157,7 +169,10 @@ async def cast(
             ChaosBot(url, number, seed, history, crew.add(f"chaos-{run}-{number:02d}"), http, zones)
             for number in range(count)
         ]
+        made = Cast(bots, crew, forgotten_m)
+        beating = asyncio.create_task(made.beat())
         try:
-            yield Cast(bots, crew, forgotten_m)
+            yield made
         finally:
+            beating.cancel()
             await asyncio.gather(*(bot.go() for bot in bots), return_exceptions=True)

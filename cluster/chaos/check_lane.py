@@ -109,7 +109,7 @@ class WorldCheck:
                 self._stands(event)
             case "session":
                 self._stands(event)
-                if event["zone"] != event["shown"]:
+                if event["zone"] is not None and event["zone"] != event["shown"]:
                     self._found(
                         "wrong_views", event, f"it is shown {event['shown']}, its session is in {event['zone']}"
                     )

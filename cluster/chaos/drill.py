@@ -256,8 +256,10 @@ async def _act(
         history.add("recovered", number=fault.number, missed=recovery.missed)
         told = fault.as_dict() | {"began_s": round(at, 3), "victim": struck.victim}
         measured.append((told, recovery))
-        figures = recovery.as_dict()
-        say(f"  {struck.victim}: {figures['hit']} bots, p50 {figures['p50']} ms, max {figures['max']} ms")
+        took = recovery.as_dict()
+        say(
+            f"  {struck.victim}: {took['hit']} bots, p50 {took['p50']} ms, max {took['max']} ms (stall {took['stall']} ms)"
+        )
         await players.look(SIGHT_S)
         if not await hands.whole(before, fault.kind):
             not_whole.append(fault.kind)

@@ -17,7 +17,7 @@ from cluster.chaos.history import History
 from cluster.chaos.inside import Inside, victim
 from cluster.chaos.operator import Operator
 from cluster.chaos.schedule import Fault
-from cluster.chaos.takeover import impostor
+from cluster.chaos.takeover import Impostor, impostor
 from cluster.errors import Ours, Unavailable
 from cluster.ports.calls import zone_and_slot
 
@@ -135,21 +135,30 @@ class Hands:
 
     async def _zone(self, fault: Fault, players: Cast) -> Struck:
         """The owner of a zone, as a player crosses its border if one does soon."""
+        if fault.kind == "freeze" and not self._standby:
+            async with impostor(self._environment) as other:
+                struck, member = await self._in_the_way(fault, players, signal.SIGSTOP)
+                await self._freeze(member, struck.since + fault.lasts_s, other)
+        elif fault.kind == "freeze":
+            before = await self._inside.epochs()
+            struck, member = await self._in_the_way(fault, players, signal.SIGSTOP)
+            await self._freeze_with_standby(member, struck.since + fault.lasts_s, before)
+        else:
+            struck, _ = await self._in_the_way(fault, players, signal.SIGKILL)
+        return struck
+
+    async def _in_the_way(self, fault: Fault, players: Cast, number: signal.Signals) -> tuple[Struck, Member]:
+        """The signal to the owner of a zone that somebody is about to come to, or to leave."""
         listed, owners = await self._inside.members(), await self._inside.owners()
         crossing, zones = await self._crossing(fault.pick, players)
         at_work = [member for member in listed if member.kind != "zone" or member.name in owners.values()]
         member = victim("zone", at_work, fault.pick, {owners[zone] for zone in zones if zone in owners})
+        since = time.monotonic()
+        os.kill(member.pid, number)
         zone_id, _ = zone_and_slot(member.name)
-        concerned = players.in_zones({zone_id}) if self._standby else frozenset()
-        name = f"{member.name} (pid {member.pid}){crossing}"
-        if fault.kind != "freeze":
-            since = time.monotonic()
-            os.kill(member.pid, signal.SIGKILL)
-        elif self._standby:
-            since = await self._freeze_with_standby(member, fault.lasts_s)
-        else:
-            since = await self._freeze(member, fault.lasts_s)
-        return Struck(name, since, "views", concerned)
+        return Struck(
+            f"{member.name} (pid {member.pid}){crossing}", since, "views", players.in_zones({zone_id})
+        ), member
 
     async def _crossing(self, pick: float, players: Cast) -> tuple[str, set[str]]:
         """Wait for a player that is about to be handed over. Returns it in words, and one of its zones; else those with players."""
@@ -161,41 +170,27 @@ class Hands:
             await asyncio.sleep(CROSSING_PAUSE_S)
         return "", players.zones()
 
-    async def _freeze(self, zone: Member, lasts_s: float) -> float:
-        """It stands still, another one takes over, it goes on: then it must stop by itself, and later the other one, too.
+    async def _freeze(self, zone: Member, until: float, other: Impostor) -> None:
+        """It stands still, another one takes over, it goes on: then it must stop by itself, and later the other one, too."""
+        zone_id, _ = zone_and_slot(zone.name)
+        try:
+            epoch = await other.take_over(zone.name)
+            await asyncio.sleep(max(0.0, until - time.monotonic()))
+        finally:
+            _go_on(zone.pid)
+        if await self._ended(zone_id, zone.pid) and await self._newer(zone_id, epoch, RESTART_S):
+            self._history.add("fenced", zone=zone_id, who="the second owner", ended=await other.fenced(FENCE_S))
 
-        Returns when it began.
-        """
-        zone_id, slot = zone_and_slot(zone.name)
-        async with impostor(zone_id, slot, self._environment) as other:
-            since = time.monotonic()
-            os.kill(zone.pid, signal.SIGSTOP)
-            try:
-                epoch = await other.take_over()
-                await asyncio.sleep(max(0.0, since + lasts_s - time.monotonic()))
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(zone.pid, signal.SIGCONT)
-            if await self._ended(zone_id, zone.pid) and await self._newer(zone_id, epoch, RESTART_S):
-                self._history.add("fenced", zone=zone_id, who="the second owner", ended=await other.fenced(FENCE_S))
-        return since
-
-    async def _freeze_with_standby(self, zone: Member, lasts_s: float) -> float:
+    async def _freeze_with_standby(self, zone: Member, until: float, epochs: Mapping[str, int]) -> None:
         """The same, and the other one is the zone's standby, which stays. Raises Ours if it does not take over."""
         zone_id, _ = zone_and_slot(zone.name)
-        before = (await self._inside.owner(zone_id)).epoch
-        since = time.monotonic()
-        os.kill(zone.pid, signal.SIGSTOP)
         try:
-            taken = await self._newer(zone_id, before, TAKEN_S)
-            await asyncio.sleep(max(0.0, since + lasts_s - time.monotonic()) if taken else 0.0)
+            if not await self._newer(zone_id, epochs.get(zone_id, 0), TAKEN_S):
+                raise Ours(f"the standby of {zone_id} did not take over in {TAKEN_S:g} s")
+            await asyncio.sleep(max(0.0, until - time.monotonic()))
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(zone.pid, signal.SIGCONT)
-        if not taken:
-            raise Ours(f"the standby of {zone_id} did not take over in {TAKEN_S:g} s")
+            _go_on(zone.pid)
         await self._ended(zone_id, zone.pid)
-        return since
 
     async def _ended(self, zone_id: str, pid: int) -> bool:
         """Whether the frozen owner stopped by itself; into the history."""
@@ -210,7 +205,7 @@ class Hands:
     async def _newer(self, zone_id: str, epoch: int, deadline_s: float) -> bool:
         """Whether a newer epoch than that was taken in time."""
         until = time.monotonic() + deadline_s
-        while (await self._inside.owner(zone_id)).epoch <= epoch:
+        while (await self._inside.epochs()).get(zone_id, 0) <= epoch:
             if time.monotonic() > until:
                 return False
             await asyncio.sleep(0.1)
@@ -265,3 +260,8 @@ class Hands:
         if not isinstance(self._servers, OwnServers):
             raise Ours("that can be done to servers of our own only")
         return self._servers
+
+
+def _go_on(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)

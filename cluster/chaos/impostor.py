@@ -1,8 +1,8 @@
 """A second incarnation of a zone, as a partition of the network would make one: the first runs on, and nobody can ask it to stop.
 
-`python -m cluster.chaos.impostor ZONE SLOT` (settings from the environment) prints that it is loaded, waits for a line on its
-input, takes the zone over by a newer epoch, prints that, and is the zone until a newer one fences it (exit code 3) or its input
-ends (0). SLOT is that of the zone's owner: it is the same actor, once more.
+`python -m cluster.chaos.impostor` (settings from the environment) prints that it is loaded, and waits for a line on its input: the
+name of the actor that owns a zone. It is that actor once more. It takes the zone over by a newer epoch, prints that, and is the
+zone until a newer one fences it (exit code 3) or its input ends (0).
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.runtime import FENCED_EXIT_CODE, Runtime, until_available
 from cluster.errors import Unavailable
 from cluster.parts import load
-from cluster.ports.calls import zone_actor
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.subjects import Subjects
@@ -48,15 +47,15 @@ async def open_alone(realm: Realm, kind: str, name: str, registry: CollectorRegi
     return Runtime(realm, kind, name, Subjects(namespace), client, bus, NoCalls(), epochs, registry)
 
 
-async def run(zone_id: str, slot: int) -> None:
+async def run() -> None:
     runner_class: Any = load(ZONE_RUNNER)
     realm = Realm(settings.load(), KeyRing.create(time.time()), secrets.token_bytes(32))
-    _say({"loaded": zone_id})
+    _say({"loaded": ZONE_RUNNER})
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    if not await commands.readline():
+    if not (actor := (await commands.readline()).decode().strip()):
         return
-    runner = runner_class(realm, zone_actor(zone_id, slot), open_alone)
+    runner = runner_class(realm, actor, open_alone)
     await runner.promote()
     _say(await runner.info())
     while await commands.readline():
@@ -69,4 +68,4 @@ def _say(told: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(run())

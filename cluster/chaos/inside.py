@@ -101,20 +101,22 @@ class Inside:
 
     # --- the world ---------------------------------------------------------------------------------------------
 
-    async def owner(self, zone_id: str) -> Owner:
-        """Which actor owns the zone, and its epoch. Raises Unavailable."""
-        return await self._zones.owner(zone_id)
+    async def epochs(self) -> dict[str, int]:
+        """zone -> the newest incarnation. Raises Unavailable."""
+        return {zone_id: owner.epoch for zone_id, owner in (await self._owners()).items()}
 
     async def owners(self) -> dict[str, str]:
         """zone -> the name of the actor that owns it. Raises Unavailable."""
+        return {zone_id: zone_actor(zone_id, owner.slot) for zone_id, owner in (await self._owners()).items()}
+
+    async def _owners(self) -> dict[str, Owner]:
         ids = [zone.id for zone in self.world.map]
-        owners = await asyncio.gather(*(self._zones.owner(zone_id) for zone_id in ids))
-        return {zone_id: zone_actor(zone_id, owner.slot) for zone_id, owner in zip(ids, owners, strict=True)}
+        return dict(zip(ids, await asyncio.gather(*(self._zones.owner(zone_id) for zone_id in ids)), strict=True))
 
     def posts(self) -> set[str]:
-        """The names of the actors that the map's zones should have."""
-        slots = {zone.id: (0, 1) if zone.standby and not zone.into else () for zone in self.world.map}
-        return {zone_actor(zone_id, slot) for zone_id, both in slots.items() for slot in both}
+        """The names of the actors of those zones that should have two."""
+        pairs = [zone.id for zone in self.world.map if zone.standby and not zone.into]
+        return {zone_actor(zone_id, slot) for zone_id in pairs for slot in (0, 1)}
 
     async def holders(self) -> dict[str, list[str]]:
         """entity -> the zones that have it, as the store says: among their own, or as an arrival. Raises Unavailable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.bench.bots import watch_recovery
@@ -36,17 +36,27 @@ BARS: Mapping[str, tuple[int, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`times_s`: of each bot that the fault has hit, or concerned; `missed`: how many were not served again in RECOVER_S."""
+    """`times_s`: of each bot that the fault has hit, or concerned; `missed`: how many were not served again in RECOVER_S.
+
+    `stall_s`: the longest time that this process itself stood still meanwhile.
+    """
 
     times_s: tuple[float, ...]
     missed: int = 0
+    stall_s: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        return {"hit": len(self.times_s), "missed": self.missed, **figures(self.times_s)}
+        stall = round(self.stall_s * 1_000)
+        return {"hit": len(self.times_s), "missed": self.missed, **figures(self.times_s), "stall": stall}
 
 
 async def measure(fault: Fault, struck: Struck, cast: Cast) -> Recovery:
     """Returns when every bot is served again, or after RECOVER_S."""
+    recovery = await _measure(fault, struck, cast)
+    return replace(recovery, stall_s=cast.beats.longest(struck.since, cast.crew.clock()))
+
+
+async def _measure(fault: Fault, struck: Struck, cast: Cast) -> Recovery:
     if struck.by == "views":
         return await _by_views(cast, struck)
     if struck.by == "request":

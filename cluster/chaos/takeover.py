@@ -20,16 +20,16 @@ END_S = 5.0
 
 
 class Impostor:
-    """A process that has everything loaded, and waits to become the zone."""
+    """A process that has everything loaded, and waits to become a zone."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def take_over(self) -> int:
-        """Become the zone. Returns the epoch. Raises Ours."""
+    async def take_over(self, actor: str) -> int:
+        """Become the zone, as the actor of that name, which owns it. Returns the epoch. Raises Ours."""
         if self._process.stdin is None:
             raise Ours("the impostor cannot be told anything")
-        self._process.stdin.write(b"\n")
+        self._process.stdin.write(f"{actor}\n".encode())
         return int((await self._told(TAKE_S))["epoch"])
 
     async def fenced(self, deadline_s: float) -> bool:
@@ -70,10 +70,9 @@ class Impostor:
 
 
 @contextlib.asynccontextmanager
-async def impostor(zone_id: str, slot: int, environment: Mapping[str, str]) -> AsyncIterator[Impostor]:
-    """One that is loaded, of the zone's actor `slot`; it is gone at the end. `environment` is what the realm's processes have on
-    top of this one's."""
-    argv = tied([sys.executable, "-m", "cluster.chaos.impostor", zone_id, str(slot)], os.getpid())
+async def impostor(environment: Mapping[str, str]) -> AsyncIterator[Impostor]:
+    """One that is loaded; it is gone at the end. `environment` is what the realm's processes have on top of this one's."""
+    argv = tied([sys.executable, "-m", "cluster.chaos.impostor"], os.getpid())
     made = Impostor(
         await asyncio.create_subprocess_exec(
             *argv,

@@ -55,6 +55,7 @@ class Client:
         self.asked_again_at = float("-inf")
         self.transfer = 0  # of its entity, from zone to zone, as far as views have told
         self.sighted = False  # its present views began from nothing
+        self.last_move = b""  # a MOVE_IN row: the newest since it entered the world
         self.token_at = now  # when the newest recovery token was given out
         self.connection = connection
         self.outgoing = outgoing

@@ -182,6 +182,7 @@ class Hub:
     def _act(self, client: Client, event: object, now: float) -> None:
         if type(event) is Moved:
             self.metrics.received[MOVE_METHOD] += 1
+            client.last_move = event.row
             self.zones.move(client.zone_id, event.row)
             if not client.heard:
                 self.reliable.heard(client)
@@ -278,7 +279,7 @@ class Hub:
 
     def entered(self, client: Client, world: dict[str, Any]) -> None:
         client.world, client.state = world, SessionState.IN_WORLD
-        client.transfer = 0  # a new stay: its hand-overs count anew
+        client.transfer, client.last_move = 0, b""  # a new stay: its hand-overs count anew
         if not client.closed:
             self.zones.show(client, world["zone"], world["number"])
 

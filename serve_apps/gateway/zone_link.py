@@ -5,6 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 
+import numpy as np
+
+from actors.zone.rows import MOVE_IN
 from cluster.ports.bus import Bus
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
@@ -59,6 +62,9 @@ class ZoneLink:
     def move(self, zone_id: str, row: bytes) -> None:
         """A MOVE_IN row for the zone's next batch."""
         self.moves_in += 1
+        self._send_move(zone_id, row)
+
+    def _send_move(self, zone_id: str, row: bytes) -> None:
         pending = self._pending.get(zone_id)
         if pending is None:
             pending = self._pending[zone_id] = bytearray()
@@ -174,7 +180,17 @@ class ZoneLink:
             client.connection.entity = number
             client.sighted = False
             self._viewers[zone_id, number] = client
+            self._move_again(client, zone_id, number, view)
         return True
+
+    def _move_again(self, client: Client, zone_id: str, number: int, view: View) -> None:
+        """What a client says while its entity is handed over, no zone hears. If that was where it stopped, it would stand elsewhere
+        than it believes until it moves again.
+        """
+        rows = np.frombuffer(client.last_move, MOVE_IN).copy()
+        if len(rows) and rows["sequence"][0] > int.from_bytes(view.ack, "little"):
+            rows["number"] = number
+            self._send_move(zone_id, rows.tobytes())
 
     def _count(self, zone_id: str, epoch: int, number: int) -> None:
         """What follows a lost output is worth nothing: rows are relative, and a state or a leave would be missing for good."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cluster.chaos.drill import Order, run_at, run_own
+from cluster.chaos.measure import BARS
 from cluster.chaos.schedule import plan
 from cluster.chaos.verdict import NAMES
 from tests.real_realm import RealRealm
@@ -12,6 +13,7 @@ from tests.real_realm import RealRealm
 pytestmark = pytest.mark.realm
 
 SEED, SECONDS, BOTS = 7, 33.0, 8
+WITH_STANDBYS_S = 60.0
 KINDS = ("gateway", "sessions", "zone", "nats_restart", "redis_restart")
 
 
@@ -29,6 +31,21 @@ def test_nothing_is_lost() -> None:
     assert result["notices"] > 10 * BOTS
     assert result["views"] > 100 * BOTS
     assert result["outputs"] > 100
+    assert result["crossings"]["count"] > BOTS
+    assert result["looked_for"] > result["looked_across"] > 0
+
+
+@pytest.mark.slow
+def test_nobody_notices_what_a_standby_or_the_operator_does() -> None:
+    kinds = ("standby", "freeze", "split", "merge", "move")
+    faults = plan(SEED, WITH_STANDBYS_S, kinds, standby=True)
+    assert {fault.kind for fault in faults} == set(kinds)
+    said: list[str] = []
+    result = run_own(Order(SEED, WITH_STANDBYS_S, faults, BOTS, 2, None, {}, standby=True), said.append)
+    assert result["good"], (result["violations"], result["missed_recoveries"], said)
+    assert result["stale_outputs"] > 0  # the frozen owner spoke once more, and was not believed
+    # Half a second is what is promised; here the load runs on the same cores, beside other tests.
+    assert all(took["p50"] < 2 * BARS[kind][0] for kind, took in result["recovery_ms"].items() if kind in BARS)
 
 
 @pytest.mark.slow

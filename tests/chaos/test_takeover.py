@@ -11,7 +11,7 @@ import actors.zone.zone_actor
 import cluster.adapters.runtime
 from cluster.chaos.takeover import impostor
 from cluster.errors import Ours
-from tests.integration.backstage import MEADOW, ZONE, Backstage
+from tests.integration.backstage import ZONE, Backstage
 from tests.local_realm import local_realm
 
 
@@ -44,8 +44,8 @@ async def test_it_takes_over_and_is_replaced(stage: Backstage, monkeypatch: pyte
         monkeypatch.setattr(module, "stop_fenced", stop)
     ann, bob = await stage.enter("usr_a", 100), await stage.enter("usr_b", 105)
     await ann.until(lambda: ann.sees(bob))
-    async with impostor(MEADOW, 0, {}) as other:
-        assert await other.take_over() == 2
+    async with impostor({}) as other:
+        assert await other.take_over(ZONE) == 2
         await ann.until(lambda: ann.epochs[-1:] == [2])
         await bob.move(106, 100)
         await ann.until(lambda: ann.sees(bob, 106))  # it judges moves, and is believed
@@ -58,12 +58,12 @@ async def test_it_takes_over_and_is_replaced(stage: Backstage, monkeypatch: pyte
 
 
 async def test_one_that_is_not_replaced_ends_when_it_is_told(stage: Backstage) -> None:
-    async with impostor("zon_forest", 0, {}) as other:
+    async with impostor({}) as other:
         assert not await other.fenced(0.1)
 
 
 async def test_the_other_actor_of_a_zone_asks_before_it_takes(stage: Backstage) -> None:
     """It finds that the zone has an owner, whom it cannot reach: only a silent one is replaced."""
-    async with impostor("zon_forest", 1, {}) as other:
+    async with impostor({}) as other:
         with pytest.raises(Ours, match="the impostor ended"):
-            await other.take_over()
+            await other.take_over("zone/zon_forest/1")

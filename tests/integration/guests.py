@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from rayrealm_client.codec import Framing
 from tests.integration.conftest import GRACE_S
@@ -32,7 +32,7 @@ class Guest(Rude):
     """A new user's character. `me()`: what the zone knows of it."""
 
     @classmethod
-    async def come(cls, realm: LocalRealm, framing: Framing = "proto", at: tuple[float, float] = (100, 101)) -> Guest:
+    async def come(cls, realm: LocalRealm, framing: Framing = "proto", at: tuple[float, float] = (100, 101)) -> Self:
         user = a_user()
         guest = await cls.join(realm, user, framing)
         await guest.enter(await realm.character(user, at=at))

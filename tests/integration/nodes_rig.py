@@ -6,6 +6,7 @@ removed, so that what tests see of a lost node is the zones and the session acto
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -21,7 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import machine, rayenv
+import psutil
+
+from cluster import guard, machine, rayenv
 from cluster import settings as realm_settings
 from cluster.embedded import free_port
 from cluster.fate import tied
@@ -39,31 +42,42 @@ MEMORY = 90 * 1024 * 1024  # bytes of each node's object store; the realm keeps 
 START_DEADLINE_S = 90.0
 NODE_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 60.0
-CHECK_S = 0.5
 GATEWAYS = 1
 
 # --- the side of the tests -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class NodesRealm(RealRealm):
-    """`nodes`: Ray's ids by name, without the lost ones."""
+class RayNode:
+    """`id` is Ray's; `raylet` the pid of the process whose children are the node's actors."""
 
-    nodes: dict[str, str]
+    id: str
+    raylet: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodesRealm(RealRealm):
+    """`nodes`: by name, without the lost ones."""
+
+    nodes: dict[str, RayNode]
     _lines: queue.SimpleQueue[str]
 
-    def add(self, name: str) -> str:
-        """A node joins. Returns its id."""
-        self.nodes[name] = self._ask(f"add {name}")
-        return self.nodes[name]
+    def add(self, name: str) -> None:
+        """A node joins."""
+        self.nodes[name] = RayNode(**json.loads(self._ask(f"add {name}")))
 
-    def lose(self, name: str) -> str:
-        """kill -9 of all that is Ray on a node; the actors there end when they notice. Returns the id that it had."""
+    def lose(self, name: str) -> RayNode:
+        """kill -9 of everything on a node. Returns what it was."""
         self._ask(f"lose {name}")
         return self.nodes.pop(name)
 
-    def name_of(self, node_id: str) -> str:
-        return next(name for name, known in self.nodes.items() if known == node_id)
+    def node_of(self, pid: int) -> str:
+        """Where a process runs, by its parents; empty if it does not."""
+        try:
+            parents = {parent.pid for parent in psutil.Process(pid).parents()}
+        except psutil.NoSuchProcess:
+            return ""
+        return next((name for name, node in self.nodes.items() if node.raylet in parents), "")
 
     def _ask(self, order: str) -> str:
         stdin = self.own.launcher.stdin
@@ -106,7 +120,8 @@ def nodes_realm(folder: Path, config: str, workers: tuple[str, ...]) -> Iterator
     try:
         own = OwnRealm(f"http://127.0.0.1:{port}", folder / "data", log, launcher)
         realm = NodesRealm(own, environment, {}, lines)
-        realm.nodes.update(json.loads(realm._answer(START_DEADLINE_S)))
+        for name, node in json.loads(realm._answer(START_DEADLINE_S)).items():
+            realm.nodes[name] = RayNode(**node)
         yield realm
     finally:
         _stop(launcher)
@@ -217,32 +232,39 @@ class Nodes:
 
         self._cluster = Cluster()
         self._nodes: dict[str, Any] = {}
+        self._guards: list[subprocess.Popen[bytes]] = []
 
     @property
     def address(self) -> str:
         address: str = self._cluster.address
         return address
 
-    @property
-    def ids(self) -> dict[str, str]:
-        return {name: node.node_id for name, node in self._nodes.items()}
-
-    def add(self, name: str) -> str:
-        node = self._cluster.add_node(
+    def add(self, name: str) -> dict[str, Any]:
+        """RayNode's members."""
+        self._nodes[name] = self._cluster.add_node(
             node_name=name,
             node_ip_address="127.0.0.1",
             num_cpus=CPUS,
             object_store_memory=MEMORY,
             include_dashboard=False,
         )
-        self._nodes[name] = node
-        node_id: str = node.node_id
-        return node_id
+        self._guards.append(guard.start(self._family(name)))
+        return self.described(name)
 
-    def lose(self, name: str) -> str:
-        node = self._nodes.pop(name)
-        self._cluster.remove_node(node, allow_graceful=False)
-        return name
+    def described(self, name: str) -> dict[str, Any]:
+        node = self._nodes[name]
+        return {"id": node.node_id, "raylet": node.all_processes["raylet"][0].process.pid}
+
+    def lose(self, name: str) -> None:
+        """Ray's own processes, and those that would end when they notice: actors and agents."""
+        family = self._family(name)
+        self._cluster.remove_node(self._nodes.pop(name), allow_graceful=False)
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def _family(self, name: str) -> list[psutil.Process]:
+        return psutil.Process(self.described(name)["raylet"]).children(recursive=True)
 
 
 def main(folder: Path, port: int, names: list[str]) -> None:
@@ -256,17 +278,16 @@ def main(folder: Path, port: int, names: list[str]) -> None:
 
     configure("warning")
     nodes = Nodes()
-    for name in names:
-        nodes.add(name)
-    say(f"Ray has the nodes {nodes.ids}")
+    described = {name: nodes.add(name) for name in names}
+    say(f"Ray has the nodes {described}")
     settings = _settings(folder, port).model_copy(update={"ray": RaySettings(address=nodes.address)})
     launch = Launch(settings, say, parts=PARTS)
     try:
         launch.start()
-        answers.write(f"OK {json.dumps(nodes.ids)}\n")
+        answers.write(f"OK {json.dumps(described)}\n")
         for line in sys.stdin:
             order, name = line.split()
-            answers.write(f"OK {nodes.add(name) if order == 'add' else nodes.lose(name)}\n")
+            answers.write(f"OK {json.dumps(nodes.add(name) if order == 'add' else nodes.lose(name))}\n")
     finally:
         launch.stop()
         say("stopped")

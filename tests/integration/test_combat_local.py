@@ -76,7 +76,8 @@ class Shooter(Rude):
     def off(self, yaw: float, place: Position) -> float:
         """Metres from the ray to the place."""
         me = self.world["position"]
-        return abs((place.x - me["x"]) * math.cos(yaw) - (place.z - me["z"]) * math.sin(yaw))
+        off: float = (place.x - me["x"]) * math.cos(yaw) - (place.z - me["z"]) * math.sin(yaw)
+        return abs(off)
 
     async def another_view(self) -> int:
         """Its tick."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection
-from websockets.typing import Data
 
 from rayrealm_client.codec import Failure, Framing
 from rayrealm_client.view import State, View
@@ -43,8 +42,8 @@ class Tapped(ClientConnection):
         self.tape: list[bytes] = []
         super().__init__(*args, **kwargs)
 
-    async def recv(self, decode: bool | None = None) -> Data:
-        data: Data = await super().recv(decode)
+    async def recv(self, decode: bool | None = None) -> Any:
+        data = await super().recv(decode)
         self.tape.append(data.encode() if isinstance(data, str) else bytes(data))
         return data
 

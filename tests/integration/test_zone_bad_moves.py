@@ -163,6 +163,12 @@ class Crossing:
         known = [(zone.id, zone.table.by_id.get(self.entity_id)) for zone in self._zones]
         return [zone_id for zone_id, entity in known if entity is not None and not entity.owner]
 
+    @property
+    def in_transit(self) -> bool:
+        """No zone moves it at the moment."""
+        known = [(zone, zone.table.by_id.get(self.entity_id)) for zone in self._zones]
+        return all(entity is None or entity.owner or zone.table.frozen[entity.number] for zone, entity in known)
+
     async def hurry(self, moves: Iterator[tuple[float, float]]) -> float:
         """Make the moves, which are (x, seconds until the next), for some time. Returns how long it took."""
         began = time.monotonic()
@@ -223,6 +229,25 @@ async def test_a_border_walked_to_and_fro(crossing: Crossing) -> None:
     assert crossing.guest.corrections == []
     assert ways / 2 <= crossing.hand_overs <= ways + 1
     assert set(crossing.owners) <= {0, 1}
+
+
+async def test_a_move_while_one_is_handed_over(crossing: Crossing) -> None:
+    """It is the last one for a while: where the client believes to stand, it stands."""
+    guest = crossing.guest
+    for n in range(6):
+        side = 1 if n % 2 == 0 else -1
+        await guest.move(BORDER_X + side * (HYSTERESIS_M + 0.4), LANE_Z)
+        async with asyncio.timeout(SECONDS):
+            while not crossing.in_transit:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.001)
+        x = BORDER_X + side * (HYSTERESIS_M + 0.7)
+        sequence = await guest.move(x, LANE_Z)
+        await guest.until(lambda sequence=sequence: guest.ack == sequence)  # type: ignore[misc]
+        assert (await guest.me())["position"]["x"] == pytest.approx(x)
+        await asyncio.sleep(1.0)  # until it may go as far as that again
+    await crossing.settled()
+    assert crossing.hand_overs == 6
+    assert guest.corrections == []
 
 
 async def test_a_border_jumped_at_every_tick(crossing: Crossing) -> None:

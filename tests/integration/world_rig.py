@@ -126,7 +126,9 @@ class Crowd:
         def it_does() -> bool:
             return all(
                 walker.client.acked >= sequence
-                and all(walker.seen.get(other) not in (None, then.get(other)) for other in self.ids - {walker.entity_id})
+                and all(
+                    walker.seen.get(other) not in (None, then.get(other)) for other in self.ids - {walker.entity_id}
+                )
                 for walker, sequence, then in zip(self.walkers, asked_for, before, strict=True)
             )
 
@@ -220,9 +222,9 @@ class Archive:
         return WorldRecord.load(*await self._world.load())
 
     async def pid(self, name: str) -> int:
-        """Of the newest process of that name."""
-        pid: int = json.loads(await self._redis.hget(f"{self._ns}:processes", name))["pid"]
-        return pid
+        """Of the newest process of that name; 0 while there is none."""
+        said = await self._redis.hget(f"{self._ns}:processes", name)
+        return int(json.loads(said)["pid"]) if said else 0
 
     async def homes(self) -> dict[str, list[str]]:
         """Entity -> the zones that keep it, or that it is on its way to: at one moment."""

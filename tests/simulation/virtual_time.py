@@ -234,9 +234,7 @@ def instead_of_the_machine(loop: VirtualLoop, seed: int) -> Iterator[None]:
     """The machine's clocks and its randomness are those of the loop and the seed."""
     names, before = _Seeded(seed), random.getstate()
     with (
-        mock.patch.multiple(
-            time, monotonic=loop.time, perf_counter=loop.time, time=lambda: WALL + loop.time() - BEGIN_S
-        ),
+        mock.patch.multiple(time, monotonic=loop.time, time=lambda: WALL + loop.time() - BEGIN_S),
         mock.patch.multiple(secrets, token_hex=names.token_hex, token_bytes=names.token_bytes),
         mock.patch.object(random, "Random", names.generator()),
     ):

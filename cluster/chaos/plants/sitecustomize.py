@@ -28,10 +28,17 @@ def ack_before_commit(module: Any) -> None:
 
     def late(self: Any, entity_id: str) -> None:
         known = self.__dict__.setdefault("known", set())
-        if entity_id in known:
-            asyncio.get_running_loop().call_later(COMMIT_LATE_S, put, self, entity_id)
-        else:
+        waiting = self.__dict__.setdefault("waiting", set())
+        if entity_id not in known:
             known.add(entity_id)
+            put(self, entity_id)
+        elif entity_id not in waiting:
+            waiting.add(entity_id)
+            asyncio.get_running_loop().call_later(COMMIT_LATE_S, at_last, self, entity_id)
+
+    def at_last(self: Any, entity_id: str) -> None:
+        self.waiting.discard(entity_id)
+        if entity_id in self.known:
             put(self, entity_id)
 
     def forget(self: Any, entity_id: str, session_id: str) -> None:

@@ -99,7 +99,7 @@ def _move(services: Services, client: Client, params: Position) -> None:
     number = client.number
     if number is not None:
         p = params.position
-        row = pack_move_in(number, params.sequence, p.x, p.y, p.z, params.rotation.yaw)
+        row = client.last_move = pack_move_in(number, params.sequence, p.x, p.y, p.z, params.rotation.yaw)
         services.hub.zones.move(client.zone_id, row)
 
 

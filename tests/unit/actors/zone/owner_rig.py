@@ -153,11 +153,14 @@ class Player:
         self._rig.link.move(self.zone_id, pack_move_in(self.number, self.sequence, self.x, 0.0, self.z, 0.0))
         self._rig.link.flush()
 
-    async def walk_to(self, x: float) -> None:
-        """A step for each tick."""
-        while abs(self.x - x) > STEP_M:
+    async def walk_to(self, x: float) -> bool:
+        """A step for each tick, until it should be there twice. Returns whether it is."""
+        for _ in range(2 * int(abs(self.x - x) / STEP_M) + 20):
+            if abs(self.x - x) <= STEP_M:
+                return True
             self.walk(STEP_M if x > self.x else -STEP_M)
             await self._rig.run(TICK_S)
+        return False
 
     def see(self, view: View) -> None:
         self.views += 1
@@ -315,7 +318,7 @@ class Rig:
     async def soon(self, condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         """Wait for what must be asked for, within half a millisecond of its coming true; fails after the deadline."""
         async with asyncio.timeout(DEADLINE_S):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110 - virtual time
                 await asyncio.sleep(0.0005)
 
     async def run(self, seconds: float) -> None:
@@ -334,12 +337,14 @@ class Rig:
     # --- what is true ------------------------------------------------------------------------------------------
 
     def holders(self, name: str) -> list[str]:
-        """Which zones have the entity as their own."""
+        """Which zones have the entity as their own, and may do something with it: not who is just handing it over."""
+        tables = {zone_id: owner.zone.table for zone_id, owner in self.owners.items()}
         return [
             zone_id
-            for zone_id, owner in self.owners.items()
-            for entity in owner.zone.table.by_number.values()
-            if entity.entity_id == f"ent_{name}" and not entity.owner
+            for zone_id, table in tables.items()
+            if (entity := table.by_id.get(f"ent_{name}")) is not None
+            and not entity.owner
+            and not table.frozen[entity.number]
         ]
 
     def x(self, zone_id: str, name: str) -> float:

@@ -34,6 +34,24 @@ class TestCrossing:
             land.step()
         assert land.place("west", "ann")[0] == 100.0 + OVERLAP_M
 
+    def test_nobody_is_stopped_by_a_split_however_deep_in_the_new_zones_ground(self) -> None:
+        land = Land([ground("west", 0, 0, 200, 100)])
+        land.enter("west", "ann", 120.0 + OVERLAP_M)
+        land.step()
+        west, east = TWO
+        land.remap(west, east)
+        for n in range(5):  # before anything was heard of the new zone
+            land.walk("west", "ann", 120.0 + OVERLAP_M + 0.2 * n)
+            land.tick("west")
+            assert land.place("west", "ann")[0] == pytest.approx(120.0 + OVERLAP_M + 0.2 * n)
+        land.begin("east")
+        for n in range(5, 10):  # and after, as long as nobody has handed it over
+            land.walk("west", "ann", 120.0 + OVERLAP_M + 0.2 * n)
+            land.step()
+            assert land.place("west", "ann")[0] == pytest.approx(120.0 + OVERLAP_M + 0.2 * n)
+        land.hand_over("ann", "west", "east")
+        assert land.holders("ann") == ["east"]
+
     def test_it_keeps_its_number_on_both_sides(self) -> None:
         land = Land()
         land.enter("east", "zoe", 150.0)  # so that numbers differ

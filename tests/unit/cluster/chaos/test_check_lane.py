@@ -74,18 +74,36 @@ class TestTheWorld:
         assert story.found() == {"lost_acks": 1}
 
     def test_the_same_at_the_end(self, story: Story) -> None:
-        story.add("session", bot="ann", zone="zon_a", channels=["all", "few"])
+        story.add("session", bot="ann", zone="zon_a", shown="zon_a", channels=["all", "few"])
         assert story.found() == {}
-        story.add("session", bot="ann", zone=None, channels=["all"])
+        story.add("session", bot="ann", zone=None, shown="zon_a", channels=["all"])
         assert story.found() == {"lost_acks": 1}
 
     def test_a_channel_that_it_is_no_member_of_any_more(self, story: Story) -> None:
-        story.add("session", bot="ann", zone="zon_a", channels=[])
+        story.add("session", bot="ann", zone="zon_a", shown="zon_a", channels=[])
         assert story.found() == {"lost_acks": 1}
 
-    def test_or_elsewhere(self, story: Story) -> None:
+    def test_it_may_have_walked_to_another_zone(self, story: Story) -> None:
         story.ready("ann", zone="zon_b")
-        assert story.found() == {"lost_acks": 1}
+        story.add("session", bot="ann", zone="zon_b", shown="zon_b", channels=["all"])
+        assert story.found() == {}
+
+    def test_its_session_elsewhere_than_its_views(self, story: Story) -> None:
+        story.add("session", bot="ann", zone="zon_b", shown="zon_a", channels=["all"])
+        assert story.found() == {"wrong_views": 1}
+
+    @pytest.mark.parametrize(
+        ("zones", "found"),
+        [
+            (["zon_b"], {}),
+            ([], {"lost_acks": 1}),
+            (["zon_a", "zon_b"], {"double_owners": 1}),
+            (["zon_a"], {"wrong_views": 1}),
+        ],
+    )
+    def test_one_zone_has_it(self, story: Story, zones: list[str], found: dict[str, int]) -> None:
+        story.add("held", bot="ann", zones=zones, zone="zon_b")
+        assert story.found() == found
 
     def test_who_comes_or_goes_may_be_anywhere(self, story: Story) -> None:
         op = story.invoke("ann", "leave", stay=1)

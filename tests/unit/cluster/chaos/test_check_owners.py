@@ -40,6 +40,37 @@ class TestAtTheClients:
         story.view("ann", 3, "zon_a", 2)
         assert story.found() == {}
 
+    def test_over_a_border_and_back(self, story: Story) -> None:
+        """One zone after the other: each has its own epochs and ticks, which go on."""
+        story.view("ann", 900, "zon_b", 7)
+        story.view("ann", 901)
+        story.view("ann", 7, "zon_a", 1)
+        story.view("ann", 8)
+        story.view("ann", 903, "zon_b", 7)
+        assert story.found() == {}
+        crossings = story.verdict().crossings
+        assert (crossings["count"], crossings["p50"]) == (3, 100)
+
+    def test_a_zone_that_was_left_behind_is_not_believed(self, story: Story) -> None:
+        story.view("ann", 900, "zon_b", 7)
+        story.view("ann", 7)
+        assert story.found() == {"double_owners": 1}
+
+    def test_back_to_a_zone_that_has_another_owner_by_now(self, story: Story) -> None:
+        story.view("ben", 1, "zon_a", 2)
+        story.view("ann", 1, "zon_b", 1)
+        story.view("ann", 2, "zon_a", 2)
+        assert story.found() == {}
+        story.view("ann", 2, "zon_b", 1)
+        story.view("ann", 7, "zon_a", 1)
+        assert story.found() == {"double_owners": 1}
+
+    def test_an_entry_is_no_crossing(self, story: Story) -> None:
+        story.done("ann", "leave", stay=1)
+        story.done("ann", "enter", stay=2, zone="zon_b")
+        story.view("ann", 1, "zon_b", 1)
+        assert story.verdict().crossings == {"count": 0, "p50": None, "max": None}
+
     def test_one_is_shown_the_old_one_for_a_moment(self, story: Story) -> None:
         story.view("ann", 1, "zon_a", 2)
         story.view("ben", 7)
@@ -69,10 +100,12 @@ class TestWholeViews:
         assert story.found() == {"wrong_views": 1}
 
     def test_what_is_not_seen_as_it_is(self, story: Story) -> None:
-        story.add("sight", bot="ann", wrong=[])
+        story.add("sight", bot="ann", wrong=[], near=3, across=1)
         assert story.found() == {}
-        story.add("sight", bot="ann", wrong=["does not see ent_1", "still sees ent_2"])
+        story.add("sight", bot="ann", wrong=["does not see ent_1", "still sees ent_2"], near=2, across=2)
         assert story.found() == {"wrong_views": 2}
+        verdict = story.verdict()
+        assert (verdict.looked_for, verdict.looked_across) == (5, 3)
 
 
 class TestOnTheBus:

@@ -19,6 +19,26 @@ def test_the_good_one_is_good(story: Story) -> None:
     assert (verdict.notices, verdict.views, verdict.outputs, verdict.sessions) == (6, 6, 2, 3)
 
 
+def test_versions_go_on_in_the_next_zone(story: Story) -> None:
+    story.view("ann", 1, "zon_b", 1)
+    story.change("ann", 3, 3)
+    story.read("ann", 4, 3)
+    assert story.found() == {}
+
+
+def test_one_that_the_next_zone_was_not_handed(story: Story) -> None:
+    story.change("ann", 3, 3)
+    story.view("ann", 1, "zon_b", 1)
+    story.read("ann", 3, 2)
+    assert story.found() == {"lost_acks": 1}
+
+
+def test_one_that_came_into_the_next_zone_as_new(story: Story) -> None:
+    story.view("ann", 1, "zon_b", 1)
+    story.read("ann", 1, None)
+    assert story.found() == {"lost_acks": 2}
+
+
 def test_an_acknowledged_change_that_is_gone(story: Story) -> None:
     story.change("ann", 3, 3)
     story.change("ann", 4, 4)

@@ -13,7 +13,7 @@ from cluster.bench.realm_under_test import Member
 from cluster.chaos import drill, planting
 from cluster.chaos.cli import Wish, chaos
 from cluster.chaos.inside import victim
-from cluster.chaos.schedule import KINDS, plan
+from cluster.chaos.schedule import KINDS, kinds_for, plan
 from cluster.chaos.verdict import NAMES
 from cluster.errors import Ours, StartRefused
 
@@ -57,7 +57,7 @@ def orders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_the_plan_is_printed_and_nothing_done(capsys: pytest.CaptureFixture[str], orders: list[Any]) -> None:
     assert chaos(wish(), plan_only=True, as_json=True) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["faults"] == [fault.as_dict() for fault in plan(1, 30.0)]
+    assert told["faults"] == [fault.as_dict() for fault in plan(1, 30.0, kinds_for(own=True))]
     assert chaos(wish(), plan_only=True) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(told["faults"])
     assert len(orders) == 1
@@ -96,6 +96,18 @@ def test_a_foreign_realm_is_spared_what_it_cannot_bear(orders: list[Any]) -> Non
         chaos(wish(kinds=["earthquake"]))
 
 
+def test_with_standbys(orders: list[Any]) -> None:
+    assert chaos(wish(standby=True, seconds=200.0)) == 0
+    (order,) = orders[0]
+    assert order.standby
+    assert {fault.kind for fault in order.faults} >= {"standby", "freeze", "split", "merge", "move"}
+    assert "zone" not in {fault.kind for fault in order.faults}
+    with pytest.raises(StartRefused, match="not possible here: standby"):
+        chaos(wish(kinds=["standby"]))
+    with pytest.raises(StartRefused, match="not possible here: zone"):
+        chaos(wish(kinds=["zone"], standby=True))
+
+
 class TestPlanting:
     def test_the_realm_is_told(
         self, monkeypatch: pytest.MonkeyPatch, orders: list[Any], capsys: pytest.CaptureFixture[str]
@@ -129,14 +141,15 @@ class TestPlanting:
 
 
 class TestVictims:
-    LISTED = (Member("zone", "zone/zon_b", 2), Member("zone", "zone/zon_a", 1), Member("gateway", "gtw_1", 3))
+    LISTED = (Member("zone", "zone/zon_b/1", 2), Member("zone", "zone/zon_a", 1), Member("gateway", "gateway/gtw_1", 3))
 
     def test_pick_chooses(self) -> None:
         assert victim("zone", list(self.LISTED), 0.0, set()).pid == 1
         assert victim("zone", list(self.LISTED), 0.99, set()).pid == 2
 
     def test_one_with_players_is_better(self) -> None:
-        assert victim("zone", list(self.LISTED), 0.0, {"zon_b"}).pid == 2
+        assert victim("zone", list(self.LISTED), 0.0, {"zone/zon_b/1"}).pid == 2
+        assert victim("gateway", list(self.LISTED), 0.5, {"gtw_1"}).pid == 3
         assert victim("gateway", list(self.LISTED), 0.5, {"gtw_9"}).pid == 3
 
     def test_none_is_an_error(self) -> None:

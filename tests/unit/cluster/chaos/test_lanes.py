@@ -12,7 +12,7 @@ import pytest
 
 from cluster.chaos.history import Event, History, read
 from cluster.chaos.lanes import CHAT_TRIES, AttributeLane, ChatLane, StateLane
-from rayrealm_client.errors import Conflict, ConnectionLost, InvalidState, RateLimited, Unavailable
+from rayrealm_client.errors import Conflict, ConnectionLost, InvalidParams, InvalidState, RateLimited, Unavailable
 
 ENTITY = "ent_ann"
 
@@ -21,7 +21,7 @@ class Client:
     """Answers from a script: what is callable is called with the params, an exception is raised."""
 
     name = "ann"
-    world = None
+    zone = "zon_a"
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -36,7 +36,7 @@ class Client:
             return await answer()
         return answer
 
-    async def enter(self, character_id: str, zone: str) -> Any:
+    async def enter(self, character_id: str, zone: str | None) -> Any:
         return await self.request("world.enter", {"character_id": character_id, "zone": zone})
 
     async def leave(self) -> None:
@@ -71,7 +71,7 @@ def told(history: History) -> list[Event]:
 
 def snapshot(version: int, n: int | None = None) -> dict[str, Any]:
     properties = {} if n is None else {"n": n}
-    return {"entities": [{"entity_id": ENTITY, "version": version, "properties": properties}]}
+    return {"zone": "zon_a", "entities": [{"entity_id": ENTITY, "version": version, "properties": properties}]}
 
 
 def conflict(version: int, n: int) -> Conflict:
@@ -88,7 +88,7 @@ def no_state(reason: str) -> InvalidState:
 
 
 def state_lane(client: Any, history: History) -> StateLane:
-    return StateLane(client, history, Random(1), (0.0, 0.0), "chr_ann", ("zon_a", "zon_b"), 0.0)
+    return StateLane(client, history, Random(1), (0.0, 0.0), "chr_ann", lambda: ["zon_a", "zon_b"], 0.0)
 
 
 class TestState:
@@ -99,7 +99,7 @@ class TestState:
             await lane.step()
         assert [params["version"] for method, params in client.asked if method == "state.sync.delta"] == [1, 2]
         assert told(history) == [
-            {"k": "state", "stay": 0, "version": 1, "n": None},
+            {"k": "state", "stay": 0, "version": 1, "n": None, "zone": "zon_a"},
             {"k": "invoked", "op": 1, "do": "state", "stay": 0, "version": 1, "n": 1},
             {"k": "acknowledged", "op": 1, "version": 2},
             {"k": "invoked", "op": 2, "do": "state", "stay": 0, "version": 2, "n": 2},
@@ -142,8 +142,19 @@ class TestState:
         assert not await lane.read()
         assert await lane.read()
 
-    async def test_to_another_zone(self, client: Client, history: History) -> None:
-        lane = StateLane(client, history, Random(1), (0.0, 0.0), "chr_ann", ("zon_a", "zon_b"), 1.0)  # type: ignore[arg-type]
+    async def test_out_and_in_again(self, client: Client, history: History) -> None:
+        left: list[bool] = []
+        lane = StateLane(
+            client,  # type: ignore[arg-type]
+            history,
+            Random(2),
+            (0.0, 0.0),
+            "chr_ann",
+            lambda: ["zon_a", "zon_b"],
+            1.0,
+            lambda: left.append(lane.away),
+        )
+        lane.away = False
         client.answers = {
             "state.sync.request": [snapshot(1), snapshot(1), snapshot(1)],
             "world.leave": [unavailable(), None],
@@ -152,7 +163,7 @@ class TestState:
         }
         await lane.step()
         await lane.step()
-        assert (lane.stay, lane.crossings) == (2, 1)
+        assert (lane.stay, lane.returns, lane.away, left) == (2, 1, False, [True])
         kinds = [(event["k"], event.get("do"), event.get("stay")) for event in told(history)]
         assert kinds == [
             ("state", None, 0), ("state", None, 0),
@@ -162,6 +173,17 @@ class TestState:
             ("invoked", "enter", 2), ("acknowledged", None, None),
             ("state", None, 2),
         ]  # fmt: skip
+
+    async def test_a_zone_that_is_gone_by_then(self, client: Client, history: History) -> None:
+        """It was merged into another one: anywhere will do."""
+        lane = state_lane(client, history)
+        client.answers = {
+            "world.enter": [InvalidParams(-32602, "no such zone", {}), {}],
+            "state.sync.request": [snapshot(1)],
+        }
+        await lane.come_in("zon_b")
+        assert [params["zone"] for method, params in client.asked if method == "world.enter"] == ["zon_b", None]
+        assert not lane.away
 
     async def test_an_entry_that_nobody_was_told_of_is_undone(self, client: Client, history: History) -> None:
         lane = state_lane(client, history)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.chaos.schedule import KINDS, LEAD_S, kinds_for, plan
+from cluster.chaos.schedule import FROZEN_S, KINDS, LEAD_S, kinds_for, plan, traits_of
 
 SOME_KINDS = st.lists(st.sampled_from(sorted(KINDS)), min_size=1, unique=True)
 
@@ -29,9 +29,10 @@ def test_every_fault_has_its_quiet_time(seed: int, seconds: float, kinds: list[s
         assert low <= fault.lasts_s <= high
 
 
-@given(st.integers(), st.floats(120.0, 600.0))
-def test_two_minutes_have_room_for_each_kind(seed: int, seconds: float) -> None:
-    assert {fault.kind for fault in plan(seed, seconds)} == set(KINDS)
+@given(st.integers(), st.floats(130.0, 600.0), st.booleans())
+def test_two_minutes_have_room_for_each_kind(seed: int, seconds: float, standby: bool) -> None:
+    kinds = kinds_for(own=True, standby=standby)
+    assert {fault.kind for fault in plan(seed, seconds - (0 if standby else 10), kinds, standby)} == set(kinds)
 
 
 @given(st.integers(), SOME_KINDS)
@@ -53,7 +54,16 @@ def test_a_short_run_has_fewer() -> None:
 def test_what_a_foreign_realm_cannot_bear_is_left_out() -> None:
     assert "redis_slow" not in kinds_for(own=False)
     assert {"gateway", "zone", "redis_restart"} <= set(kinds_for(own=False))
-    assert kinds_for(own=True) == tuple(KINDS)
+    assert set(kinds_for(own=True)) == KINDS.keys() - {"standby"}
+    assert not {"split", "merge"} & set(kinds_for(own=False))  # its world stays as it is
+
+
+def test_with_standbys() -> None:
+    assert set(kinds_for(own=True, standby=True)) == KINDS.keys() - {"zone"}
+    assert traits_of("freeze", standby=True).lasts_s == (FROZEN_S, FROZEN_S)
+    assert traits_of("freeze") == KINDS["freeze"]
+    (fault,) = plan(1, 30.0, ["freeze"], standby=True)
+    assert fault.lasts_s == FROZEN_S
 
 
 @pytest.mark.parametrize("kinds", [[], ["gateway", "earthquake"]])
