@@ -29,6 +29,6 @@ def journey(
     zones_of: Callable[[Sequence[str]], object] = nowhere,
 ) -> Journey:
     watch, rng = MapWatch(WorldMap.declared(settings.world)), random.Random(seed)
-    owners = ZoneOwners(calls, seed=1)
+    owners = ZoneOwners(calls, seed=1, clock=time.monotonic)
     where = Whereabouts(owners, zones_of, watch, time.monotonic, rng)  # type: ignore[arg-type]
     return Journey(settings, watch, where, characters, rng)

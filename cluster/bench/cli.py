@@ -31,6 +31,7 @@ from cluster.bench.reshape import run_reshape
 from cluster.bench.reshape_checks import shortcomings as reshape_shortcomings
 from cluster.bench.storm import run_storm
 from cluster.bench.tick import run_tick
+from cluster.telemetry.logs import configure
 
 MAX_IDLE_KIB = 100.0
 STORM_99_S = 10.0
@@ -136,6 +137,7 @@ def bench_borders(
 
 def bench_reshape(clients: int, as_json: bool = False, gateways: int | None = None) -> int:
     """A world that is reshaped under players (rows 7.3, 7.4, 7.6). Falls short when one is left in the dark, or in error."""
+    configure("warning")  # structlog as it comes writes to stdout
     result = run_reshape(clients, gateways=gateways)
     return _tell(result, as_json, reshape_shortcomings(clients, result["events"]))
 

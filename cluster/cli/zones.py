@@ -26,8 +26,10 @@ from cluster.subjects import Subjects
 from cluster.telemetry.logs import configure
 from cluster.world_control import ask
 
-ASK_S = 20.0  # a plan for a zone asks the zone first
-ASK_AGAIN_S = 15.0  # the supervisor may be restarting
+LOOK_S = 3.0  # for what the supervisor has at hand
+ASK_S = 10.0  # for a plan: it asks the zone first
+ASK_AGAIN_S = 20.0  # the supervisor may be restarting, and an answer lost with the one before
+LOOKS = frozenset({"zones", "nodes", "state"})
 PAUSE_S = 0.25
 WAIT_S = 300.0
 
@@ -254,7 +256,7 @@ def questions(bus: Bus, subject: str, clock: Callable[[], float]) -> Question:
         until = clock() + ASK_AGAIN_S
         while True:
             try:
-                return await ask(bus, subject, method, params, ASK_S)
+                return await ask(bus, subject, method, params, LOOK_S if method in LOOKS else ASK_S)
             except Unavailable:
                 if clock() > until:
                     raise

@@ -1,7 +1,7 @@
 """A realm on a Ray of several nodes, all on this machine: `ray.cluster_utils.Cluster` with the launcher in one process of its own.
 
-`nodes_realm` starts that process, and has it add and remove nodes. HAProxy and Serve's replicas are on the head node, which is never
-removed, so that what tests see of a lost node is the zones and the session actors. `tests/nodes` loses gateways, too.
+`nodes_realm` starts that process, and has it add and remove nodes. HAProxy and Serve's replicas are on the head node, which is
+never removed, so that what tests see of a lost node is the zones and the session actors. `tests/nodes` loses gateways, too.
 """
 
 from __future__ import annotations
@@ -255,13 +255,14 @@ class Nodes:
         node = self._nodes[name]
         return {"id": node.node_id, "raylet": node.all_processes["raylet"][0].process.pid}
 
-    def lose(self, name: str) -> None:
+    def lose(self, name: str) -> dict[str, Any]:
         """Ray's own processes, and those that would end when they notice: actors and agents."""
-        family = self._family(name)
+        lost, family = self.described(name), self._family(name)
         self._cluster.remove_node(self._nodes.pop(name), allow_graceful=False)
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        return lost
 
     def _family(self, name: str) -> list[psutil.Process]:
         return psutil.Process(self.described(name)["raylet"]).children(recursive=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 import time
 from collections import Counter
@@ -17,7 +16,7 @@ import structlog
 
 from cluster.ports.calls import SUPERVISOR, zone_actor
 from tests.integration.nodes_rig import HEAD, NodesRealm, nodes_realm
-from tests.integration.world_rig import Archive, Crowd, archive_of, begun, crowd, done, until, zones
+from tests.integration.world_rig import Archive, archive_of, begun, crowd, done, everyone_once, until, zones
 
 pytestmark = [pytest.mark.realm, pytest.mark.asyncio(loop_scope="module")]
 
@@ -119,26 +118,17 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[NodesRealm]:
-    with tempfile.TemporaryDirectory(prefix="rr-", dir="/tmp") as folder:
-        with nodes_realm(Path(folder), CONFIG, (EAST, WEST)) as realm:
-            yield realm
+    with (
+        tempfile.TemporaryDirectory(prefix="rr-", dir="/tmp") as folder,
+        nodes_realm(Path(folder), CONFIG, (EAST, WEST)) as realm,
+    ):
+        yield realm
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stage(nodes: NodesRealm) -> AsyncIterator[Stage]:
     async with archive_of(nodes) as archive:
         yield Stage(nodes, archive)
-
-
-async def everyone_once(stage: Stage, players: Crowd) -> None:
-    """In the store, and in one picture of everybody."""
-    homes = await stage.archive.homes()
-    assert {entity: homes.get(entity) for entity in players.ids} == {
-        walker.entity_id: [walker.client.zone] for walker in players.walkers
-    }
-    assert await stage.archive.zones_of(players) == {walker.entity_id: walker.client.zone for walker in players.walkers}
-    await players.all_see_all()
-    await players.at_ease()
 
 
 async def test_zones_are_on_both_nodes_and_not_on_the_head(stage: Stage) -> None:
@@ -166,7 +156,7 @@ async def test_moved_under_players(stage: Stage) -> None:
             told = [walker.owners[-1] for walker in players.walkers if walker.client.zone == zone]
             assert told == [(zone, after["epoch"])] * 3
             players.report(f"move of {zone}", since)
-            await everyone_once(stage, players)
+            await everyone_once(stage.archive, players)
         await stage.guarded()
         assert stage.realm.node_of(before["pid"]) == ""  # its former owner has ended
 
@@ -202,7 +192,7 @@ async def test_a_lost_node(stage: Stage) -> None:
         assert after[MEADOW]["pid"] == standby
         assert after[FOREST]["pid"] == before[FOREST]["pid"]
         assert stage.realm.node_of(after[HARBOUR]["pid"]) == WEST
-        await everyone_once(stage, players)
+        await everyone_once(stage.archive, players)
         gone = await asyncio.to_thread(stage.realm.command, "zones", "move", FOREST, "--node", lost.id)
         assert (gone.returncode, gone.stdout) == (2, "")
         assert f"no node '{lost.id}' is there" in gone.stderr
@@ -219,7 +209,7 @@ async def test_zones_are_spread_when_a_node_joins(stage: Stage) -> None:
         players.report("node joined", since)
         await stage.guarded()
         await players.goes_on()
-        await everyone_once(stage, players)
+        await everyone_once(stage.archive, players)
     last = (await stage.archive.record()).last
     assert last is not None
     assert (last.outcome, last.what.startswith("move ")) == ("done", True)
@@ -234,7 +224,7 @@ async def test_a_node_is_drained(stage: Stage) -> None:
         assert await stage.places() == {MEADOW: WEST, HARBOUR: WEST, FOREST: WEST}
         players.report("node drained", since)
         await players.goes_on()
-        await everyone_once(stage, players)
+        await everyone_once(stage.archive, players)
         refused = await asyncio.to_thread(stage.realm.command, "zones", "move", FOREST, "--node", east.id)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "node_drains" in refused.stderr

@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -134,8 +135,9 @@ class Crowd:
 
         await until(it_does, "everybody's view goes on")
 
-    async def at_ease(self) -> None:
-        """Everyone stands, and is where everyone sees it. Then they walk on."""
+    @asynccontextmanager
+    async def at_ease(self) -> AsyncIterator[None]:
+        """Everyone stands, and is where everyone sees it; afterwards they walk on."""
         for walker in self.walkers:
             await walker.stand()
         for walker in self.walkers:
@@ -149,6 +151,7 @@ class Crowd:
             )
 
         await until(all_there, "everybody is where they stand")
+        yield
         for walker in self.walkers:
             walker.walk()
 
@@ -194,21 +197,22 @@ async def _enter(client: RealmClient, archive: Archive, x: float, z: float) -> W
 class Archive:
     """A realm's store, looked into past the realm."""
 
-    def __init__(self, client: Redis, namespace: str, zone: str) -> None:
+    def __init__(self, client: Redis, namespace: str) -> None:
         self._redis: Any = client  # its replies are bytes, which its stubs do not know
         self._ns = namespace
-        self._zone = zone
         self._world = RedisWorldStore(client, namespace)
         self._zones = RedisZoneStore(client, namespace)
         self._characters = RedisCharacters(client, namespace)
 
     async def character(self, user_id: str, x: float, z: float) -> str:
         """A new character of the user, who stands there."""
+        zone = (await self.record()).map.at(x, z)
+        assert zone is not None
         made = Character(
             character_id=f"chr_{secrets.token_hex(6)}",
             user_id=user_id,
             name=f"Hero {secrets.token_hex(4)}",
-            zone=self._zone,
+            zone=zone.id,
             x=x,
             y=0.0,
             z=z,
@@ -229,8 +233,9 @@ class Archive:
     async def homes(self) -> dict[str, list[str]]:
         """Entity -> the zones that keep it, or that it is on its way to: at one moment."""
         found: dict[str, list[str]] = {}
-        patterns = (f"{self._ns}:zone:*:entities", f"{self._ns}:zone:*:arrivals")
-        keys = [key async for pattern in patterns for key in self._redis.scan_iter(match=pattern)]
+        keys = []
+        for kept in ("entities", "arrivals"):
+            keys += [key async for key in self._redis.scan_iter(match=f"{self._ns}:zone:*:{kept}")]
         async with self._redis.pipeline(transaction=True) as pipe:
             for key in keys:
                 pipe.hkeys(key)
@@ -246,18 +251,20 @@ class Archive:
 
 
 @asynccontextmanager
-async def archive_of(realm: RealRealm, zone: str) -> AsyncIterator[Archive]:
-    """`zone`: where its characters begin."""
+async def archive_of(realm: RealRealm) -> AsyncIterator[Archive]:
     details = json.loads((realm.data / "realm.json").read_text())
     client = connect(RedisSettings(url=SecretStr(details["redis_url"])), "archive")
     try:
-        yield Archive(client, details["namespace"], zone)
+        yield Archive(client, details["namespace"])
     finally:
         await client.aclose()
 
 
 async def until(
-    condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S
+    condition: Callable[[], bool] | Callable[[], Awaitable[bool]],
+    what: str,
+    deadline_s: float = DEADLINE_S,
+    pause_s: float = PAUSE_S,
 ) -> None:
     """For states that nothing announces."""
     give_up = time.monotonic() + deadline_s
@@ -268,7 +275,37 @@ async def until(
         if is_so:
             return
         assert time.monotonic() < give_up, what
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(pause_s)
+
+
+async def everyone_once(archive: Archive, players: Crowd) -> None:
+    """In the store, in the zone that tells them, and in everybody's view."""
+    async with players.at_ease():
+
+        async def told_by_their_zones() -> bool:
+            homes, zones_of = await archive.homes(), await archive.zones_of(players)
+            assert {entity: len(homes.get(entity, ())) for entity in players.ids} == dict.fromkeys(players.ids, 1)
+            return all(
+                homes[walker.entity_id] == [walker.client.zone] and zones_of[walker.entity_id] == walker.client.zone
+                for walker in players.walkers
+            )
+
+        await until(told_by_their_zones, "everybody is told by the zone that has them")
+        await players.all_see_all()
+
+
+async def listed_right(realm: RealRealm, archive: Archive) -> None:
+    """Until `rayrealm zones list` has what the store has: the map's zones, each with a living owner and its entities."""
+
+    async def right() -> bool:
+        listed, world = await zones(realm), (await archive.record()).map
+        counts = Counter(zone for homes in (await archive.homes()).values() for zone in homes)
+        return {
+            zone: (row["bounds"], row["role"], row["alive"], row["population"], row["map_version"])
+            for zone, row in listed.items()
+        } == {zone.id: (zone.bounds.model_dump(), "owner", True, counts[zone.id], world.version) for zone in world}
+
+    await until(right, "the list of zones is right")
 
 
 @asynccontextmanager

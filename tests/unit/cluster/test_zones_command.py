@@ -38,7 +38,8 @@ MEADOW: dict[str, Any] = {
 
 
 class Supervisor:
-    """Answers as the real one does; a plan needs `looks` looks at its state to end. `lost`: so many answers never come."""
+    """Answers as the real one does; a plan needs `looks` looks at its state to end. `silent`: so many looks at it are never
+    answered."""
 
     def __init__(self) -> None:
         self.zone_list = [dict(MEADOW)]
@@ -49,6 +50,7 @@ class Supervisor:
         self.looks = 2
         self.vanishes = False
         self.away = 0
+        self.silent = 0
 
     async def zones(self) -> list[dict[str, Any]]:
         if self.away:
@@ -81,6 +83,9 @@ class Supervisor:
         return {"node": EAST, "host": "east"}
 
     async def state(self) -> dict[str, Any]:
+        if self.silent:
+            self.silent -= 1
+            await asyncio.Event().wait()
         self.looks -= 1
         ended = self.looks < 0 or not self.running
         plan = {
@@ -203,6 +208,14 @@ class TestPlans:
         assert lines[1:] == ["  done: one", "  done: two", "done"]
         assert supervisor.asked == [("execute", asked)]
         assert supervisor.running.startswith("pln_")
+
+    def test_an_answer_that_is_lost_with_the_supervisor(
+        self, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(command, "LOOK_S", 0.02)
+        supervisor.silent = 2
+        assert run(monkeypatch, "split", "zon_a") == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "done"
 
     def test_dry_run(
         self, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

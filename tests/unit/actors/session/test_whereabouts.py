@@ -57,7 +57,11 @@ class Stage:
         self.map = WorldMap(1, tuple(MapZone(name, name, GROUND, name) for name in names))
         calls = MemoryCalls({zone_actor(name): zone for name, zone in self.zones.items()}, seed=1)
         self.where = Whereabouts(
-            ZoneOwners(calls, seed=1), self._zones_of, MapWatch(self.map), time.monotonic, random.Random(1)
+            ZoneOwners(calls, seed=1, clock=time.monotonic),
+            self._zones_of,
+            MapWatch(self.map),
+            time.monotonic,
+            random.Random(1),
         )
 
     async def _zones_of(self, session_ids: Sequence[str]) -> dict[str, str]:

@@ -101,6 +101,7 @@ class Player:
         self.session_id, self.name, self.entity_id = f"ses_{name}", name, f"ent_{name}"
         self.attach_epoch, self.transfer, self.sighted = 1, 0, False
         self.connection = _Connection()
+        self.last_move = b""
         self.world: dict[str, Any] | None = None
         self.scene = Scene()
         self.views = 0
@@ -150,7 +151,8 @@ class Player:
             return
         self.sequence += 1
         self.x, self.z = self.x + dx, self.z + dz
-        self._rig.link.move(self.zone_id, pack_move_in(self.number, self.sequence, self.x, 0.0, self.z, 0.0))
+        self.last_move = pack_move_in(self.number, self.sequence, self.x, 0.0, self.z, 0.0)
+        self._rig.link.move(self.zone_id, self.last_move)
         self._rig.link.flush()
 
     async def walk_to(self, x: float) -> bool:

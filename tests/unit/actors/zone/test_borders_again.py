@@ -70,7 +70,7 @@ def test_a_stale_ghost_does_not_hide_who_came_again() -> None:
     """It left and entered elsewhere, and the news of its leave comes last."""
     land = Land(FOUR)
     land.enter("south", "ann", 95.0, 105.0).transfer += 100
-    land.step()
+    land.step(3)
     assert land.ghosts("corner") == {"ann": "south"}
     land.zones["south"].leave("ses_ann")
     said = land.tick("south")
