@@ -95,9 +95,7 @@ class ZoneOwner:
     # --- beginning and end -------------------------------------------------------------------------------------
 
     async def begin(self, world_map: WorldMap, places: bytes | None = None, places_at: float = 0.0) -> None:
-        """Take everything back from the store, then live. `places`: newer ones than the store's, of a follower, and when they
-        were so.
-        """
+        """Take everything back from the store, then live. `places`, as of `places_at`: a follower's, newer than the store's."""
         tools, zone = self._tools, self.zone
         zone.remap(world_map)
         stored = await tools.store.load(zone.id)
@@ -386,6 +384,7 @@ class ZoneOwner:
         task = asyncio.create_task(self._guarded(work))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        task.add_done_callback(lambda _: work.close())  # if it was cancelled before it began
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:

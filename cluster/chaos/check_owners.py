@@ -32,16 +32,19 @@ class ViewCheck:
     """What bots are shown. Feed it all events in order, then take `violations`.
 
     A bot is in one zone after the other; each zone has epochs and ticks of its own, which go on where the bot comes back to it.
-    `crossings`: of each walk over a border the seconds from the last view of the one zone to the first of the other. `near`,
-    `across`: how many others were looked for by where they truly were, and how many of these in another zone than the bot.
+    `crossings`: of each walk over a border the seconds from the last view of the one zone to the first of the other; `undisturbed`:
+    of those between two faults. `near`, `across`: how many others were looked for by where they truly were, and how many of these
+    in another zone than the bot.
     """
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
         self.crossings: list[float] = []
+        self.undisturbed: list[float] = []
         self.near = 0
         self.across = 0
         self._shown: dict[str, _Shown] = {}
+        self._calm_since: float | None = 0.0
         self._ticks: dict[tuple[str, str, int], int] = {}
         self._epochs: dict[tuple[str, str], int] = {}
         self._newest: dict[str, list[tuple[int, float]]] = {}
@@ -52,6 +55,10 @@ class ViewCheck:
         match event["k"]:
             case "invoked" if event["do"] == "enter":
                 self._shown.setdefault(event["bot"], _Shown()).beginning = True
+            case "fault":
+                self._calm_since = None
+            case "recovered":
+                self._calm_since = event["t"]
             case "view":
                 self._view(event)
             case "sight":
@@ -70,6 +77,8 @@ class ViewCheck:
         if event.get("zone"):
             if shown.zone not in ("", event["zone"]) and not shown.beginning:
                 self.crossings.append(t - shown.last)
+                if self._calm_since is not None and shown.last >= self._calm_since:
+                    self.undisturbed.append(t - shown.last)
             shown.beginning = False
             shown.zone, shown.epoch = event["zone"], event["epoch"]
             before = self._epochs.get((bot, shown.zone), 0)

@@ -20,8 +20,9 @@ OUTCOMES = ("acknowledged", "failed", "unknown")
 class Verdict:
     """`operations`: do -> outcome -> how many; `stale_outputs`: of owners that had been replaced.
 
-    `crossings`: walks over a border, with the time between the views of the two zones, in milliseconds. `looked_for`,
-    `looked_across`: how many players others were asked whether they see them, and how many of these over a border.
+    `crossings`: walks over a border, with the time between the views of the two zones, in milliseconds; `undisturbed` are those
+    between two faults. `looked_for`, `looked_across`: how many players others were asked whether they see them, and how many of
+    these over a border.
     """
 
     violations: tuple[Violation, ...]
@@ -32,6 +33,7 @@ class Verdict:
     stale_outputs: int
     sessions: int
     crossings: dict[str, int | None]
+    undisturbed: dict[str, int | None]
     looked_for: int
     looked_across: int
 
@@ -50,6 +52,7 @@ class Verdict:
             "stale_outputs": self.stale_outputs,
             "sessions": self.sessions,
             "crossings": self.crossings,
+            "undisturbed": self.undisturbed,
             "looked_for": self.looked_for,
             "looked_across": self.looked_across,
         }
@@ -87,6 +90,7 @@ def check(history: Iterable[Event]) -> Verdict:
         outputs.stale,
         lane.sessions,
         {"count": len(views.crossings), **figures(views.crossings)},
+        {"count": len(views.undisturbed), **figures(views.undisturbed)},
         views.near,
         views.across,
     )

@@ -112,7 +112,7 @@ def nodes_realm(folder: Path, config: str, workers: tuple[str, ...]) -> Iterator
             stderr=errors,
             text=True,
             start_new_session=True,
-            env={**os.environ, **environment, **_ray_environment(folder, toml, port)},
+            env={**os.environ, **environment},
         )
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     reading = threading.Thread(target=_read, args=(launcher, lines), daemon=True)
@@ -126,51 +126,6 @@ def nodes_realm(folder: Path, config: str, workers: tuple[str, ...]) -> Iterator
     finally:
         _stop(launcher)
         reading.join(STOP_DEADLINE_S)
-
-
-def _ray_environment(folder: Path, toml: Path, port: int) -> dict[str, str]:
-    """What an operator would set before `ray start`, and what keeps this Ray apart from others on the machine."""
-    settings = _settings(folder, port, toml)
-    (folder / "token").write_text(secrets.token_hex(32))
-    flags = rayenv.serve_flags(settings, machine.open_files(), Parts().replica_callback)
-    given = {"RAY_AUTH_MODE": "token"}
-    flags |= rayenv.node_flags(Path(sysconfig.get_path("scripts")), given)
-    flags |= {
-        "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
-        "RAY_TMPDIR": str(folder),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux: 127.0.0.1 is not made into the address of the machine
-        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.2",
-        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        "RAY_enable_metrics_collection": "0",
-        "RAY_task_events_report_interval_ms": "0",
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
-    }
-    files = {
-        "CONFIG_FILE_LOC": "h/haproxy.cfg",
-        "SOCKET_PATH": "h/admin.sock",
-        "METRICS_SOCKET_PATH": "h/metrics.sock",
-        "SERVER_STATE_BASE": "h",
-        "SERVER_STATE_FILE": "h/server-state",
-    }
-    return flags | {f"RAY_SERVE_HAPROXY_{name}": str(folder / file) for name, file in files.items()}
-
-
-def _settings(folder: Path, port: int, toml: Path | None = None) -> Settings:
-    """As the environment has them; `toml`: for a process that has no such environment."""
-    given: dict[str, Any] = {"port": port, "data": folder / "data", "gateways": GATEWAYS}
-    if toml is None:
-        return realm_settings.load(**given)
-    before = os.environ.get("RAYREALM_CONFIG")
-    os.environ["RAYREALM_CONFIG"] = str(toml)
-    try:
-        return realm_settings.load(**given)
-    finally:
-        if before is None:
-            del os.environ["RAYREALM_CONFIG"]
-        else:
-            os.environ["RAYREALM_CONFIG"] = before
 
 
 def _read(launcher: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> None:
@@ -268,6 +223,34 @@ class Nodes:
         return psutil.Process(self.described(name)["raylet"]).children(recursive=True)
 
 
+def _ray_environment(settings: Settings, folder: Path) -> dict[str, str]:
+    """What an operator sets before `ray start`, and what keeps this Ray apart from others on the machine."""
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    flags = rayenv.serve_flags(settings, machine.open_files(), PARTS.replica_callback)
+    flags |= rayenv.node_flags(Path(sysconfig.get_path("scripts")), {"RAY_AUTH_MODE": "token"})
+    flags |= {
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_TMPDIR": str(folder),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux: 127.0.0.1 is not made into the address of the machine
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.2",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_enable_metrics_collection": "0",
+        "RAY_task_events_report_interval_ms": "0",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+    }
+    files = {
+        "CONFIG_FILE_LOC": "h/haproxy.cfg",
+        "SOCKET_PATH": "h/admin.sock",
+        "METRICS_SOCKET_PATH": "h/metrics.sock",
+        "SERVER_STATE_BASE": "h",
+        "SERVER_STATE_FILE": "h/server-state",
+    }
+    return flags | {f"RAY_SERVE_HAPROXY_{name}": str(folder / file) for name, file in files.items()}
+
+
 def main(folder: Path, port: int, names: list[str]) -> None:
     """Obeys its standard input until that ends. A line to its standard output answers each order, and says that it is ready."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -278,11 +261,13 @@ def main(folder: Path, port: int, names: list[str]) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {line}", file=sys.stderr, flush=True)  # noqa: T201
 
     configure("warning")
+    settings = realm_settings.load(port=port, data=folder / "data", gateways=GATEWAYS)
+    os.environ.update(_ray_environment(settings, folder))
     nodes = Nodes()
     described = {name: nodes.add(name) for name in names}
     say(f"Ray has the nodes {described}")
-    settings = _settings(folder, port).model_copy(update={"ray": RaySettings(address=nodes.address)})
-    launch = Launch(settings, say, parts=PARTS)
+    joined = settings.model_copy(update={"ray": RaySettings(address=nodes.address)})
+    launch = Launch(joined, say, parts=PARTS)
     try:
         launch.start()
         answers.write(f"OK {json.dumps(described)}\n")

@@ -294,6 +294,8 @@ async def binary_answers(ws: ClientConnection, frame: bytes | pb.WebSocketMessag
             data = await ws.recv()
             assert isinstance(data, bytes)
             one = pb.WebSocketMessage.FromString(data)
+            if one.batch.compressed:  # a large answer
+                (one,) = pb.BatchMessage.FromString(zlib.decompress(one.batch.payload)).messages
             if one.id_string == LAST:
                 return said
             if one.WhichOneof("message_type") != "notification":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import orjson
 
@@ -43,7 +43,7 @@ class Walker:
     sent: int = 0
     asked: int = 0  # the call that has no answer yet
     asked_at: float = 0.0
-    kept_in: list[str] = field(default_factory=list)
+    kept_in: str = ""
 
 
 class BorderWorld:
@@ -197,9 +197,9 @@ class BorderWorld:
             kept, holders = await self.rig.kept(name), self.rig.holders(name)
             assert len(kept) == 1, (name, kept)
             assert holders in ([], kept), (name, kept, holders)
-            if kept != walker.kept_in:
-                walker.kept_in = kept
-                self.crossings += kept[0].startswith(">")
+            owner = kept[0].removeprefix(">")
+            self.crossings += walker.kept_in not in ("", owner)
+            walker.kept_in = owner
             assert walker.player.strange == []
         assert self.rig.fenced == []
 
@@ -214,7 +214,7 @@ class BorderWorld:
     def check_settled(self) -> None:
         rig, places = self.rig, dict[str, tuple[float, float]]()
         for name, walker in self.walkers.items():
-            [zone_id] = rig.holders(name)
+            zone_id = self._holder(name)
             zone = rig.owners[zone_id].zone
             entity = zone.table.by_id[f"ent_{name}"]
             at = zone.standing(entity)
@@ -228,6 +228,11 @@ class BorderWorld:
             self._check_view(walker.player, places)
         for zone_id in NAMES:
             self._check_ghosts(zone_id, places)
+
+    def _holder(self, name: str) -> str:
+        holders = self.rig.holders(name)
+        assert len(holders) == 1, (name, holders)
+        return holders[0]
 
     def _check_view(self, player: Player, places: dict[str, tuple[float, float]]) -> None:
         me = places[player.name]
@@ -245,7 +250,7 @@ class BorderWorld:
         zone = self.rig.owners[zone_id].zone
         b, known = zone.bounds, {e.name: e for e in zone.table.by_number.values() if e.owner}
         for name, (x, z) in places.items():
-            [owner] = self.rig.holders(name)
+            owner = self._holder(name)
             far = max(b.min_x - x, x - b.max_x, b.min_z - z, z - b.max_z, 0.0)
             if owner != zone_id and far <= MARGIN - 0.01:
                 truth = self.rig.owners[owner].zone.table.by_id[f"ent_{name}"]

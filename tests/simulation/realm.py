@@ -38,9 +38,9 @@ from serve_apps.gateway.hub import Hub
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from tests.simulation.machines import Actor, Machines, SimActors, SimCalls
 from tests.simulation.network import Network, ProcessBus, Roughness
-from tests.simulation.players import Socket
 from tests.simulation.recorder import Recorder
 from tests.simulation.server import Fates, Server, SimRedis
+from tests.simulation.sockets import Socket
 from tests.simulation.virtual_time import Process, me
 
 SHELLS = (zone_actor, sessions_actor, presence_actor, supervisor_actor, gateway_app)

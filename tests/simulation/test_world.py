@@ -10,9 +10,9 @@ from tests.simulation.plants import PLANTS
 from tests.simulation.simulate import Wish, simulate
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_checker_finds_nothing_wrong(seed: int, tmp_path: Path) -> None:
-    result = simulate(Wish(seed, minutes=2.0, players=40, calm_every_s=120.0), tmp_path / "history")
+    result = simulate(Wish(seed, minutes=2.0, players=30, calm_every_s=120.0), tmp_path / "history")
     assert result["violations"] == []
     assert result["errors"] == []
     assert result["good"], result
@@ -23,7 +23,7 @@ def test_the_checker_finds_nothing_wrong(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plant", sorted(PLANTS))
 def test_a_planted_fault_is_found(plant: str, tmp_path: Path) -> None:
-    result = simulate(Wish(1, minutes=1.0, players=25, calm_every_s=60.0, plant=plant), tmp_path / "history")
+    result = simulate(Wish(1, minutes=1.0, players=20, calm_every_s=60.0, plant=plant), tmp_path / "history")
     assert result["caught_by"], result
     assert not result["good"]
 

@@ -51,6 +51,17 @@ class TestAtTheClients:
         crossings = story.verdict().crossings
         assert (crossings["count"], crossings["p50"]) == (3, 100)
 
+    def test_crossings_while_something_is_broken_are_counted_apart(self, story: Story) -> None:
+        story.view("ann", 7)
+        story.view("ann", 1, "zon_b", 1)
+        story.add("fault", number=1, fault="zone")
+        story.view("ann", 8, "zon_a", 1)
+        story.add("recovered", number=1, missed=0)
+        story.view("ann", 2, "zon_b", 1)
+        story.view("ann", 9, "zon_a", 1)
+        verdict = story.verdict()
+        assert (verdict.crossings["count"], verdict.undisturbed["count"]) == (4, 2)
+
     def test_a_zone_that_was_left_behind_is_not_believed(self, story: Story) -> None:
         story.view("ann", 900, "zon_b", 7)
         story.view("ann", 7)
