@@ -22,11 +22,13 @@ pytestmark = [pytest.mark.realm, pytest.mark.asyncio(loop_scope="module")]
 
 MEADOW, HARBOUR, FOREST = "zon_meadow", "zon_harbour", "zon_forest"
 EAST, WEST = "east", "west"
-# The meadow has a standby.
+# The meadow has a standby, which does not take a busy machine for a dead owner.
 CONFIG = """
 [accounts]
 argon2_memory_kib = 256
 argon2_time_cost = 1
+[world]
+standby_silence_s = 1.0
 [world.policy]
 every_s = 0.5
 sustain_s = 1.0
@@ -144,8 +146,9 @@ async def test_moved_under_players(stage: Stage) -> None:
     """One zone with a standby and one without."""
     await stage.arrange({MEADOW: EAST, HARBOUR: WEST})
     async with crowd(stage.realm, stage.archive, ON_BOTH_SIDES) as players:
-        for zone, name in ((HARBOUR, EAST), (MEADOW, WEST)):
+        for zone in (HARBOUR, MEADOW):
             before, since = (await stage.owners())[zone], time.monotonic()
+            name = WEST if stage.name_of(before) == EAST else EAST
             async with begun(stage.realm, "zones", "move", zone, "--node", stage.realm.nodes[name].id):
                 pass
             after = (await stage.owners())[zone]

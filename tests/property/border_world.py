@@ -254,6 +254,7 @@ class BorderWorld:
             far = max(b.min_x - x, x - b.max_x, b.min_z - z, z - b.max_z, 0.0)
             if owner != zone_id and far <= MARGIN - 0.01:
                 truth = self.rig.owners[owner].zone.table.by_id[f"ent_{name}"]
+                assert name in known
                 ghost = known[name]
                 assert (ghost.owner, ghost.version, ghost.properties) == (owner, truth.version, truth.properties)
             elif owner != zone_id and far > MARGIN + STRETCH_M + 0.01:
