@@ -46,7 +46,9 @@ class Fenced(Ours):
 
 
 class Elsewhere(Ours):
-    """Not done: the session's entity was handed over to `zone_id`; ask there. Empty: this zone does not have it and knows no more."""
+    """Not done: the session's entity was handed over to `zone_id`; ask there. Empty: this zone does not have it and knows no
+    more.
+    """
 
     def __init__(self, zone_id: str) -> None:
         super().__init__(zone_id)

@@ -15,7 +15,9 @@ log = structlog.get_logger(__name__)
 async def every(
     period_s: float, step: Callable[[], Awaitable[None]], what: str, on_fenced: Callable[[str], None]
 ) -> None:
-    """Run a step for ever, `period_s` between its ends. Errors are logged; `on_fenced(what)` is called when a newer owner exists."""
+    """Run a step for ever, `period_s` between its ends. Errors are logged; `on_fenced(what)` is called when a newer owner
+    exists.
+    """
     while True:
         await asyncio.sleep(period_s)
         try:

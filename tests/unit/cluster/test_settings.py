@@ -127,7 +127,9 @@ class TestReasons:
 
     def test_grounds_that_overlap(self, tmp_path: Path) -> None:
         file = tmp_path / "realm.toml"
-        zone = '[[world.zones]]\nid = "zon_{0}"\nname = "A"\nbounds = {{min_x = {1}, min_z = 0, max_x = {2}, max_z = 9}}\n'
+        zone = (
+            '[[world.zones]]\nid = "zon_{0}"\nname = "A"\nbounds = {{min_x = {1}, min_z = 0, max_x = {2}, max_z = 9}}\n'
+        )
         spawn = '[world]\nspawn_zone = "zon_a"\n'
         file.write_text(spawn + zone.format("a", 0, 100) + zone.format("b", 99.5, 200))
         assert problems() == {"world": "the grounds of zon_a and zon_b overlap"}

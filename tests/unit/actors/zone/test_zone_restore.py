@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,6 @@ from actors.zone.arrivals import Standing
 from actors.zone.entities import Entity
 from actors.zone.keeping import MAX_OUTAGE_S
 from actors.zone.records import Record
-from actors.zone.rows import PLACE
 from actors.zone.zone import Zone
 from cluster.errors import RateLimited
 from cluster.settings import Bounds
@@ -123,14 +121,6 @@ def test_nor_after_a_second_restart() -> None:
 def test_new_numbers_are_free_ones(zone: Zone) -> None:
     back = again(stored(zone), zone.places(), capacity=3)
     assert back.enter(arrival("cid"), 0.0).number == 2
-
-
-def test_rows_are_in_the_form_of_the_checkpoint(zone: Zone) -> None:
-    walk(zone)
-    rows = list(struct.iter_unpack("<IIIffff", zone.places()))
-    assert rows == [(0, 1, 7, 53.5, 0.0, 51.25, 1.5), (1, 2, 0, 52.0, 0.0, 50.0, 0.0)]
-    assert len(zone.places()) == 2 * PLACE.itemsize
-    assert make_zone().places() == b""
 
 
 class TestOutageBudget:
