@@ -24,7 +24,14 @@ LONGEST_GAP_S = 0.5
 
 
 @pytest.fixture
-async def realm(valkey_url: str, nats_url: str, nats_token: str, namespace: str) -> AsyncIterator[LocalRealm]:
+def standby() -> bool:
+    return False
+
+
+@pytest.fixture
+async def realm(
+    valkey_url: str, nats_url: str, nats_token: str, namespace: str, standby: bool
+) -> AsyncIterator[LocalRealm]:
     """Two small zones side by side: whoever walks crosses every few seconds."""
     zones = [
         ZoneSpec(id=name, name=name, bounds=Bounds(min_x=x, min_z=0, max_x=x + SIDE, max_z=SIDE))
@@ -35,6 +42,7 @@ async def realm(valkey_url: str, nats_url: str, nats_token: str, namespace: str)
         "spawn_zone": "zon_west",
         "interest": {"radius": 15.0},
         "policy": {"enabled": False, "split_min_side": 5.0},
+        "standby": standby,
     }
     async with local_realm(valkey_url, nats_url, nats_token, namespace, world=world) as running:
         yield running
@@ -46,6 +54,19 @@ async def crossed(cast: Cast, inside: Inside) -> tuple[str, str]:
         while not (found := cast.crossing(inside.world.map)):  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.005)
     return found[0].here, found[0].there
+
+
+async def followed(stage: Backstage, inside: Inside) -> None:
+    """Wait until each zone has a standby that knows where everybody is."""
+
+    def true() -> bool:
+        roles = [stage.realm.actors[name]._roles for name in inside.posts() if name in stage.realm.actors]
+        followers = [role._follower for role in roles if role.role == "following"]
+        return len(roles) == 4 and sum(follower.replica.synced for follower in followers) == 2
+
+    async with asyncio.timeout(DEADLINE_S):
+        while not true():  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.02)
 
 
 async def test_without_faults(realm: LocalRealm, tmp_path: Path) -> None:
@@ -75,6 +96,29 @@ async def test_a_zone_is_killed_as_one_crosses(realm: LocalRealm, tmp_path: Path
     verdict = await drill_with(realm, tmp_path, kill, BOTS, (SIDE - 3.0, SIDE / 2))
     assert verdict.violations == ()
     assert (verdict.crossings["count"] or 0) >= 1
+
+
+@pytest.mark.parametrize("standby", [True])
+async def test_a_standby_takes_over_as_one_crosses(realm: LocalRealm, tmp_path: Path) -> None:
+    gaps: list[float] = []
+
+    async def kill(stage: Backstage, inside: Inside, cast: Cast) -> None:
+        for _ in range(2):
+            await followed(stage, inside)
+            zone = (await crossed(cast, inside))[0]
+            owner, epoch = (await inside.owners())[zone], (await inside.epochs())[zone]
+            since = cast.crew.clock()
+            await stage.kill(owner)
+            async with asyncio.timeout(DEADLINE_S):
+                while (await inside.epochs())[zone] <= epoch:  # noqa: ASYNC110 - see above
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)
+            gaps.extend(bot.gaps.longest(since, cast.crew.clock()) for bot in cast.bots)
+            await stage.start(owner)
+
+    verdict = await drill_with(realm, tmp_path, kill, BOTS, (SIDE - 3.0, SIDE / 2))
+    assert verdict.violations == ()
+    assert 0.2 < max(gaps) < LONGEST_GAP_S
 
 
 async def test_split_merge_and_restart(realm: LocalRealm, tmp_path: Path) -> None:

@@ -103,9 +103,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(realm: RealRealm) -> AsyncIterator[Stage]:
+async def staged(realm: RealRealm, kills_zones: bool = False) -> AsyncIterator[Stage]:
     """The realm is as before at the end."""
-    async with archive_of(realm) as archive, crowd(realm, archive, ABREAST) as players:
+    async with archive_of(realm) as archive, crowd(realm, archive, ABREAST, kills_zones) as players:
         before = grounds(await archive.record())
         yield Stage(realm, archive, players)
         assert grounds(await archive.record()) == before
@@ -134,9 +134,10 @@ async def test_the_supervisor_is_killed_in_every_step(realm: RealRealm) -> None:
         assert len(set(filter(None, stage.hit))) >= MOST_KINDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["old", "new"])
 async def test_a_zone_is_killed_in_the_middle_of_a_split(realm: RealRealm, which: str) -> None:
-    async with staged(realm) as stage:
+    async with staged(realm, kills_zones=True) as stage:
         since = time.monotonic()
         async with begun(realm, "zones", "split", MEADOW):
             plan = (await stage.progress()).plan
