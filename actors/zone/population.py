@@ -110,7 +110,11 @@ class Population:
         return entity
 
     def leave(self, session_id: str) -> Standing | None:
-        """Take the session's entity out; None if it is not here (idempotent)."""
+        """Take the session's entity out, even if it only waits for room; None if it is not here (idempotent)."""
+        waiting = self._waiting_of(session_id)
+        if waiting is not None:
+            del self._waiting[waiting.entity.entity_id]
+            return waiting.standing
         if session_id not in self._table.by_session:
             self._not_departed(session_id)
             return None
@@ -139,8 +143,11 @@ class Population:
 
     def _not_waiting(self, session_id: str) -> None:
         """It is this zone's, and nobody may take it for one that is nowhere: there would be two of it."""
-        if any(record.entity.session_id == session_id for record in self._waiting.values()):
+        if self._waiting_of(session_id) is not None:
             raise RateLimited("zone_full", FULL_RETRY_S)
+
+    def _waiting_of(self, session_id: str) -> records.Record | None:
+        return next((record for record in self._waiting.values() if record.entity.session_id == session_id), None)
 
     # --- everyone ----------------------------------------------------------------------------------------------
 

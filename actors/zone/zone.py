@@ -138,8 +138,9 @@ class Zone:
         standing = self.population.leave(session_id)
         if entity is not None and standing is not None:
             self.on_happening(Happening(False, entity, "leave", standing))
+        if standing is not None:
             self.writes += 1
-            self.on_gone(entity.entity_id, session_id)
+            self.on_gone(standing.entity_id, session_id)
         return standing
 
     def spawn(

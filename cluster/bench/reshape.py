@@ -42,6 +42,7 @@ ZONE = "zon_land"
 WARM_UP_S = 25.0  # they come in the middle of the land, and scatter first
 CALM_S = 3.0  # before and after an event, as a comparison
 SETTLE_S = 2.0
+BREATH_S = 1.0
 STOPPED_S = 20.0
 ASK_S = 20.0
 PLAN_DEADLINE_S = 90.0
@@ -248,6 +249,7 @@ class Reshape(Borders):
         gc.collect()
         gc.freeze()
         gc.disable()  # its pauses would be gaps
+        await self._until(BREATH_S, *self._tasks)  # this one was long, and what came meanwhile has to be read
         counts = self.watch.findings.counts
         before = await self._calm()
         self._begin()

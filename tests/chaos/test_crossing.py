@@ -60,7 +60,8 @@ async def followed(stage: Backstage, inside: Inside) -> None:
     """Wait until each zone has a standby that knows where everybody is."""
 
     def true() -> bool:
-        roles = [stage.realm.actors[name]._roles for name in inside.posts() if name in stage.realm.actors]
+        there = [stage.realm.actors[name] for name in inside.posts() if name in stage.realm.actors]
+        roles = [actor._roles for actor in there if hasattr(actor, "_roles")]  # others only begin to start
         followers = [role._follower for role in roles if role.role == "following"]
         return len(roles) == 4 and sum(follower.replica.synced for follower in followers) == 2
 

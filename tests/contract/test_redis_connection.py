@@ -45,6 +45,26 @@ class TestScript:
             assert await pipe.execute() == [4]
 
 
+class TestCancelling:
+    @pytest.mark.parametrize("turns", range(1, 13))
+    async def test_who_is_cancelled_ends_whenever_that_is(self, client: Redis, namespace: str, turns: int) -> None:
+        """`turns` of the event loop after the command was begun: waiting for the pool, sending, reading."""
+        await client.set(f"{namespace}:a", "a")
+        await client.set(f"{namespace}:b", "b")
+
+        async def ask() -> None:
+            await client.get(f"{namespace}:a")
+
+        for _ in range(20):
+            asking = asyncio.create_task(ask())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if asking.cancel():
+                await asyncio.wait([asking])
+                assert asking.cancelled()
+            assert await client.get(f"{namespace}:b") == b"b"  # not the answer that nobody read
+
+
 class TestPool:
     async def test_it_is_bounded_named_and_speaks_resp3(self, client: Redis, namespace: str) -> None:
         async def many() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import redis.exceptions as refusals
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -33,6 +33,31 @@ OUTAGES = (
 )
 
 
+class _Cancellable:
+    """Whoever is cancelled while it sends a command is cancelled.
+
+    redis-py sends by asyncio.wait_for. Up to Python 3.11 that swallows a cancellation that comes when the command has just been
+    sent (github.com/python/cpython/issues/86296), and the task goes on as if nobody had asked it to end.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        await super().send_packed_command(command, check_health)  # type: ignore[misc]
+        if task is not None and task.cancelling() > before:
+            # Nobody will read the answer, and the next command must not take it for its own.
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise asyncio.CancelledError
+
+
+class _CancellableConnection(_Cancellable, Connection):
+    pass
+
+
+class _CancellableTls(_Cancellable, SSLConnection):
+    pass
+
+
 def connect(settings: RedisSettings, client_name: str) -> Redis:
     """A client with a pool of at most `max_connections`, opened as they are needed; `aclose()` ends them all.
 
@@ -53,6 +78,9 @@ def connect(settings: RedisSettings, client_name: str) -> Redis:
         client_name=client_name,
         # Notices of one cloud's servers; asking others for them is an error in their logs.
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    )
+    pool.connection_class = (
+        _CancellableTls if issubclass(pool.connection_class, SSLConnection) else _CancellableConnection
     )
     return Redis.from_pool(pool)
 

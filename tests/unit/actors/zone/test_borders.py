@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from actors.zone.borders import FORGET_S, KEEP_TELLING_S, SILENT_S, STRETCH_M, UNBOUND_S, distance
+from actors.zone.borders import KEEP_TELLING_S, STRETCH_M, UNBOUND_S, distance
 from cluster.errors import Elsewhere, RateLimited
 from cluster.settings import Bounds
 from tests.unit.actors.showing_model import ModelViewer
@@ -344,49 +344,3 @@ class TestMessages:
         land.check()
         for here in land.zones.values():
             assert here.table.room == here.table.capacity - here.own - here.ghosts
-
-
-class TestSilence:
-    def test_ghosts_of_a_zone_that_is_silent_for_long_go(self) -> None:
-        land = Land()
-        land.enter("west", "ann", 95.0)
-        land.step()
-        east = land.zones["east"]
-        land.wait(FORGET_S - 1.0)
-        east.sweep(land.now)
-        assert land.ghosts("east") == {"ann": "west"}, "it may come back"
-        land.wait(1.1)
-        east.sweep(land.now)
-        assert land.ghosts("east") == {}
-        assert east.table.room == 15
-        land.step(3)
-        land.check()
-        assert land.ghosts("east") == {"ann": "west"}
-
-    def test_nobody_is_handed_over_to_a_zone_that_is_silent(self) -> None:
-        land = Land()
-        land.enter("west", "ann", 98.0)
-        land.step()
-        west = land.zones["west"]
-        land.walk("west", "ann", 103.0)
-        land.step()
-        assert west.crossers(land.now) == {"east": [0]}
-        land.wait(SILENT_S)
-        assert west.crossers(land.now) == {}
-        assert west.borders.strays().tolist() == [0]
-        land.step()
-        assert west.crossers(land.now) == {"east": [0]}
-
-    def test_nobody_walks_into_a_zone_that_is_silent_but_back_one_may(self) -> None:
-        land = Land()
-        land.enter("west", "ann", 98.0)
-        land.step()
-        land.walk("west", "ann", 103.0)
-        land.step()
-        land.wait(SILENT_S)
-        land.walk("west", "ann", 105.0)
-        land.tick("west")
-        assert land.place("west", "ann")[0] == 103.0
-        land.walk("west", "ann", 101.0)
-        land.tick("west")
-        assert land.place("west", "ann")[0] == 101.0

@@ -9,6 +9,7 @@ import pytest
 from actors.zone.borders import KEEP_TELLING_S, OVERLAP_M, UNBOUND_S
 from cluster.worldmap import retired
 from tests.unit.actors.zone.borders_rig import FOUR, TICK_S, TWO, Land, Letter, ground
+from tests.unit.actors.zone_model import change
 
 EAST = TWO[1]
 
@@ -152,6 +153,23 @@ class TestCrossing:
         land.check()
         assert land.ghosts("south") == {"ann": "east"}
 
+    def test_what_the_owner_before_said_and_comes_late_is_older(self) -> None:
+        land = Land((*TWO, ground("south", 0, 100, 200, 200)))
+        land.enter("west", "ann", 95.0, 95.0)
+        land.step(2)
+        change(land.zones["west"], "ann", hat="red")
+        late = land.tick("west")
+        land.hand_over("ann", "west", "east")
+        land.deliver(*land.tick("east"))
+        assert land.ghosts("south") == {"ann": "east"}
+        land.deliver(*late)
+        assert land.ghosts("south") == {"ann": "east"}
+        land.walk("east", "ann", 96.0, 95.0)
+        land.deliver(*land.tick("east"))
+        assert land.place("south", "ann")[0] == 96.0, "her owner is believed all the while"
+        land.step(2)
+        land.check()
+
     def test_an_unbound_ghost_goes_if_its_new_owner_never_speaks_of_it(self) -> None:
         """As one whose new owner died, and whose entity walked away before the next incarnation spoke."""
         land = Land()
@@ -195,54 +213,6 @@ class TestCrossing:
         land.step(round(2 * KEEP_TELLING_S / TICK_S))
         land.check()
         assert land.place("east", "ann")[0] == 98.0
-
-
-class TestRoom:
-    def test_no_more_are_handed_over_than_there_is_room(self) -> None:
-        """As the other one last said."""
-        land = Land(capacity=6)
-        for n in range(3):
-            land.enter("east", f"e{n}", 190.0)
-        for n in range(4):
-            land.enter("west", f"w{n}", 95.0)
-        land.step()
-        for n in range(4):
-            land.walk("west", f"w{n}", 103.0)
-        land.tick("west")
-        assert len(land.ghosts("east")) == 3, "there was no room for the fourth"
-        west = land.zones["west"]
-        assert [len(numbers) for numbers in west.crossers(land.now).values()] == [3]
-        land.step(round(KEEP_TELLING_S / TICK_S) + 1)
-        assert west.crossers(land.now) == {}, "ghosts take numbers, too"
-
-    def test_nobody_walks_into_a_zone_that_is_full(self) -> None:
-        land = Land(capacity=2)
-        for n in range(2):
-            land.enter("east", f"e{n}", 190.0)
-        land.enter("west", "ann", 98.0)
-        land.step()
-        land.walk("west", "ann", 101.0)
-        land.step()
-        assert land.place("west", "ann")[0] == 98.0
-        land.zones["east"].leave("ses_e0")
-        land.step(round(KEEP_TELLING_S / TICK_S) + 1)
-        land.walk("west", "ann", 101.0)
-        land.step()
-        assert land.place("west", "ann")[0] == 101.0
-
-    def test_a_ghost_that_had_no_room_comes_when_there_is(self) -> None:
-        land = Land(capacity=2)
-        for n in range(2):
-            land.enter("east", f"e{n}", 190.0)
-        land.enter("west", "ann", 98.0)
-        land.step(2)
-        assert land.ghosts("east") == {}
-        land.zones["east"].leave("ses_e0")
-        for _ in range(round(2 / TICK_S)):
-            land.step()
-            land.zones["east"].sweep(land.now)
-        land.check()
-        assert land.ghosts("east") == {"ann": "west"}
 
 
 class TestMap:

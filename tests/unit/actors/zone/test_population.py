@@ -308,12 +308,23 @@ class TestFull:
         assert full.own == 2
         assert admit(full, [], 2.0) == []
 
+    def test_it_may_leave_all_the_same(self, full: Zone) -> None:
+        gone: list[tuple[str, str]] = []
+        full.on_gone = lambda entity_id, session_id: gone.append((entity_id, session_id))
+        standing = full.leave("ses_ann")
+        assert standing is not None
+        assert (standing.entity_id, standing.x) == ("ent_ann", 103.0)
+        assert gone == [("ent_ann", "ses_ann")]
+        assert full.leave("ses_ann") is None
+        full.leave("ses_x")
+        full.tick(1.0)
+        assert admit(full, [], 1.0) == []
+
     def test_it_is_not_taken_for_one_that_is_nowhere(self, full: Zone) -> None:
         """Its session would enter anew, and there would be two of it when there is room."""
         for call in (
             lambda: full.attach("ses_ann", "gtw_b", 2),
             lambda: full.detach("ses_ann", 1),
-            lambda: full.leave("ses_ann"),
             lambda: full.of_session("ses_ann"),
             lambda: full.enter(arrival("ann"), 1.0),
         ):

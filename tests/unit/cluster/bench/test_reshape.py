@@ -62,7 +62,7 @@ class Supervisor:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PLAN_PAUSE_S", "CALM_S", "SETTLE_S", "STOPPED_S"):
+    for name in ("PLAN_PAUSE_S", "BREATH_S", "CALM_S", "SETTLE_S", "STOPPED_S"):
         monkeypatch.setattr(reshape, name, 0.001)
 
 
