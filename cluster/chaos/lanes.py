@@ -149,7 +149,9 @@ class StateLane(Lane):
     async def step(self) -> None:
         if self._version is None:
             await self.read()
-        elif len(self._zones()) > 1 and self._rng.random() < self._leaving:
+        if self._version is None:
+            return
+        if len(self._zones()) > 1 and self._rng.random() < self._leaving:
             await self._go_elsewhere()
         else:
             await self._change(self._version)
