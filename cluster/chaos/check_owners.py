@@ -1,4 +1,6 @@
-"""One believed owner for each zone at a time (DESIGN, "Fencing"; row 1.9): at the clients, and on the bus. And whole views."""
+"""One believed owner for each zone at a time (DESIGN, "Fencing"; row 1.9): at the clients, on the bus, and in the store. And whole
+views.
+"""
 
 from __future__ import annotations
 
@@ -112,6 +114,27 @@ class ViewCheck:
 
     def _found(self, t: float, who: str, what: str) -> None:
         self.violations.append(Violation("double_owners", t, who, what))
+
+
+class WriteCheck:
+    """What lands in the store: nothing of an incarnation that had been replaced before."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self._newest: dict[str, int] = {}
+        self._by: dict[tuple[str, str], str] = {}
+
+    def feed(self, event: Event) -> None:
+        if event["k"] != "written":
+            return
+        zone, replaced = event["zone"], self._newest.get(event["zone"], 0)
+        for kind, write in event["by"].items():
+            epoch = int(write.partition(".")[0])
+            if write != self._by.get((zone, kind), write) and epoch < replaced:
+                what = f"{zone}: a write of {kind} by epoch {epoch} landed after {replaced} had taken over"
+                self.violations.append(Violation("double_owners", event["t"], zone, what))
+            self._by[zone, kind] = write
+        self._newest[zone] = event["newest"]
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cluster.chaos.check_chat import ChatCheck
 from cluster.chaos.check_lane import LaneCheck, WorldCheck
-from cluster.chaos.check_owners import OutputCheck, ViewCheck
+from cluster.chaos.check_owners import OutputCheck, ViewCheck, WriteCheck
 from cluster.chaos.check_state import RegisterCheck, StateCheck
 from cluster.chaos.history import Event
 from cluster.chaos.verdict import Violation, counts, figures
@@ -61,8 +61,8 @@ class Verdict:
 def check(history: Iterable[Event]) -> Verdict:
     """All checks over the events in their order."""
     state, registers, lane, world = StateCheck(), RegisterCheck(), LaneCheck(), WorldCheck()
-    chat, views, outputs = ChatCheck(), ViewCheck(), OutputCheck()
-    checks = (state, registers, lane, world, chat, views, outputs)
+    chat, views, outputs, writes = ChatCheck(), ViewCheck(), OutputCheck(), WriteCheck()
+    checks = (state, registers, lane, world, chat, views, outputs, writes)
     done: dict[int, str] = {}
     operations: dict[str, dict[str, int]] = {}
     seen = dict.fromkeys(("notice", "view", "output"), 0)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from cluster.bench.realm_under_test import Member
@@ -138,14 +138,25 @@ class Hands:
         if fault.kind == "freeze" and not self._standby:
             async with impostor(self._environment) as other:
                 struck, member = await self._in_the_way(fault, players, signal.SIGSTOP)
-                await self._freeze(member, struck.since + fault.lasts_s, other)
+                async with self._writes_watched(member):
+                    await self._freeze(member, struck.since + fault.lasts_s, other)
         elif fault.kind == "freeze":
             before = await self._inside.epochs()
             struck, member = await self._in_the_way(fault, players, signal.SIGSTOP)
-            await self._freeze_with_standby(member, struck.since + fault.lasts_s, before)
+            async with self._writes_watched(member):
+                await self._freeze_with_standby(member, struck.since + fault.lasts_s, before)
         else:
             struck, _ = await self._in_the_way(fault, players, signal.SIGKILL)
         return struck
+
+    @contextlib.asynccontextmanager
+    async def _writes_watched(self, zone: Member) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self._inside.watch_writes(zone_and_slot(zone.name)[0]))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
 
     async def _in_the_way(self, fault: Fault, players: Cast, number: signal.Signals) -> tuple[Struck, Member]:
         """The signal to the owner of a zone that somebody is about to come to, or to leave."""

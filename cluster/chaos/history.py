@@ -25,6 +25,7 @@ A stay is from one entry into the world to the next leave, in however many zones
 | k | more | means |
 |---|---|---|
 | output | zone, epoch, gateway, tick, viewers | a ZoneOutput on the bus |
+| written | zone, newest, by | while an owner is replaced without its knowledge: the newest incarnation, and whose the last writes are, as `epoch.number` by kind |
 | fenced | zone, who, ended | an owner that a newer one replaced, and whether it stopped |
 | fault, back, recovered | number, fault, ... | what was done to it |
 """  # noqa: E501 - a table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from cluster.adapters.redis.world import RedisWorldStore
 from cluster.adapters.redis.zones import RedisZoneStore
 from cluster.bench.realm_under_test import Member
 from cluster.chaos.history import History
-from cluster.errors import Ours, RealmError
+from cluster.errors import Ours, RealmError, Unavailable
 from cluster.mapwatch import MapWatch
 from cluster.ports.calls import zone_actor
 from cluster.ports.zones import Owner
@@ -31,6 +32,7 @@ from cluster.worldmap import WorldMap
 from realm_proto import internal_pb2
 
 LOOK_PAUSE_S = 0.1
+WRITES_PAUSE_S = 0.02
 ASK_S = 20.0  # as the operator's commands: a plan for a zone asks the zone first
 
 
@@ -126,6 +128,25 @@ class Inside:
             for entity_id in (*stored.entities, *stored.arrivals):
                 held.setdefault(entity_id, []).append(zone.id)
         return held
+
+    async def watch_writes(self, zone_id: str) -> None:
+        """For ever: into the history, the newest incarnation of a zone and whose its last writes are, as often as that changes."""
+        before: dict[str, Any] = {}
+        while True:
+            with contextlib.suppress(Unavailable):  # what is written then is seen later
+                now = await self._writes(zone_id)
+                if now != before:
+                    self._history.add("written", zone=zone_id, **now)
+                    before = now
+            await asyncio.sleep(WRITES_PAUSE_S)
+
+    @guard()
+    async def _writes(self, zone_id: str) -> dict[str, Any]:
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.get(f"{self._namespace}:epoch:zone:{zone_id}")
+            pipe.hgetall(f"{self._namespace}:zone:{zone_id}:written")
+            epoch, written = await pipe.execute()
+        return {"newest": int(epoch or 0), "by": texts(written)}
 
     async def supervisor(self, method: str, **params: Any) -> Any:
         """As the operator's commands ask it (cluster/world_control.py). Raises what it raised, Unavailable."""

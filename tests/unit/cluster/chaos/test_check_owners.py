@@ -159,3 +159,24 @@ class TestOnTheBus:
     def test_a_replaced_owner_must_end(self, story: Story, ended: bool, found: dict[str, int]) -> None:
         story.add("fenced", zone="zon_a", who="the frozen one", ended=ended)
         assert story.found() == found
+
+
+class TestInTheStore:
+    def test_the_newer_one_writes(self, story: Story) -> None:
+        story.add("written", zone="zon_a", newest=1, by={"entities": "1.7", "places": "1.9"})
+        story.add("written", zone="zon_a", newest=2, by={"entities": "1.7", "places": "1.9"})
+        story.add("written", zone="zon_a", newest=2, by={"entities": "2.1", "places": "1.9"})
+        story.add("written", zone="zon_b", newest=1, by={"entities": "1.3"})
+        assert story.found() == {}
+
+    def test_what_was_written_just_before_the_change(self, story: Story) -> None:
+        story.add("written", zone="zon_a", newest=1, by={"entities": "1.7"})
+        story.add("written", zone="zon_a", newest=2, by={"entities": "1.8"})
+        assert story.found() == {}
+
+    @pytest.mark.parametrize("between", ["1.7", "2.1"])
+    def test_one_that_was_replaced_does_not(self, story: Story, between: str) -> None:
+        story.add("written", zone="zon_a", newest=1, by={"entities": "1.7"})
+        story.add("written", zone="zon_a", newest=2, by={"entities": between})
+        story.add("written", zone="zon_a", newest=2, by={"entities": "1.8"})
+        assert story.found() == {"double_owners": 1}
