@@ -45,21 +45,23 @@ Lasting = Mapping[tuple[str, ...], float]  # who is in a state, and for how long
 
 
 class Policy:
-    """`now` is seconds of any one clock throughout. `changed_at`: when a zone was last split or merged."""
+    """`now` is seconds of any one clock throughout. `changed_at`: when a plan last ended, of which this policy saw nothing."""
 
     def __init__(self, settings: PolicySettings, capacity: int, changed_at: float = float("-inf")) -> None:
         self._settings = settings
         self._capacity = capacity
-        self._changed_at = changed_at
+        self._changed_at = changed_at  # by a split or a merge
+        self._ended_at = changed_at  # the last plan
         self._since: dict[tuple[str, ...], float] = {}  # a state that has to last -> when it began
         self._splits: dict[str, list[float]] = {}  # by declared zone
         self._wait_until = float("-inf")
-        self._nodes: frozenset[str] | None = None
-        self._filling: set[str] = set()  # nodes that joined and are not full enough yet
+        self._nodes: frozenset[str] | None = None  # that take zones
+        self._filling: set[str] = set()  # nodes that joined, or are drained no more, and are not full enough yet
 
     def changed(self, now: float, kind: Kind, declared: str) -> None:
         """A plan has ended, whoever wanted it. `declared`: the operator's zone that it was about."""
         self._since.clear()
+        self._ended_at = now
         if kind in ("split", "merge"):
             self._changed_at = now
         if kind == "split":
@@ -93,7 +95,7 @@ class Policy:
         if not self._settings.enabled:
             yield Verdict(None, ("world.policy.enabled is off",))
             return
-        yield self._spread(world, zones, nodes)
+        yield self._spread(now, world, zones, nodes)
         if (left := self._changed_at + self._settings.cooldown_s - now) > 0:
             yield Verdict(None, (f"the world was changed lately: {left:.0f} s to go",))
             return
@@ -169,22 +171,24 @@ class Policy:
         return max(b.max_x - b.min_x, b.max_z - b.min_z) >= 2 * self._settings.split_min_side
 
     def _note_nodes(self, nodes: Sequence[Node]) -> None:
-        alive = frozenset(node.id for node in nodes)
+        able = frozenset(node.id for node in nodes if not node.draining)
         if self._nodes is not None:
-            self._filling |= alive - self._nodes
-        self._nodes = alive
+            self._filling |= able - self._nodes
+        self._nodes = able
         self._filling &= {node.id for node in fit(nodes)}
 
-    def _spread(self, world: WorldMap, zones: Zones, nodes: Sequence[Node]) -> Verdict:
+    def _spread(self, now: float, world: WorldMap, zones: Zones, nodes: Sequence[Node]) -> Verdict:
         """From the fullest node to one that joined or is empty. Nodes that were made uneven by command stay so.
 
-        Each such move makes the difference smaller, so it need not wait.
+        Each such move makes the difference smaller, so it need not wait. But who empties a node by command is about to do
+        something with it: that node is left alone for the cool-down.
         """
         if missing := [zone.id for zone in world if zone.id not in zones]:
             return Verdict(None, (f"{', '.join(missing)} does not answer",))
         able = {node.id: node for node in nodes if not node.draining}
         load = {node_id: [z for z in zones.values() if z.node == node_id] for node_id in able}
-        targets = [n for n in fit(nodes) if n.id in self._filling or not load[n.id]]
+        settled = now >= self._ended_at + self._settings.cooldown_s
+        targets = [n for n in fit(nodes) if n.id in self._filling or (settled and not load[n.id])]
         if not targets or len(able) < 2:
             return Verdict(None, ())
         target = min(targets, key=lambda node: (len(load[node.id]), node.id))

@@ -101,8 +101,8 @@ class Staff:
         known = infos.get(owner)
         if known is None or known["role"] != "owner":
             return []
-        bad = {str(known["node"]), *(node.id for node in nodes if node.draining)} - {""}
-        better = [node for node in fit(nodes) if node.id not in bad]
+        better = {node.id for node in fit(nodes)} - {str(known["node"])}
+        bad = {node.id for node in nodes} - better
         place = Place(avoid=tuple(sorted(bad))) if better else ANYWHERE
         if other not in self.made:
             self._placed_at[other] = now

@@ -57,8 +57,9 @@ def whereabouts(place: Place, heads: list[str]) -> dict[str, Any]:
 
 
 def _none_of(nodes: list[str]) -> str:
+    """Without blanks: Ray 2.60 takes one for a part of the id after it, which then is nobody's."""
     unique = list(dict.fromkeys(nodes))
-    return f"!{unique[0]}" if len(unique) == 1 else f"!in({', '.join(unique)})"
+    return f"!{unique[0]}" if len(unique) == 1 else f"!in({','.join(unique)})"
 
 
 def heads() -> list[str]:

@@ -233,6 +233,7 @@ def _ray_environment(settings: Settings, folder: Path) -> dict[str, str]:
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_TMPDIR": str(folder),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux: 127.0.0.1 is not made into the address of the machine
+        "RAY_health_check_timeout_ms": "10000",  # a node that is busy is not lost; from a lost one the answer comes at once
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.2",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         "RAY_enable_metrics_collection": "0",

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,7 @@ name = "Forest"
 bounds = { min_x = 0, min_z = 200, max_x = 200, max_z = 400 }
 """
 ON_BOTH_SIDES = [(188.0, 100.0), (191.0, 100.0), (194.0, 100.0), (204.0, 100.0), (207.0, 100.0), (210.0, 100.0)]
-MISSED_S = 10.0  # Ray knows that a node is gone, with cluster/rayenv.py's flags on a busy machine
-RETURNS_S = 40.0
+RETURNS_S = 45.0
 
 log = structlog.get_logger(__name__)
 
@@ -60,10 +59,22 @@ class Stage:
     def __init__(self, realm: NodesRealm, archive: Archive) -> None:
         self.realm = realm
         self.archive = archive
+        self._looked: dict[str, str] = {}
 
     async def owners(self) -> dict[str, dict[str, Any]]:
-        """As `rayrealm zones list` has it, which must be where the processes are."""
-        return {zone: row for zone, row in (await zones(self.realm)).items() if row["role"] == "owner"}
+        """As `rayrealm zones list` has it."""
+        rows = {zone: row for zone, row in (await zones(self.realm)).items() if row["role"] == "owner"}
+        self._looked = {zone: f"{row['slot']} on {self.name_of(row)}, {row['epoch']}" for zone, row in rows.items()}
+        return rows
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], what: str, deadline_s: float = RETURNS_S) -> None:
+        """As world_rig.until, and tells what was seen last."""
+
+        def not_so() -> str:
+            log = self.realm.own.log.read_text(errors="replace")
+            return f"{what}: {self._looked} of {self.realm.nodes}\n{log[-4000:]}"
+
+        await until(condition, not_so, deadline_s)
 
     def name_of(self, row: dict[str, Any]) -> str:
         """Of the node that the supervisor names; empty if that is lost."""
@@ -73,19 +84,22 @@ class Stage:
         """Zone -> the name of its owner's node."""
         return {zone: self.name_of(row) for zone, row in (await self.owners()).items()}
 
-    async def follower(self, zone: str) -> str:
+    async def follower(self, row: dict[str, Any]) -> str:
         """The node of the zone's actor that does not own it; empty if there is none."""
-        slot = (await self.owners())[zone]["slot"]
-        return self.realm.node_of(await self.archive.pid(zone_actor(zone, 1 - slot)))
+        return self.realm.node_of(await self.archive.pid(zone_actor(row["zone"], 1 - row["slot"])))
 
     async def guarded(self) -> None:
         """Until the meadow's standby runs, on another node than the owner."""
 
         async def apart() -> bool:
             row = (await self.owners()).get(MEADOW)
-            return row is not None and await self.follower(MEADOW) not in ("", HEAD, self.name_of(row))
+            if row is None:
+                return False
+            follower = await self.follower(row)
+            self._looked["standby"] = f"on {follower}"
+            return follower not in ("", HEAD, self.name_of(row))
 
-        await until(apart, "the standby is on another node than the owner")
+        await self.until(apart, "the standby is on another node than the owner")
 
     async def arrange(self, wanted: dict[str, str]) -> None:
         """Have zones on those nodes, which are made if they are lost. What the policy does meanwhile is waited for."""
@@ -99,7 +113,7 @@ class Stage:
                 await asyncio.to_thread(self.realm.command, "zones", "move", zone, "--node", self.realm.nodes[name].id)
             return not wrong and len(places) == 3
 
-        await until(arranged, f"zones are arranged: {wanted}")
+        await self.until(arranged, f"zones are arranged: {wanted}")
         await self.guarded()
 
     async def alone(self, name: str) -> None:
@@ -110,7 +124,7 @@ class Stage:
         async def settled() -> bool:
             return await self.places() == {MEADOW: name, HARBOUR: name, FOREST: name}
 
-        await until(settled, "every zone is on the one node", RETURNS_S)
+        await self.until(settled, "every zone is on the one node")
 
     async def spread(self) -> bool:
         """Whether no node has many more zones than another."""
@@ -144,7 +158,7 @@ async def test_zones_are_on_both_nodes_and_not_on_the_head(stage: Stage) -> None
 
 async def test_moved_under_players(stage: Stage) -> None:
     """One zone with a standby and one without."""
-    await stage.arrange({MEADOW: EAST, HARBOUR: WEST})
+    await stage.arrange({MEADOW: EAST, HARBOUR: WEST, FOREST: WEST})
     async with crowd(stage.realm, stage.archive, ON_BOTH_SIDES) as players:
         for zone in (HARBOUR, MEADOW):
             before, since = (await stage.owners())[zone], time.monotonic()
@@ -190,7 +204,7 @@ async def test_a_lost_node(stage: Stage) -> None:
         async def settled() -> bool:
             return await stage.places() == {MEADOW: WEST, HARBOUR: WEST, FOREST: WEST}
 
-        await until(settled, "every zone is on the other node", RETURNS_S)
+        await stage.until(settled, "every zone is on the other node")
         after = await stage.owners()
         assert after[MEADOW]["pid"] == standby
         assert after[FOREST]["pid"] == before[FOREST]["pid"]
@@ -208,7 +222,7 @@ async def test_zones_are_spread_when_a_node_joins(stage: Stage) -> None:
     async with crowd(stage.realm, stage.archive, ON_BOTH_SIDES) as players:
         since = time.monotonic()
         await asyncio.to_thread(stage.realm.add, EAST)
-        await until(stage.spread, "the new node has zones", RETURNS_S)
+        await stage.until(stage.spread, "the new node has zones")
         players.report("node joined", since)
         await stage.guarded()
         await players.goes_on()
@@ -232,5 +246,5 @@ async def test_a_node_is_drained(stage: Stage) -> None:
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "node drains" in refused.stderr
         assert "takes zones again" in await done(stage.realm, "zones", "drain", "--node", east.id, "--undo")
-        await until(stage.spread, "the node has zones again", RETURNS_S)
+        await stage.until(stage.spread, "the node has zones again")
         await players.goes_on()

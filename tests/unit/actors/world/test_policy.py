@@ -164,6 +164,28 @@ class TestNodes:
         run.see(moved[0], node=OLD.id, **QUIET)  # by command: 4 and 2 now
         assert run.until(500.0)[0] is None
 
+    def test_a_node_that_was_emptied_by_command_stays_empty_for_the_cool_down(self) -> None:
+        run = Run(row(A, B), (OLD, NEW))
+        run.see(A)
+        run.see(B, node=NEW.id)
+        assert run.look().decision is None
+        run.see(B)
+        run.policy.changed(run.now, "move", B)
+        decision, after = run.until(500.0)
+        assert decision is not None
+        assert (decision.args[1], after) == (NEW.id, 120.0)
+
+    def test_a_node_that_is_drained_no_more_is_filled_at_once(self) -> None:
+        run = Run(row(A, B), (OLD, replace(NEW, draining=True)))
+        run.see(A)
+        run.see(B)
+        run.policy.changed(run.now, "move", B)
+        assert run.look().decision is None
+        run.nodes = (OLD, NEW)
+        decision = run.look().decision
+        assert decision is not None
+        assert decision.args[1] == NEW.id
+
     def test_the_load_is_evened_out(self) -> None:
         run = Run(row(A, B, C), (OLD, NEW))
         for name, work in ((A, 30.0), (B, 14.0), (C, 2.0)):

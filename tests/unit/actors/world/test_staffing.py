@@ -9,7 +9,7 @@ from actors.world.staffing import REPLACE_AFTER_S, Change, Staff
 from cluster.ports.actors import ANYWHERE, Node, Place
 from cluster.ports.calls import zone_actor
 from cluster.worldmap import WorldMap, retired
-from tests.unit.actors.world.lands import EAST, NODES, WEST, A, B, row, zone
+from tests.unit.actors.world.lands import EAST, HEAD, NODES, WEST, A, B, row, zone
 
 TWO = row(A, B)
 OWNERS = {A: 0, B: 0}
@@ -97,7 +97,7 @@ class TestStandby:
         staff = self.made(*NODES)
         assert staff.changes(1.0, STANDBY, {A: 0}, infos(info(A, EAST, role="starting")), NODES) == []
         assert staff.changes(2.0, STANDBY, {A: 0}, infos(info(A, EAST)), NODES) == [
-            Change("zone/zon_a/1", Place(avoid=(EAST,)))
+            Change("zone/zon_a/1", Place(avoid=(HEAD, EAST)))
         ]
 
     def test_beside_its_owner_if_there_is_no_other_node(self) -> None:
@@ -120,7 +120,7 @@ class TestStandby:
     def test_it_is_moved_when_both_came_to_one_node_but_not_all_the_time(self) -> None:
         staff = Staff({"zone/zon_a", "zone/zon_a/1"})
         both = infos(info(A, EAST, 0), info(A, EAST, 1, "following"))
-        moved = [Change("zone/zon_a/1", None), Change("zone/zon_a/1", Place(avoid=(EAST,)))]
+        moved = [Change("zone/zon_a/1", None), Change("zone/zon_a/1", Place(avoid=(HEAD, EAST)))]
         assert staff.changes(0.0, STANDBY, {A: 0}, both, NODES) == moved
         assert staff.changes(1.0, STANDBY, {A: 0}, both, NODES) == []
         assert staff.changes(REPLACE_AFTER_S, STANDBY, {A: 0}, both, NODES) == moved

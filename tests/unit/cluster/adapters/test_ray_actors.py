@@ -111,8 +111,8 @@ def actors(fake: FakeRay, realm: Realm) -> RayActors:
         (Place(EAST), [HEAD], [EAST, f"!{HEAD}"]),
         (Place(HEAD), [HEAD], [HEAD, f"!{HEAD}"]),
         (Place(avoid=(EAST,)), [], [f"!{EAST}"]),
-        (Place(avoid=(EAST,)), [HEAD], [f"!in({EAST}, {HEAD})", f"!{EAST}"]),
-        (Place(avoid=(EAST, WEST)), [HEAD], [f"!in({EAST}, {WEST}, {HEAD})", f"!in({EAST}, {WEST})"]),
+        (Place(avoid=(EAST,)), [HEAD], [f"!in({EAST},{HEAD})", f"!{EAST}"]),
+        (Place(avoid=(EAST, WEST)), [HEAD], [f"!in({EAST},{WEST},{HEAD})", f"!in({EAST},{WEST})"]),
         (Place(avoid=(HEAD,)), [HEAD], [f"!{HEAD}"]),
     ],
 )
