@@ -15,6 +15,7 @@ import structlog
 
 from actors.zone import records
 from actors.zone.entities import Entity, EntityTable
+from actors.zone.former_ground import FormerGround, away
 from actors.zone.rows import BORDER_ROW
 from cluster.settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
@@ -34,11 +35,7 @@ log = structlog.get_logger(__name__)
 
 def distance(position: np.ndarray, bounds: Bounds) -> np.ndarray:
     """Metres from each (x, y, z) to the ground, along the farther axis; 0 inside."""
-    x, z = position[:, 0], position[:, 2]
-    out_x = np.maximum(bounds.min_x - x, x - bounds.max_x)
-    out_z = np.maximum(bounds.min_z - z, z - bounds.max_z)
-    far: np.ndarray = np.maximum(np.maximum(out_x, out_z), 0.0)
-    return far
+    return away(position[:, 0], position[:, 2], bounds)
 
 
 @dataclass(slots=True)
@@ -83,11 +80,10 @@ class Borders:
         self._epoch = epoch
         self._margin = margin
         self._hysteresis = hysteresis
+        self._former = FormerGround(OVERLAP_M)
         self._near: dict[str, Neighbour] = {}
         self._unbound: dict[int, float] = {}  # ghosts that were handed over, until their new owner speaks of them
-        self._unheard: dict[
-            int, set[str]
-        ] = {}  # ghosts -> zones that spoke of an entity that the ghost seemed newer than
+        self._unheard: dict[int, set[str]] = {}  # ghosts that seemed newer -> zones that spoke of the entity
         self._unseen: set[str] = set()  # zones that spoke of somebody for whom there was no room
         self._changed: set[int] = set()
 
@@ -97,7 +93,9 @@ class Borders:
         """The world has changed. Returns ghosts that went. An older map than the one known changes nothing."""
         if world_map.version < self.map.version:
             return []
-        self.map, self.me = world_map, world_map.find(self._zone_id)
+        before, self.map, self.me = self.me, world_map, world_map.find(self._zone_id)
+        if before is not None and self.me is not None and before.bounds != self.me.bounds:
+            self._former.lost(before.bounds)
         near = {zone.id: zone for zone in world_map.near(self._zone_id, self._margin + STRETCH_M)}
         gone = []
         for zone_id in self._near.keys() - near.keys():
@@ -122,9 +120,8 @@ class Borders:
         good = np.zeros(len(ground), bool)
         if me is None:
             return good
-        x, z, b = ground[:, 0], ground[:, 1], me.bounds
-        close = (x >= b.min_x - OVERLAP_M) & (x <= b.max_x + OVERLAP_M)
-        close &= (z >= b.min_z - OVERLAP_M) & (z <= b.max_z + OVERLAP_M)
+        x, z = ground[:, 0], ground[:, 1]
+        close = away(x, z, me.bounds) <= OVERLAP_M
         if me.into:  # without ground it has nothing of its own to stand on, but everybody is still somewhere
             close[:] = True
         for zone_id, other in self._near.items():
@@ -137,6 +134,7 @@ class Borders:
                 o = other.zone.bounds
                 there = (x >= o.min_x) & (x <= o.max_x) & (z >= o.min_z) & (z <= o.max_z)
                 good |= there if new else close & there
+        good |= self._former.allowed(x, z, self.map, now)
         return good
 
     # --- who crosses -------------------------------------------------------------------------------------------

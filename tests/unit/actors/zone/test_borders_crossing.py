@@ -216,6 +216,22 @@ class TestCrossing:
 
 
 class TestMap:
+    def test_who_stands_deep_in_lost_ground_walks_on_until_the_new_owner_has_it(self) -> None:
+        """Into a third zone, too, that is far from what ground is left."""
+        land = Land()
+        land.enter("west", "ann", 99.0)
+        land.step()
+        land.remap(ground("west", 0, 0, 30, 100), ground("new", 30, 0, 100, 100))
+        land.walk("west", "ann", 99.5)
+        land.step()
+        land.walk("west", "ann", 100.5)
+        land.step()
+        assert land.place("west", "ann")[0] == 100.5
+        land.wait(3.0)
+        land.walk("west", "ann", 101.0)
+        land.step()
+        assert land.place("west", "ann")[0] == 100.5, "its new owner has had its time"
+
     def test_an_older_map_changes_nothing(self) -> None:
         land = Land()
         land.enter("west", "ann", 95.0)
