@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -25,9 +25,9 @@ from pydantic_settings import SettingsError as SourceError
 
 from cluster.errors import SettingsError
 from cluster.polygons import why_not_simple
+from cluster.section import Metres, Seconds, Section
+from cluster.social_settings import ChatSettings, EventSettings, PresenceSettings, Role, SocialSettings, TopicRule
 
-Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
-Metres = Annotated[float, Field(gt=0, le=1_000_000)]
 Coordinate = Annotated[float, Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False)]  # metres
 
 
@@ -54,12 +54,6 @@ NatsUrl = Annotated[SecretStr, _address("nats", "tls", several=True)]
 ZoneId = Annotated[str, Field(pattern=r"^zon_[a-z0-9_]{1,40}$")]
 EntityType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 PLAYER: EntityType = "player"
-
-
-class Section(BaseModel):
-    """A part of the settings: frozen, and a misspelt name is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Bounds(Section):
@@ -120,7 +114,9 @@ class EntityTypeSettings(Section):
 
     max_speed: Metres = 8.0
     max_acceleration: Metres = 60.0
-    visibility: dict[Annotated[str, Field(min_length=1, max_length=64)], Literal["owner", "near", "all"]] = {}
+    visibility: dict[Annotated[str, Field(min_length=1, max_length=64)], Literal["owner", "near", "all"]] = Field(
+        default={}
+    )
 
 
 class MovementSettings(Section):
@@ -178,7 +174,7 @@ class WorldSettings(Section):
     movement: MovementSettings = MovementSettings()
     interest: InterestSettings = InterestSettings()
     # player, npc, item, projectile and the game's own; missing ones have the defaults, players movement.max_speed
-    types: dict[EntityType, EntityTypeSettings] = {}
+    types: dict[EntityType, EntityTypeSettings] = Field(default={})
     obstacles: tuple[Obstacle, ...] = Field(default=(), max_length=10_000)
     border_hysteresis: float = Field(default=2.0, gt=0.0, le=100.0)  # metres past the border before the owner changes
     standby: bool = False
@@ -268,6 +264,7 @@ class AccountSettings(Section):
     refresh_ttl_s: Seconds = 30 * 86_400.0
     clock_skew_s: float = Field(default=5.0, ge=0, le=300)
     max_characters: int = Field(default=8, ge=1, le=1_000)
+    roles: dict[str, Role] = Field(default={})  # by username in lower case; everybody else is a player
 
 
 class RedisSettings(Section):
@@ -313,6 +310,11 @@ class Settings(BaseSettings):
     world: WorldSettings = WorldSettings()
     gateway: GatewaySettings = GatewaySettings()
     session: SessionSettings = SessionSettings()
+    presence: PresenceSettings = PresenceSettings()
+    social: SocialSettings = SocialSettings()
+    chat: ChatSettings = ChatSettings()
+    topics: tuple[TopicRule, ...] = Field(default=(TopicRule(pattern="*"),), max_length=1_000)
+    events: EventSettings = EventSettings()
     accounts: AccountSettings = AccountSettings()
     redis: RedisSettings = RedisSettings()
     nats: NatsSettings = NatsSettings()

@@ -13,6 +13,7 @@ class SessionRecord:
 
     `stream` names the numbering of its reliable notifications; `seq` is the newest number, kept by the outbox's log and not by
     `write`. `recovered_from` is the attach whose recovery token opened the present one, and may be presented once more; 0: none.
+    `status` is what the user chose; `idle`: the client has done nothing for a while.
     """
 
     session_id: str
@@ -33,6 +34,10 @@ class SessionRecord:
     stream: str = ""
     seq: int = 0
     recovered_from: int = 0
+    role: str = "player"
+    idle: bool = False
+    status_text: str = ""
+    status_metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

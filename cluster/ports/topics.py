@@ -9,13 +9,19 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class TopicMessage:
-    """`id` orders the messages of a topic; `previous` is the id before it, "" for the first ever."""
+    """`id` orders the messages of a topic; `previous` is the id before it, "" for the first ever.
+
+    `sender`: the user who said it: those who block that user do not get it. `refresh`: what the listening sessions must look up
+    again in the store because of it ("ties", "party"); such a message may have no method, and is then for nobody's client.
+    """
 
     topic: str
     id: str
     previous: str
     method: str
     params_json: bytes
+    sender: str = ""
+    refresh: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +42,14 @@ class TopicLog(Protocol):
         key: str = "",
         result: str = "",
         key_ttl_s: float = 600.0,
+        keep_s: float = 3_600.0,
+        sender: str = "",
+        refresh: str = "",
     ) -> Published:
-        """Append, keeping about `limit` messages. With a `key` that was used in the last `key_ttl_s` nothing is appended.
+        """Append, keeping about `limit` messages, until `keep_s` after the last one.
 
-        The same call again after a lost answer appends twice unless it has a key: callers give one. Raises Unavailable.
+        With a `key` that was used in the last `key_ttl_s` nothing is appended. The same call again after a lost answer appends
+        twice unless it has a key: callers give one. Raises Unavailable.
         """
 
     async def newest(self, topics: Sequence[str]) -> dict[str, str]:
@@ -47,3 +57,6 @@ class TopicLog(Protocol):
 
     async def after(self, cursors: Mapping[str, str], limit: int) -> list[TopicMessage]:
         """What came after each topic's id, at most `limit` of a topic, each topic's in order. Raises Unavailable."""
+
+    async def before(self, topic: str, place: str, limit: int) -> list[TopicMessage]:
+        """What came before the id (empty: up to the newest), the newest `limit` of them, oldest first. Raises Unavailable."""

@@ -257,18 +257,22 @@ class GatewayAlive(_message.Message):
     def __init__(self, gateway_id: _Optional[str] = ..., sockets: _Optional[int] = ..., capacity: _Optional[int] = ..., draining: _Optional[bool] = ..., degraded: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TopicMessage(_message.Message):
-    __slots__ = ("topic", "method", "params_json", "id", "previous")
+    __slots__ = ("topic", "method", "params_json", "id", "previous", "sender", "refresh")
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    REFRESH_FIELD_NUMBER: _ClassVar[int]
     topic: str
     method: str
     params_json: bytes
     id: str
     previous: str
-    def __init__(self, topic: _Optional[str] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ..., id: _Optional[str] = ..., previous: _Optional[str] = ...) -> None: ...
+    sender: str
+    refresh: str
+    def __init__(self, topic: _Optional[str] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ..., id: _Optional[str] = ..., previous: _Optional[str] = ..., sender: _Optional[str] = ..., refresh: _Optional[str] = ...) -> None: ...
 
 class ReliableBody(_message.Message):
     __slots__ = ("method", "params_json")

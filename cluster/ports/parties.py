@@ -1,0 +1,82 @@
+"""The port to parties: groups of players that stay together across zones and reconnects. Each method is one atomic step.
+
+Every method may raise Unavailable. Times are Unix seconds. A user is in one party at most. Invitations end by themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    user_id: str
+    name: str
+    joined_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    party_id: str
+    from_user: str
+    from_name: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """`members` in the order in which they joined; `invited`: user ids. `version` grows with every change."""
+
+    party_id: str
+    leader: str
+    members: tuple[Member, ...]
+    invited: tuple[str, ...]
+    version: int
+
+
+class PartyStore(Protocol):
+    async def get(self, party_id: str) -> Party | None: ...
+
+    async def of_user(self, user_id: str) -> Party | None: ...
+
+    async def parties_of(self, user_ids: list[str]) -> dict[str, str]:
+        """User -> party id, without those who are in none; one round trip."""
+
+    async def invitations(self, user_id: str, now: float) -> list[Invitation]: ...
+
+    async def create(self, party_id: str, user_id: str, name: str, now: float) -> Party:
+        """Raises Conflict("in_a_party"). The same call again gives the same answer."""
+
+    async def invite(
+        self,
+        user_id: str,
+        name: str,
+        other_id: str,
+        most_members: int,
+        most_invited: int,
+        expires_at: float,
+        now: float,
+    ) -> Party:
+        """Any member may. Raises InvalidState("not_in_party"), Conflict("party_full"), Conflict("too_many_invitations"),
+        Conflict("already_member"). Inviting again prolongs."""
+
+    async def accept(self, party_id: str, user_id: str, name: str, most_members: int, now: float) -> Party:
+        """Raises NotFound("no_such_invitation") (also when it or the party has ended), Conflict("in_a_party"),
+        Conflict("party_full").
+
+        A member that accepts again changes nothing.
+        """
+
+    async def decline(self, party_id: str, user_id: str) -> Party | None:
+        """The party, if there was an invitation."""
+
+    async def leave(self, user_id: str) -> Party | None:
+        """The party as it is without the user, None if the user was in none. The longest member leads when the leader goes; the
+        last one's leaving ends it: then it has no members."""
+
+    async def kick(self, leader_id: str, user_id: str) -> Party:
+        """Raises InvalidState("not_in_party"), InvalidState("not_leader"), NotFound("no_such_member")."""
+
+    async def lead(self, leader_id: str, user_id: str) -> Party:
+        """Another member leads. Raises as `kick`."""

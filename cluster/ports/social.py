@@ -1,0 +1,115 @@
+"""The port to friends, blocks and what a user has chosen to show (rows 3.2 and 3.3): each method is one atomic step on both sides.
+
+Every method may raise Unavailable. Times are Unix seconds. A method that is called again with the same arguments gives the same
+answer: the adapter may have to repeat it over a broken connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Audience = Literal["all", "friends", "nobody"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Somebody another user has to do with, and since when."""
+
+    user_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """All of one user's. `blocked`: those that the user blocks; `blocked_by`: those who block the user."""
+
+    friends: tuple[Link, ...] = ()
+    incoming: tuple[Link, ...] = ()
+    outgoing: tuple[Link, ...] = ()
+    blocked: tuple[Link, ...] = ()
+    blocked_by: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What decides who may see and hear whom; empty for most users."""
+
+    friends: frozenset[str] = frozenset()
+    blocked: frozenset[str] = frozenset()
+    blocked_by: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a user has chosen, for all sessions. `status`: what a new session starts with, online, busy or invisible.
+
+    `last_online`: 0 if never. `name`: of the character that was played last, for lists of those who are away.
+    """
+
+    status: str = "online"
+    text: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    show_zone: Audience = "all"
+    show_character: Audience = "all"
+    last_online: float = 0.0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    friends: int
+    outgoing: int
+    incoming: int
+    blocked: int
+
+
+# What a request came to. "hidden": the other side blocks the asker; it is kept on the asker's side alone, and looks as if
+# requested.
+Asked = Literal["requested", "friends", "hidden", "already_requested", "already_friends"]
+
+
+class SocialStore(Protocol):
+    async def request(self, user_id: str, other_id: str, limits: Limits, now: float) -> Asked:
+        """Ask for friendship; who was asked by the other becomes a friend at once ("friends").
+
+        Raises InvalidState("blocked") if the user blocks the other, Conflict("too_many_friends"), Conflict("too_many_requests") for
+        the user's own limits. A full inbox of the other looks as if requested ("hidden").
+        """
+
+    async def accept(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
+        """Whether something changed: not if they are friends already. Raises NotFound("no_such_request"),
+        Conflict("too_many_friends") for either side."""
+
+    async def decline(self, user_id: str, other_id: str) -> bool:
+        """An incoming request goes, on both sides. Whether there was one."""
+
+    async def cancel(self, user_id: str, other_id: str) -> bool:
+        """One's own request goes, on both sides. Whether there was one."""
+
+    async def remove(self, user_id: str, other_id: str) -> bool:
+        """Friends no more, on both sides. Whether they were."""
+
+    async def block(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
+        """Friendship and requests between the two go. Whether it is new. Raises Conflict("too_many_blocked")."""
+
+    async def unblock(self, user_id: str, other_id: str) -> bool:
+        """Whether there was a block."""
+
+    async def relations(self, user_id: str) -> Relations:
+        """In one round trip."""
+
+    async def ties(self, user_ids: Sequence[str]) -> dict[str, Ties]:
+        """Of each, in one round trip."""
+
+    async def profiles(self, user_ids: Sequence[str]) -> dict[str, Profile]:
+        """Of each, in one round trip; the default for who has none."""
+
+    async def choose(self, user_id: str, changes: Mapping[str, object]) -> Profile:
+        """Change members of the profile by name. Returns all of it."""
+
+    async def seen(self, user_id: str, now: float, name: str) -> None:
+        """The user was online until now; an empty `name` keeps the former one. An older `now` than the known one changes
+        nothing.
+        """
