@@ -173,7 +173,7 @@ class Launch:
         os.environ.update(flags)
 
     def _start_ray(self, session: Path) -> None:
-        contact = Background(lambda: asyncio.run(first_contact(self.settings)), "Redis and NATS")
+        contact = Background(lambda: asyncio.run(first_contact(self.settings, self._progress)), "Redis and NATS")
         import ray
 
         contact.wait(TASK_DEADLINE_S, self._checkpoint)

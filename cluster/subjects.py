@@ -53,6 +53,10 @@ class Subjects:
         """ReliableBatch, from session actors to one gateway."""
         return f"{self.namespace}.gateway.{gateway_id}.reliable"
 
+    def gateway_session(self, gateway_id: str, session_id: str) -> str:
+        """A request about one session, to the gateway that has its socket (cluster/session_route.py); `*` for any session."""
+        return f"{self.namespace}.gateway.{gateway_id}.session.{session_id}"
+
     def session_reports(self, actor: str) -> str:
         """SessionReports, from gateways to one session actor (`sessions/0`)."""
         return f"{self.namespace}.actor.{actor.replace('/', '-')}.reports"
@@ -68,6 +72,10 @@ class Subjects:
     def topic(self, topic: str) -> str:
         """TopicMessage. Topics may hold characters that subjects may not, hence the hex."""
         return f"{self.namespace}.topic.{topic.encode().hex()}"
+
+    def party_positions(self, party_id: str) -> str:
+        """PartyPositions, from gateways to gateways: where a party's members are."""
+        return f"{self.namespace}.party.{party_id}.positions"
 
     def metrics(self) -> str:
         """A request that every process answers with its Prometheus text."""

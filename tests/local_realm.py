@@ -117,8 +117,8 @@ class LocalRealm:
             await runtime.close()
         picows_app.Door.hub = picows_app.Door.admission = None
 
-    def token(self, user_id: str, ttl_s: float = 600.0) -> str:
-        return sign_access(self.keys, user_id, time.time(), ttl_s, self.settings.namespace)
+    def token(self, user_id: str, ttl_s: float = 600.0, role: str = "player") -> str:
+        return sign_access(self.keys, user_id, time.time(), ttl_s, self.settings.namespace, role)
 
     async def character(self, user_id: str, name: str = "", at: tuple[float, float] | None = None) -> str:
         """A new character of the user; `at`: where it stands in the first zone, x and z in metres."""

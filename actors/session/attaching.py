@@ -15,7 +15,7 @@ class Attach:
 
     `key`: of this one attach; the same again, because its answer was lost, is no second device. `token_epoch`: the attach that the
     client's recovery token was given out for; None: it came with an access token. `stream` and `last`: the newest reliable
-    notification that the client has seen; "" and 0 if it does not say.
+    notification that the client has seen; "" and 0 if it does not say. `role`: what an access token says; "": as the session has it.
     """
 
     session_id: str
@@ -25,13 +25,15 @@ class Attach:
     stream: str = ""
     last: int = 0
     key: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attached:
     """What a gateway learns of the session it may now carry. `world` is the result of world.enter, or None.
 
-    `recovered`: `missed` is everything after `seq`, (method, params as JSON) each. Otherwise `missed` is empty.
+    `recovered`: `missed` is everything after `seq`, (method, params as JSON) each. Otherwise `missed` is empty. `idle`: nothing was
+    done on its last socket for a while.
     """
 
     session_id: str
@@ -45,6 +47,8 @@ class Attached:
     seq: int = 0
     recovered: bool = False
     missed: tuple[tuple[str, bytes], ...] = ()
+    idle: bool = False
+    role: str = "player"
 
 
 def judge(record: SessionRecord, attach: Attach, again: int, *, newest: int, held: bool, takeover: bool) -> None:

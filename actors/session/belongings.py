@@ -1,68 +1,107 @@
-"""What a session has besides its place in the world: topics, attributes, a status, and whom it watches (rows 1.5 and 3.2)."""
+"""What a session has besides its place in the world: topics, attributes, presence, and whom it watches (rows 1.5 and 3.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from actors.chat.text import clean
+from actors.presence import statuses
 from actors.presence.changes import SessionPresence, presence_of
-from actors.session.following import Following
+from actors.session.hearing import Hearing
 from actors.session.session import Session
 from actors.session.table import SessionTable
 from cluster.errors import Fenced, InvalidInput, RealmError
+from cluster.social_settings import PresenceSettings
 
-MAX_WATCHED = 200
 MAX_ATTRIBUTES = 32
 MAX_ATTRIBUTE_BYTES = 1024
-STATUSES = ("online", "away", "busy", "invisible")
 
 
 class Belongings:
     """Every change is in the store before it is acknowledged, and is refused to any attach but the present one."""
 
     def __init__(
-        self, table: SessionTable, following: Following, announce: Callable[[Session], None], max_subscriptions: int
+        self,
+        table: SessionTable,
+        hearing: Hearing,
+        announce: Callable[[Session], None],
+        max_subscriptions: int,
+        presence: PresenceSettings,
     ) -> None:
         self._table = table
-        self._following = following
+        self._hearing = hearing
         self._announce = announce
         self._max_subscriptions = max_subscriptions
+        self._presence = presence
 
     async def subscribe(self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]) -> tuple[str, ...]:
         """Change the session's topics (row 1.5). Returns all of them: what is published from now on comes."""
         session = await self._table.find(session_id)
         async with session.lock:
             session.check_attach(attach_epoch)
-            old = session.record.subscriptions
             new = session.with_subscriptions(add, remove, self._max_subscriptions)
             try:
-                for topic in new.subscriptions:
-                    await self._following.join(topic, session_id)
+                await self._hearing.tune(session, new)
                 await self._table.write(session, new)
             except Fenced:
                 raise
             except RealmError:
-                await self._leave(session_id, [topic for topic in new.subscriptions if topic not in old])
+                await self._hearing.retune(session)
                 raise
-            await self._leave(session_id, [topic for topic in remove if topic not in new.subscriptions])
+            await self._hearing.retune(session)
             return new.subscriptions
 
-    async def _leave(self, session_id: str, topics: list[str]) -> None:
-        for topic in topics:
-            await self._following.leave(topic, session_id)
+    async def set_presence(
+        self,
+        session_id: str,
+        attach_epoch: int,
+        status: str | None,
+        text: str | None,
+        metadata: dict[str, str] | None,
+    ) -> dict[str, Any]:
+        """Change what is given: "" takes the text away, {} the metadata. Returns all three as they are then.
 
-    async def set_status(self, session_id: str, attach_epoch: int, status: str) -> str:
+        Raises InvalidState for a status that may not follow on the present one, InvalidInput.
+        """
         session = await self._table.find(session_id)
         async with session.lock:
             session.check_attach(attach_epoch)
-            if status not in STATUSES:
-                raise InvalidInput([("status", "one of " + ", ".join(STATUSES))])
-            await self._table.write(session, replace(session.record, status=status))
-            self._announce(session)
-            return status
+            new = session.record
+            if status is not None:
+                statuses.check(new.status, status, "chosen")
+                new = replace(new, status=status)
+            if text is not None:
+                new = replace(new, status_text=clean(text, self._presence.max_text) if text else "")
+            if metadata is not None:
+                new = replace(new, status_metadata=self._checked(metadata))
+            if new != session.record:
+                await self._table.write(session, new)
+                self._announce(session)
+            return {"status": new.status, "text": new.status_text, "metadata": new.status_metadata}
+
+    def _checked(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        limits = self._presence
+        if len(metadata) > limits.max_metadata:
+            raise InvalidInput([("metadata", f"more than {limits.max_metadata} members")])
+        for name, value in metadata.items():
+            if not 1 <= len(name) <= limits.max_metadata_key:
+                raise InvalidInput([("metadata", f"a name has 1 to {limits.max_metadata_key} characters")])
+            if len(value) > limits.max_metadata_value:
+                raise InvalidInput([(f"metadata.{name}", f"more than {limits.max_metadata_value} characters")])
+        return dict(metadata)
+
+    async def set_idle(self, session_id: str, attach_epoch: int, idle: bool) -> None:
+        """The client has done nothing for a while, or does something again."""
+        session = await self._table.find(session_id)
+        async with session.lock:
+            session.check_attach(attach_epoch)
+            if session.record.idle != idle:
+                await self._table.write(session, replace(session.record, idle=idle))
+                self._announce(session)
 
     async def watch(
         self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]
@@ -71,7 +110,7 @@ class Belongings:
         session = await self._table.find(session_id)
         async with session.lock:
             session.check_attach(attach_epoch)
-            await self._table.write(session, session.with_watching(add, remove, MAX_WATCHED))
+            await self._table.write(session, session.with_watching(add, remove, self._presence.watched))
             return presence_of(session.record), len(session.record.watching)
 
     async def set_attribute(self, session_id: str, attach_epoch: int, name: str, value: Any) -> dict[str, Any]:

@@ -8,14 +8,16 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Set
+from typing import Protocol
 
 import orjson
 import structlog
 
 from actors.session.lane import ReliableLane
 from actors.session.outbox import Body
-from cluster.errors import Unavailable
+from actors.session.together import Together, each_of
+from cluster.errors import RealmError, Unavailable
 from cluster.ports.bus import Subscription
 from cluster.ports.outbox import OutboxLog
 from cluster.ports.sessions import Fence
@@ -23,6 +25,9 @@ from cluster.ports.topics import TopicLog, TopicMessage
 from realm_proto import internal_pb2
 
 READ_AT_ONCE, TOPICS_AT_ONCE = 200, 200
+OPENED_AT_ONCE = 100  # subscriptions, each an answer of the bus
+LOOKED_AT = 1_000
+NO_MESSAGE = Body("", b"")  # a topic's place moves on, and nobody is told
 
 Listen = Callable[[str, Callable[[bytes], None]], Awaitable[Subscription]]
 
@@ -35,11 +40,21 @@ def order(message_id: str) -> tuple[int, int]:
     return (int(milliseconds), int(counter or 0)) if milliseconds else (0, 0)
 
 
+class Gate(Protocol):
+    """Who of a topic's members gets a message, and whether that is known yet (gate.py)."""
+
+    def waits(self, message: TopicMessage, members: Collection[str]) -> bool:
+        """It is not known: the message, and those after it, are read again soon."""
+
+    def deaf(self, sender: str) -> Set[str]:
+        """The sessions that do not hear this user."""
+
+
 class Following:
     """`listen(topic, handler)` subscribes to a topic's TopicMessages on the bus."""
 
     def __init__(
-        self, fence: Fence, topics: TopicLog, outbox_log: OutboxLog, lane: ReliableLane, listen: Listen
+        self, fence: Fence, topics: TopicLog, outbox_log: OutboxLog, lane: ReliableLane, listen: Listen, gate: Gate
     ) -> None:
         self.gaps = 0
         self._fence = fence
@@ -47,11 +62,16 @@ class Following:
         self._log = outbox_log
         self._lane = lane
         self._listen = listen
+        self._gate = gate
         self._members: dict[str, dict[str, None]] = {}  # topic -> session ids
         self._places: dict[str, str] = {}  # topic -> id of the newest message that was taken
         self._subscriptions: dict[str, Subscription] = {}
         self._behind: dict[str, None] = {}  # those that wait longest first
         self._changing = asyncio.Lock()
+        self._opening = Together(self._open)
+        self._closing = Together(self._close)
+        self._orphans: set[str] = set()  # opened for somebody who gave up meanwhile
+        self._looked = 0
 
     def __len__(self) -> int:
         return len(self._members)
@@ -66,42 +86,79 @@ class Following:
         while self._subscriptions:
             await self._subscriptions.popitem()[1].unsubscribe()
         places = await self._log.cursors(self._fence.actor)
+        over = [topic for topic in places if topic not in members]
+        if over:
+            await self._log.unfollow(self._fence, over)
         self._places = {topic: place for topic, place in places.items() if topic in members}
-        for topic, session_ids in members.items():
-            for session_id in session_ids:
-                await self.join(topic, session_id)
+        await self._open(list(members))
+        self._members = {topic: dict.fromkeys(session_ids) for topic, session_ids in members.items()}
         self._behind = dict.fromkeys(self._members)
 
     async def join(self, topic: str, session_id: str) -> None:
         """The session hears the topic from now on: everything published after this returns. Raises Unavailable, Fenced."""
-        async with self._changing:
-            if topic not in self._subscriptions:
-                place = self._places.get(topic)
-                if place is None:
-                    place = (await self._topics.newest([topic]))[topic]
-                    # A place from before it was left may still be there, should that have failed.
-                    await self._log.unfollow(self._fence, [topic])
-                    await self._log.follow(self._fence, {topic: place})
-                self._subscriptions[topic] = await self._listen(topic, self.receive)
-                self._places[topic] = place
-                self._behind[topic] = None  # what came between the place and the subscription
-            self._members.setdefault(topic, {})[session_id] = None
+        while topic not in self._members:
+            await self._opening.get(topic)
+            if topic in self._subscriptions:  # not closed again meanwhile
+                self._members.setdefault(topic, {})
+                self._behind[topic] = None  # what came between its place and the subscription
+        self._members[topic][session_id] = None
 
     async def leave(self, topic: str, session_id: str) -> None:
         """The session hears the topic no more. Raises Fenced."""
-        async with self._changing:
-            members = self._members.get(topic, {})
-            members.pop(session_id, None)
-            if members or topic not in self._members:
-                return
+        members = self._members.get(topic)
+        if members is None:
+            return
+        members.pop(session_id, None)
+        if not members:
             del self._members[topic]
             self._behind.pop(topic, None)
-            del self._places[topic]
-            await self._subscriptions.pop(topic).unsubscribe()
+            await self._closing.get(topic)
+
+    async def _open(self, topics: list[str]) -> dict[str, None]:
+        """Begin to read all of them; places and subscriptions at once, since a log tells what came between the two."""
+        async with self._changing:
+            new = [topic for topic in topics if topic not in self._subscriptions]
+            unknown = [topic for topic in new if topic not in self._places]
+            places: dict[str, str] = {}
             try:
-                await self._log.unfollow(self._fence, [topic])
-            except Unavailable as error:  # a place that is left over is forgotten before the topic is followed again
-                log.warning("place_kept", topic=topic, error=str(error))
+                await each_of([self._begin(unknown, places), self._listen_to(new)])
+            except RealmError:
+                await self._unsubscribe(new)
+                raise
+            self._places |= places
+        return dict.fromkeys(topics)
+
+    async def _begin(self, topics: list[str], places: dict[str, str]) -> None:
+        if topics:
+            places |= await self._topics.newest(topics)
+            # A place from before it was left may still be there, should that have failed: the later one counts.
+            await self._log.follow(self._fence, places)
+
+    async def _listen_to(self, topics: list[str]) -> None:
+        for start in range(0, len(topics), OPENED_AT_ONCE):
+            await each_of(self._listen_to_one(topic) for topic in topics[start : start + OPENED_AT_ONCE])
+
+    async def _listen_to_one(self, topic: str) -> None:
+        self._subscriptions[topic] = await self._listen(topic, self.receive)
+
+    async def _unsubscribe(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            self._places.pop(topic, None)
+            subscription = self._subscriptions.pop(topic, None)
+            if subscription is not None:
+                await subscription.unsubscribe()
+
+    async def _close(self, topics: list[str]) -> dict[str, None]:
+        """Read them no more, if nobody has joined them meanwhile. Raises Fenced."""
+        async with self._changing:
+            over = [topic for topic in topics if topic in self._subscriptions and topic not in self._members]
+            await self._unsubscribe(over)
+            try:
+                if over:
+                    await self._log.unfollow(self._fence, over)
+            except Unavailable as error:  # places that are left over are passed when the topics are followed again
+                log.warning("places_kept", topics=len(over), error=str(error))
+        return dict.fromkeys(topics)
 
     # --- messages ----------------------------------------------------------------------------------------------
 
@@ -111,10 +168,11 @@ class Following:
         topic = said.topic
         if topic not in self._members or order(said.id) <= order(self._places[topic]):
             return
-        if topic in self._behind or self._lane.full or said.previous != self._places[topic]:
+        message = TopicMessage(topic, said.id, said.previous, said.method, said.params_json, said.sender, said.refresh)
+        if topic in self._behind or said.previous != self._places[topic] or self._must_wait(message):
             self._behind[topic] = None
             return
-        self._take(TopicMessage(topic, said.id, said.previous, said.method, said.params_json))
+        self._take(message)
 
     @property
     def behind(self) -> bool:
@@ -135,25 +193,40 @@ class Following:
             self._lag(asked)
             raise
         read: dict[str, int] = dict.fromkeys(asked, 0)
+        waiting: set[str] = set()
         for message in found:
-            read[message.topic] += 1
-            if message.topic not in self._members or order(message.id) <= order(self._places[message.topic]):
+            topic = message.topic
+            read[topic] += 1
+            if topic in waiting or topic not in self._members or order(message.id) <= order(self._places[topic]):
                 continue
-            if self._lane.full:
-                self._behind[message.topic] = None
+            if self._must_wait(message):
+                waiting.add(topic)
             else:
                 self._take(message)
+        self._lag(waiting)
         # A topic that gave all that was asked for may have more.
         self._lag(topic for topic, count in read.items() if count == READ_AT_ONCE)
 
     async def look(self) -> None:
         """Called every second or so: the bus may have lost a topic's last message, which no later one would betray.
 
-        Raises Unavailable.
+        LOOKED_AT topics a call, one after the other: most are those of single users. Raises Unavailable.
         """
         topics = list(self._members)
-        newest = await self._topics.newest(topics) if topics else {}
-        self._lag(t for t, place in newest.items() if t in self._members and order(place) > order(self._places[t]))
+        if self._looked >= len(topics):
+            self._looked = 0
+        part = topics[self._looked : self._looked + LOOKED_AT]
+        newest = await self._topics.newest(part) if part else {}
+        self._looked += LOOKED_AT
+        self._lag(
+            topic
+            for topic, place in newest.items()
+            if topic in self._members and order(place) > order(self._places[topic])
+        )
+        idle = self._subscriptions.keys() - self._members.keys() if len(self._subscriptions) > len(topics) else set()
+        if self._orphans & idle:
+            await self._close(list(self._orphans & idle))
+        self._orphans = idle
 
     def _lag(self, topics: Iterable[str]) -> None:
         self._behind |= dict.fromkeys(topic for topic in topics if topic in self._members)
@@ -166,5 +239,13 @@ class Following:
             self.gaps += 1
             log.error("topic_log_outrun", topic=topic, place=place, oldest=message.id)
             self._lane.put(members, Body("session.gap", orjson.dumps({"topic": topic})))
-        self._lane.put(members, Body(message.method, message.params_json), (topic, message.id))
+        deaf = self._gate.deaf(message.sender) if message.sender else None
+        hearers = [session_id for session_id in members if session_id not in deaf] if deaf else members
+        if message.method and hearers:
+            self._lane.put(hearers, Body(message.method, message.params_json), (topic, message.id))
+        else:
+            self._lane.put((), NO_MESSAGE, (topic, message.id))
         self._places[topic] = message.id
+
+    def _must_wait(self, message: TopicMessage) -> bool:
+        return self._lane.full or self._gate.waits(message, self._members[message.topic])

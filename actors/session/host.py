@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,8 @@ import structlog
 
 from actors.presence.changes import SessionPresence, presence_of
 from actors.session.attaching import Attach, Attached, judge
-from actors.session.following import Following
 from actors.session.gateways import GatewayWatch
+from actors.session.hearing import Hearing
 from actors.session.journey import Journey
 from actors.session.lane import ReliableLane, missed
 from actors.session.roster import stray, unlisted
@@ -45,7 +45,7 @@ class SessionHost:
         self,
         table: SessionTable,
         lane: ReliableLane,
-        following: Following,
+        hearing: Hearing,
         settings: Settings,
         characters: CharacterStore,
         journey: Journey,
@@ -59,7 +59,7 @@ class SessionHost:
         self.sessions = table.sessions
         self._table = table
         self._lane = lane
-        self._following = following
+        self._hearing = hearing
         self._settings = settings
         self._characters = characters
         self._journey = journey
@@ -68,22 +68,18 @@ class SessionHost:
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng
-        self._moved: dict[str, str] = {}  # session -> the zone it walked into: bounded by the sessions there are
         self._gateways = GatewayWatch(settings.session.gateway_silence_s)
 
     async def restore(self) -> int:
         """After a restart: take back every session the store has for this actor. Returns their number."""
         now = self._clock()
-        topics: dict[str, list[str]] = {}
-        for session in await self._table.restore():
-            record = session.record
-            if record.gateway_id:
-                self._gateways.known(record.gateway_id, now)
-            for topic in record.subscriptions:
-                topics.setdefault(topic, []).append(record.session_id)
+        sessions = await self._table.restore()
+        for session in sessions:
+            if session.record.gateway_id:
+                self._gateways.known(session.record.gateway_id, now)
             self.announce(session)
         await self._lane.restore()
-        await self._following.restore(topics)
+        await self._hearing.restore(sessions)
         return len(self.sessions)
 
     # --- sockets -----------------------------------------------------------------------------------------------
@@ -105,7 +101,8 @@ class SessionHost:
             first = session.state is SessionState.CONNECTED
             epoch = record.attach_epoch + 1
             new = replace(
-                record,
+                await self._hearing.begin(session),
+                role=wanted.role or record.role,
                 state=SessionState.AUTHENTICATED.value if first else record.state,
                 gateway_id=wanted.gateway_id,
                 attach_epoch=epoch,
@@ -114,6 +111,7 @@ class SessionHost:
                 recovered_from=wanted.token_epoch or 0,
             )
             world = await self._move_in(session, new)
+            await self._hearing.retune(session)
             session.attach_key = wanted.key
             session.detached_at, session.attached_at, session.unlisted = None, self._clock(), 0
             self._gateways.known(wanted.gateway_id, self._clock())
@@ -136,6 +134,8 @@ class SessionHost:
                 outbox.logged if entries is None else wanted.last,
                 entries is not None,
                 missed(entries or []),
+                role=new.role,
+                idle=new.idle,
             )
 
     async def _move_in(self, session: Session, new: SessionRecord) -> dict[str, Any] | None:
@@ -223,7 +223,9 @@ class SessionHost:
         except RealmError:
             await self._journey.take_back(new)
             raise
+        await self._hearing.retune(session)
         self.announce(session)
+        await self._undo(self._hearing.seen(session.record))  # others are told the name of who is played
         return world
 
     async def leave(self, session_id: str, attach_epoch: int) -> None:
@@ -234,6 +236,7 @@ class SessionHost:
             if session.state is not SessionState.IN_WORLD:
                 raise InvalidState("not_in_world", session.state.value)
             await self._journey.leave(session.record)
+            await self._undo(self._hearing.seen(session.record))  # lists of friends name who was played last
             await self._table.write(
                 session,
                 replace(
@@ -245,36 +248,7 @@ class SessionHost:
                 ),
             )
             session.last_enter = None
-            self.announce(session)
-
-    def moved(self, zone_id: str, session_ids: Iterable[str]) -> None:
-        """These walked into another zone; `settle_moves` writes it down."""
-        self._moved.update((session_id, zone_id) for session_id in session_ids if session_id in self.sessions)
-
-    async def settle_moves(self) -> None:
-        """Called several times a second. A move that is lost does no harm: the zones know better (whereabouts.py)."""
-        moved, self._moved = self._moved, {}
-        todo = list(moved.items())
-        for start in range(0, len(todo), SWEPT_AT_ONCE):
-            await asyncio.gather(*(self._settle_move(*move) for move in todo[start : start + SWEPT_AT_ONCE]))
-
-    async def _settle_move(self, session_id: str, zone_id: str) -> None:
-        session = self.sessions.get(session_id)
-        if session is None:
-            return
-        async with session.lock:
-            record = session.record
-            if session_id not in self.sessions or record.zone_id in ("", zone_id):
-                return
-            if session.state is not SessionState.IN_WORLD:
-                return
-            try:
-                await self._table.write(session, replace(record, zone_id=zone_id))
-            except Fenced:
-                raise
-            except RealmError as error:
-                log.warning("move_not_noted", session=session_id, what=str(error))
-                return
+            await self._hearing.retune(session)
             self.announce(session)
 
     # --- time --------------------------------------------------------------------------------------------------
@@ -362,9 +336,9 @@ class SessionHost:
                 log.warning("session_record_expired", session=record.session_id)
             if record.character_id:
                 await self._journey.leave(record)
-            for topic in record.subscriptions:
-                await self._following.leave(topic, record.session_id)
+            await self._hearing.seen(record)
             await self._table.end(session)
+            await self._hearing.end(record)
             session.record = replace(record, state=SessionState.DISCONNECTED.value)
             if record.gateway_id:
                 self._close_socket(

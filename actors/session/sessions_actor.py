@@ -15,14 +15,21 @@ from actors.presence.changes import SessionPresence
 from actors.session.attaching import Attach, Attached
 from actors.session.belongings import Belongings
 from actors.session.following import Following
+from actors.session.gate import RefreshGate
+from actors.session.hearing import Hearing
 from actors.session.host import SessionHost
 from actors.session.journey import Journey
 from actors.session.lane import ReliableLane
+from actors.session.moves import Moves
+from actors.session.presence_news import PresenceNews
 from actors.session.table import SessionTable
+from actors.session.ties import Ties
 from actors.session.whereabouts import Whereabouts
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.outbox import RedisOutboxLog
+from cluster.adapters.redis.parties import RedisPartyStore
 from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.redis.social import RedisSocialStore
 from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.redis.world import RedisWorldStore
 from cluster.adapters.redis.zones import RedisZoneStore
@@ -44,10 +51,10 @@ ECHO_S = 0.5
 RESEND_S = 0.2
 CATCH_UP_S = 0.05
 FLUSH_PAUSE_S = 0.1  # after the log was away
-PRESENCE_FLUSH_S = 0.05
+REFRESH_PAUSE_S = 2.0  # at most, while the stores of friends and parties are away
 MOVES_S = 0.2
-PRESENCE_BATCH = 1_000
 POST_DEADLINE_S = 4.0
+PRESENCE_DEADLINE_S = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +65,6 @@ class SessionsRunner:
         self._open = open_with
         self._name = name
         self._metrics = SessionMetrics(name)
-        self._untold: dict[str, SessionPresence] = {}  # newest by session: bounded by the sessions there are
         self._unlisted: dict[str, int] = {}
         self._started = asyncio.create_task(self._start())
 
@@ -68,6 +74,7 @@ class SessionsRunner:
         runtime = self._runtime
         epoch = await until_available(lambda: runtime.epochs.take("sessions", self._name))
         fence = Fence(self._name, epoch)
+        self._news = PresenceNews(epoch)
         world = RedisWorldStore(runtime.redis, settings.namespace)
         watch = MapWatch(WorldMap.declared(settings.world))
         kept, _ = await until_available(world.load)
@@ -91,8 +98,9 @@ class SessionsRunner:
             asyncio.create_task(every(CATCH_UP_S, self._catch_up, "catch_up")),
             asyncio.create_task(every(LOOK_S, self._following.look, "look")),
             asyncio.create_task(every(settings.session.record_ttl_s / 3, host.keep_alive, "keep_alive")),
-            asyncio.create_task(every(MOVES_S, host.settle_moves, "moves")),
-            asyncio.create_task(every(PRESENCE_FLUSH_S, self._flush_presence, "presence")),
+            asyncio.create_task(every(MOVES_S, self._moves.settle, "moves")),
+            asyncio.create_task(self._refresh_for_ever()),
+            asyncio.create_task(every(settings.presence.flush_s, self._flush_presence, "presence")),
         ]
         log.info("sessions_started", actor=self._name, epoch=epoch, restored=restored)
         return host
@@ -116,24 +124,32 @@ class SessionsRunner:
             rng,
         )
         topic_log = RedisTopicLog(runtime.redis, settings.namespace)
-        self._following = Following(fence, topic_log, outbox_log, self._lane, self._listen)
+        ties = Ties()
+        gate = RefreshGate(ties)
+        self._following = Following(fence, topic_log, outbox_log, self._lane, self._listen, gate)
+        social = RedisSocialStore(runtime.redis, settings.namespace)
+        parties = RedisPartyStore(runtime.redis, settings.namespace)
+        self._hearing = Hearing(table.sessions, self._following, ties, gate, social, parties, time.time)
         characters = RedisCharacters(runtime.redis, settings.namespace)
         zones = RedisZoneStore(runtime.redis, settings.namespace)
         where = Whereabouts(ZoneOwners(runtime.calls), zones.zones_of, watch, time.monotonic, rng)
         self._sessions = SessionHost(
             table,
             self._lane,
-            self._following,
+            self._hearing,
             settings,
             characters,
             Journey(settings, watch, where, characters, rng),
-            self._tell_presence,
+            self._news.add,
             self._close_socket,
             time.monotonic,
             time.time,
             rng,
         )
-        self._belongings = Belongings(table, self._following, self._sessions.announce, limits.max_subscriptions)
+        self._moves = Moves(table, self._hearing, self._sessions.announce)
+        self._belongings = Belongings(
+            table, self._hearing, self._sessions.announce, limits.max_subscriptions, settings.presence
+        )
         return self._sessions
 
     # --- the bus -----------------------------------------------------------------------------------------------
@@ -159,7 +175,7 @@ class SessionsRunner:
 
     def _moved(self, data: bytes) -> None:
         said = internal_pb2.SessionsMoved.FromString(data)
-        self._sessions.moved(said.zone_id, said.session_ids)
+        self._moves.moved(said.zone_id, said.session_ids)
 
     # --- loops -------------------------------------------------------------------------------------------------
 
@@ -177,6 +193,25 @@ class SessionsRunner:
             except Exception:
                 log.exception("outbox_failed", actor=self._name)
                 await asyncio.sleep(FLUSH_PAUSE_S)
+
+    async def _refresh_for_ever(self) -> None:
+        """What messages on users' topics say has changed: looked up until the stores answer, and then the messages go on."""
+        pause = FLUSH_PAUSE_S
+        while True:
+            await self._hearing.wait_for_work()
+            try:
+                await self._hearing.refresh()
+                if self._following.behind:
+                    await self._following.catch_up()
+            except Fenced:
+                stop_fenced(self._name)
+            except Exception as error:
+                if not isinstance(error, RealmError):
+                    log.exception("refresh_failed", actor=self._name)
+                await asyncio.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311 - jitter
+                pause = min(2 * pause, REFRESH_PAUSE_S)
+            else:
+                pause = FLUSH_PAUSE_S
 
     async def _sweep(self) -> None:
         self._lane.expire()
@@ -201,21 +236,17 @@ class SessionsRunner:
     async def _host(self) -> SessionHost:
         return await asyncio.shield(self._started)
 
-    def _tell_presence(self, change: SessionPresence) -> None:
-        self._untold[change.session_id] = change
-
     async def _flush_presence(self) -> None:
         """Changes go in batches, so that a storm of attaches costs the presence index few calls; what failed is sent again."""
-        if not self._untold:
+        batch = self._news.take(time.monotonic())
+        if batch is None:
             return
-        ids = list(self._untold)[:PRESENCE_BATCH]
-        batch = [self._untold.pop(session_id) for session_id in ids]
         try:
-            await self._runtime.calls.call(presence_actor(), "apply", batch, deadline_s=2.0)
+            epoch = await self._runtime.calls.call(presence_actor(), "apply", batch, deadline_s=PRESENCE_DEADLINE_S)
         except Unavailable:
-            for change in batch:
-                self._untold.setdefault(change.session_id, change)
+            self._news.failed(batch)
             raise
+        self._news.told(batch, epoch, time.monotonic())
 
     def _close_socket(self, gateway_id: str, session_id: str, attach_epoch: int, code: int, reason: str) -> None:
         close = internal_pb2.GatewayClose(session_id=session_id, attach_epoch=attach_epoch, code=code, reason=reason)
@@ -258,17 +289,27 @@ class SessionsRunner:
         topics: tuple[str, ...] = await self._run("_belongings", "subscribe", session_id, attach_epoch, add, remove)
         return topics
 
-    async def set_status(self, session_id: str, attach_epoch: int, status: str) -> str:
-        now: str = await self._run("_belongings", "set_status", session_id, attach_epoch, status)
+    async def set_presence(
+        self,
+        session_id: str,
+        attach_epoch: int,
+        status: str | None,
+        text: str | None,
+        metadata: dict[str, str] | None,
+    ) -> dict[str, Any]:
+        now: dict[str, Any] = await self._run(
+            "_belongings", "set_presence", session_id, attach_epoch, status, text, metadata
+        )
         return now
+
+    async def set_idle(self, session_id: str, attach_epoch: int, idle: bool) -> None:
+        await self._run("_belongings", "set_idle", session_id, attach_epoch, idle)
 
     async def watch(
         self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]
     ) -> tuple[SessionPresence, int]:
-        watching: tuple[SessionPresence, int] = await self._run(
-            "_belongings", "watch", session_id, attach_epoch, add, remove
-        )
-        return watching
+        change, watching = await self._run("_belongings", "watch", session_id, attach_epoch, add, remove)
+        return self._news.stamp(change), watching
 
     async def set_attribute(self, session_id: str, attach_epoch: int, name: str, value: Any) -> dict[str, Any]:
         now: dict[str, Any] = await self._run("_belongings", "set_attribute", session_id, attach_epoch, name, value)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 import structlog
 
@@ -98,6 +99,7 @@ class CallDesk:
             "state.sync.request": self._request,
             "state.sync.delta": self._delta,
             "game.message": self._game,
+            "zone.hearers": self._hearers,
         }
 
     def __bool__(self) -> bool:
@@ -242,6 +244,28 @@ class CallDesk:
         if size_of(data, "data") > MAX_DATA_BYTES:
             raise InvalidInput([("data", f"more than {MAX_DATA_BYTES} bytes")])
         return {"result": self._message(entity, kind, data, seen_tick), "tick": self._world.ticks}
+
+    def _hearers(self, entity: Entity, params: dict[str, Any]) -> dict[str, Any]:
+        """Users whose players stand within `range` metres on the ground, the caller first, then the nearest; `most` of them.
+
+        With ghosts, as far as neighbouring zones tell of them (borders.py). A gateway asks, for chat: no route leads here, and what
+        it says is the gateway's own.
+        """
+        reach, most = float(params["range"]), int(params["most"])
+        table, number = self._world.table, entity.number
+        gap = table.position[:, (0, 2)].astype(np.float64) - table.position[number, (0, 2)]
+        far = np.einsum("ij,ij->i", gap, gap)
+        far[number] = -1.0
+        numbers = np.flatnonzero(table.alive & (far <= reach * reach))
+        numbers = numbers[np.argsort(far[numbers], kind="stable")]
+        heard: dict[str, None] = {}
+        for each in numbers.tolist():
+            user_id = table.by_number[each].user_id
+            if user_id:  # none: nobody plays it
+                heard[user_id] = None
+                if len(heard) >= most:
+                    break
+        return {"user_ids": list(heard)}
 
 
 def _params(call: internal_pb2.ZoneCall) -> dict[str, Any]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
-from actors.zone import records
+from actors.zone import records, reports
 from actors.zone.arrivals import Arrival, Standing
 from actors.zone.calls import CallDesk, Done, messages
 from actors.zone.game import GameHost, load_game, no_game
 from actors.zone.game_world import ZoneWorld
 from actors.zone.orphans import EVERY_S, Orphans
 from actors.zone.replication import Replication
+from actors.zone.telling_events import TellingEvents
 from actors.zone.ticker import Ticker
 from actors.zone.ticktimes import TickTimes
 from actors.zone.transit import Transit
@@ -29,6 +30,7 @@ from cluster.errors import Elsewhere, Fenced, RealmError, Unavailable
 from cluster.periodic import every
 from cluster.ports.accounts import CharacterStore
 from cluster.ports.bus import Bus, Subscription
+from cluster.ports.events import EventSink, NoEvents
 from cluster.ports.sessions import SessionStore
 from cluster.ports.zones import ZoneStore
 from cluster.refusals import to_refusal
@@ -61,6 +63,7 @@ class Tools:
     wall_clock: Callable[[], float]
     rng: random.Random
     on_fenced: Callable[[], None]
+    events: EventSink = field(default_factory=NoEvents)
 
 
 class ZoneOwner:
@@ -71,7 +74,9 @@ class ZoneOwner:
         self.slot = slot
         self.times = TickTimes(1.0 / tools.settings.world.tick_hz)
         self.replication = Replication(zone, slot)
+        self.telling = TellingEvents(zone, tools.events, tools.settings.events, tools.wall_clock)
         self.writer = Writer(zone.id, zone.epoch, tools.store, self._stored, tools.clock, tools.rng, tools.on_fenced)
+        self.writer.on_committed = self.telling.committed
         world = ZoneWorld(zone, lambda: self.writer.away, tools.wall_clock)
         game = load_game(tools.settings.world.game)
         self.game = GameHost(game, world, tools.settings.world.tick_hz) if game is not None else None
@@ -89,7 +94,8 @@ class ZoneOwner:
         self._subscriptions: list[Subscription] = []
         self.ticker = Ticker(1.0 / tools.settings.world.tick_hz, tools.clock())
         zone.on_change = self.writer.put
-        zone.on_gone = self.writer.drop
+        zone.on_gone = self._gone
+        zone.on_properties = self.telling.changed
         zone.on_happening = self._happened
 
     # --- beginning and end -------------------------------------------------------------------------------------
@@ -118,6 +124,7 @@ class ZoneOwner:
             self._subscriptions.append(await tools.bus.subscribe(subject, take))
         self._loops = [asyncio.create_task(self.writer.run())]
         await self.transit.claim()
+        self.telling.begun()
         if self.game is not None:
             self.game.start()
         self._live()
@@ -131,6 +138,7 @@ class ZoneOwner:
             asyncio.create_task(self._every(world.checkpoint_s, self._checkpoint, "checkpoint")),
             asyncio.create_task(self._every(SWEEP_S, self._sweep, "sweep")),
             asyncio.create_task(self._every(EVERY_S, self.orphans.sweep, "orphans")),
+            asyncio.create_task(self.telling.run()),
         ]
 
     def _readable(self, stored: Mapping[str, bytes]) -> list[records.Record]:
@@ -239,29 +247,15 @@ class ZoneOwner:
             for gateway_id, message in self.game.notices():
                 bus.publish(subjects.gateway_control(gateway_id), message)
         if self._probes:
-            self._answer_probes()
+            probes, self._probes = self._probes, {}
+            for gateway_id, message in reports.probed(zone, probes):
+                bus.publish(subjects.gateway_control(gateway_id), message)
         for message in self.replication.tell(ticked.moved, now):
             bus.publish(subjects.zone_replica(zone.id), message)
         if done:
             self._spawn(self._answer(done))
         for to, parcels in self.transit.due(now).items():
             self._spawn(self.transit.hand_over(to, parcels), 2 * BACKGROUND_LIMIT)  # not many, and none may be left out
-
-    def _answer_probes(self) -> None:
-        """After a tick: who asks is told that moves come in here, ticks pass, and what goes out arrives."""
-        probes, self._probes = self._probes, {}
-        zone = self.zone
-        for gateway_id, number in probes.items():
-            probe = internal_pb2.GatewayProbe(
-                number=number,
-                part=f"zone:{zone.id}",
-                epoch=zone.epoch,
-                outputs=zone.showing.outputs_to(gateway_id),
-            )
-            self._to_gateway(gateway_id, internal_pb2.GatewayControl(probe=probe))
-
-    def _to_gateway(self, gateway_id: str, message: internal_pb2.GatewayControl) -> None:
-        self._tools.bus.publish(self._tools.subjects.gateway_control(gateway_id), message.SerializeToString())
 
     def _happened(self, happening: Happening) -> None:
         """For the game: before what it changes by it is committed."""
@@ -298,7 +292,12 @@ class ZoneOwner:
         record = self.zone.record(entity_id)
         if record is None:
             return None
+        self.telling.recorded(record.entity)
         return record.entity.session_id, records.dump(record)
+
+    def _gone(self, entity_id: str, session_id: str) -> None:
+        self.telling.forget(entity_id)
+        self.writer.drop(entity_id, session_id)
 
     async def _checkpoint(self) -> None:
         began = self._tools.clock()

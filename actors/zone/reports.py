@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from actors.zone.ticktimes import TickTimes
 from actors.zone.zone import Zone
+from realm_proto import internal_pb2
 
 
 def describe(zone: Zone, times: TickTimes) -> dict[str, Any]:
@@ -42,3 +44,15 @@ def positions(zone: Zone) -> bytes:
     """float32[n, 2]: x and z in metres of its own entities."""
     ground: np.ndarray = zone.table.position[np.flatnonzero(zone.table.mine)][:, [0, 2]]
     return ground.astype("<f4").tobytes()
+
+
+def probed(zone: Zone, probes: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """After a tick, for each gateway that asked (and its number): moves come in here, ticks pass, and what goes out arrives."""
+    for gateway_id, number in probes.items():
+        probe = internal_pb2.GatewayProbe(
+            number=number,
+            part=f"zone:{zone.id}",
+            epoch=zone.epoch,
+            outputs=zone.showing.outputs_to(gateway_id),
+        )
+        yield gateway_id, internal_pb2.GatewayControl(probe=probe).SerializeToString()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -41,15 +41,16 @@ class Limits:
 DEFAULT = Limits()
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     return None
 
 
 class Writer:
     """`record_of(entity_id)` gives (session id, record) as they are now, None for an entity that is gone.
 
-    `on_fenced` is called once, when a newer incarnation of the zone exists. `commits` and `failures` count; `batch` is how many
-    entities the last commit had, and `batch_s` how many seconds it took.
+    `on_fenced` is called once, when a newer incarnation of the zone exists; `on_committed` with the ids of those whose records, as
+    `record_of` gave them last, are in the store now. `commits` and `failures` count; `batch` is how many entities the last commit
+    had, and `batch_s` how many seconds it took.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Writer:
         self.failures = 0
         self.batch = 0
         self.batch_s = 0.0
+        self.on_committed: Callable[[Collection[str]], None] = _nothing
         self._zone_id = zone_id
         self._epoch = epoch
         self._store = store
@@ -215,6 +217,7 @@ class Writer:
             raise
         self._done = max(self._done, upto)
         self._answer(upto, Unavailable if broken else None)
+        self.on_committed(puts.keys())
 
     def _records(self, dirty: dict[str, None]) -> tuple[dict[str, tuple[str, bytes]], bool]:
         """By entity id; and whether one could not be made, which must not keep the others from being written."""

@@ -86,6 +86,7 @@ class Zone:
         self.on_change: Callable[[str], None] = lambda entity_id: None  # something durable of it changed
         self.on_gone: Callable[[str, str], None] = lambda entity_id, session_id: None
         self.on_happening: Callable[[Happening], None] = lambda happening: None
+        self.on_properties: Callable[[Entity, Iterable[str]], None] = lambda entity, names: None  # these have changed
         self.writes = 0  # durable changes so far
         self.bounds = spec.bounds
         self.geometry = Geometry.of(world.obstacles, spec.bounds)
@@ -155,6 +156,7 @@ class Zone:
         entity = self.population.spawn(entity_id, entity_type, name, at, self._now)
         entity.properties = dict(properties)
         self.history.forget(entity.number)
+        self.on_properties(entity, properties)
         self._wrote(entity)
         return entity
 
@@ -343,6 +345,7 @@ class Zone:
                 entity.properties[name] = value
         entity.version += 1
         self.population.restate(entity.number, properties)
+        self.on_properties(entity, properties)
         self._wrote(entity)
         return entity.version
 

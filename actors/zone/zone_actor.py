@@ -59,6 +59,7 @@ class ZoneRunner:
             wall_clock=time.time,
             rng=random.Random(),  # noqa: S311 - jitter
             on_fenced=lambda: stop_fenced(name),
+            events=runtime.events(),
         )
         # What is loaded by now stays for good: the collector need not look at it again.
         gc.collect()

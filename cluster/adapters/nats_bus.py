@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import random
 import secrets
-from collections import deque
 from collections.abc import Callable
 from typing import Self
 
@@ -14,6 +13,7 @@ import structlog
 from nats import errors
 from nats.aio.subscription import Subscription as ConnectionSubscription
 
+from cluster.adapters.nats_backlog import Backlog
 from cluster.adapters.nats_connection import Connection, Sink
 from cluster.errors import Unavailable
 from cluster.ports.bus import Handler, Responder
@@ -27,6 +27,8 @@ RESPONSE_DEADLINE_S = 30.0
 
 THE_BUS = "the message bus"
 CONNECTION_ERRORS = (OSError, errors.Error, TimeoutError)
+
+OnAnswer = Callable[[bytes, bool], None]  # gets the data, and whether it is the server saying that nobody listens
 
 log = structlog.get_logger(__name__)
 
@@ -53,34 +55,6 @@ class NatsSubscription:
             await connection.unlisten(inner)
 
 
-class Backlog:
-    """What was published while the bus was away: the newest, `max_bytes` of data and `max_age_s` at most."""
-
-    def __init__(self, max_bytes: int, max_age_s: float) -> None:
-        self.size = 0
-        self._max_bytes = max_bytes
-        self._max_age_s = max_age_s
-        self._messages: deque[tuple[float, str, bytes]] = deque()
-
-    def add(self, now: float, subject: str, data: bytes) -> int:
-        """How many messages it had to give up."""
-        self._messages.append((now, subject, data))
-        self.size += len(data)
-        given_up = 0
-        while self.size > self._max_bytes or (self._messages and self._messages[0][0] < now - self._max_age_s):
-            self.size -= len(self._messages.popleft()[2])
-            given_up += 1
-        return given_up
-
-    def take(self, now: float) -> tuple[list[tuple[str, bytes]], int]:
-        """Empty it: the messages, oldest first, and how many were too old."""
-        kept = [(subject, data) for when, subject, data in self._messages if when >= now - self._max_age_s]
-        too_old = len(self._messages) - len(kept)
-        self._messages.clear()
-        self.size = 0
-        return kept, too_old
-
-
 class NatsBus:
     """Made by `connect`; belongs to the event loop it was made on.
 
@@ -105,7 +79,7 @@ class NatsBus:
         # Answers to this bus's own requests arrive under one wildcard and are told apart by their last token.
         self._inbox = f"_INBOX.{secrets.token_hex(11)}"
         self._tokens = itertools.count()
-        self._answers: dict[str, Callable[[bytes, bool], None]] = {}
+        self._answers: dict[str, OnAnswer] = {}
         self._subscriptions.add(NatsSubscription(self, f"{self._inbox}.*", self._on_answer))
 
     @classmethod
@@ -130,6 +104,13 @@ class NatsBus:
     @property
     def connected(self) -> bool:
         return self._connection is not None
+
+    @property
+    def server_version(self) -> tuple[int, int]:
+        """Of the server; (0, 0) while the bus is away."""
+        connection = self._connection
+        version = connection.connected_server_version if connection is not None else None
+        return (version.major, version.minor) if version is not None else (0, 0)
 
     async def close(self) -> None:
         """Send what is buffered, for `timeout_s` at most, and end. Twice is fine."""
@@ -162,11 +143,33 @@ class NatsBus:
         else:
             self.counts.dropped += self._backlog.add(self._loop.time(), subject, data)
 
-    def _send(self, connection: Connection, subject: str, data: bytes, reply: str = "") -> None:
+    def post(self, subject: str, data: bytes, headers: dict[str, str] | None, on_answer: OnAnswer) -> str:
+        """For those who look after answers and repetitions themselves. Nothing is sent, and "" returned, while the bus is away.
+
+        `on_answer` gets whatever comes back until `forget_post` is called with the token returned. Raises ValueError as `publish`.
+        """
+        connection = self._connection
+        if connection is None:
+            return ""
+        token = self._expect(on_answer)
+        try:
+            self._send(connection, subject, data, f"{self._inbox}.{token}", headers)
+        except ValueError:
+            self.forget_post(token)
+            raise
+        return token
+
+    def forget_post(self, token: str) -> None:
+        """Twice is fine."""
+        self._answers.pop(token, None)
+
+    def _send(
+        self, connection: Connection, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         if connection.pending_data_size + len(data) > self._settings.pending_bytes:
             self.counts.dropped += 1
             return
-        connection.send(subject, data, reply)
+        connection.send(subject, data, reply, headers)
         self.counts.published += 1
         self.counts.published_bytes += len(data)
 
@@ -290,7 +293,7 @@ class NatsBus:
             del self._answers[token]
         return answers
 
-    def _expect(self, on_answer: Callable[[bytes, bool], None]) -> str:
+    def _expect(self, on_answer: OnAnswer) -> str:
         token = format(next(self._tokens), "x")
         self._answers[token] = on_answer
         return token

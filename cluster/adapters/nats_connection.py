@@ -66,12 +66,12 @@ class Connection(Client):
         for task in self._own_tasks():
             task.add_done_callback(self._task_ended)
 
-    def send(self, subject: str, data: bytes, reply: str = "") -> None:
+    def send(self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
         """Append to the buffer. Raises ValueError for a bad subject and for data over the server's limit.
 
         `Client.publish` is a coroutine that waits only for room in its buffer: it runs to its end right here.
         """
-        sending = self.publish(subject, data, reply)
+        sending = self.publish(subject, data, reply, headers)
         try:
             sending.send(None)
         except StopIteration:

@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -16,14 +16,17 @@ from redis.asyncio import Redis
 
 from cluster import periodic
 from cluster.adapters.nats_bus import NatsBus
+from cluster.adapters.nats_events import NatsEvents
 from cluster.adapters.ray_calls import RayCalls
 from cluster.adapters.redis import processes
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.errors import Unavailable
 from cluster.ports.calls import Calls
+from cluster.ports.events import EventSink, NoEvents
 from cluster.realm import Realm
 from cluster.subjects import Subjects
+from cluster.telemetry.event_metrics import watch_events
 from cluster.telemetry.logs import configure
 from cluster.telemetry.scrape import serve_metrics
 
@@ -47,8 +50,22 @@ class Runtime:
     calls: Calls
     epochs: RedisEpochStore
     registry: CollectorRegistry
+    _events: list[NatsEvents] = field(default_factory=list)
+
+    def events(self) -> EventSink:
+        """Where this process tells other services what happens. Opened by whoever asks first: most processes tell nothing."""
+        settings = self.realm.settings.events
+        if not settings.enabled:
+            return NoEvents()
+        if not self._events:
+            made = NatsEvents(self.bus, settings)
+            watch_events(self.registry, made.counts, lambda: made.waiting)
+            self._events.append(made)
+        return self._events[0]
 
     async def close(self) -> None:
+        for events in self._events:
+            await events.close()
         await self.bus.close()
         await self.redis.aclose()
 

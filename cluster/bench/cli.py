@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from cluster.bench.border_checks import FAULTS
 from cluster.bench.borders import run_borders
 from cluster.bench.bots import run_bots
+from cluster.bench.chat import run_chat
 from cluster.bench.crew import Crew
 from cluster.bench.crowd import run_crowd
 from cluster.bench.drain import run_drain
@@ -29,6 +30,8 @@ from cluster.bench.kills import KINDS, run_kills
 from cluster.bench.report import shortcomings
 from cluster.bench.reshape import run_reshape
 from cluster.bench.reshape_checks import shortcomings as reshape_shortcomings
+from cluster.bench.social import run_social
+from cluster.bench.social_checks import chat_shortcomings, social_shortcomings
 from cluster.bench.storm import run_storm
 from cluster.bench.tick import run_tick
 from cluster.telemetry.logs import configure
@@ -140,6 +143,18 @@ def bench_reshape(clients: int, as_json: bool = False, gateways: int | None = No
     configure("warning")  # structlog as it comes writes to stdout
     result = run_reshape(clients, gateways=gateways)
     return _tell(result, as_json, reshape_shortcomings(clients, result["events"]))
+
+
+def bench_chat(members: int, per_s: float, seconds: float, as_json: bool = False, gateways: int | None = None) -> int:
+    """A busy channel (row 2.3). Falls short when a member does not hear all messages once, in the same order as everybody."""
+    result = run_chat(members, per_s, seconds, gateways=gateways)
+    return _tell(result, as_json, chat_shortcomings(result))
+
+
+def bench_social(count: int, seconds: float, as_json: bool = False, gateways: int | None = None) -> int:
+    """The presence actor and NATS are killed under people (rows 2.3, 3.2). Falls short when one is told what is not so."""
+    result = run_social(count, seconds, gateways=gateways)
+    return _tell(result, as_json, social_shortcomings(result))
 
 
 def bots(url: str, count: int, seconds: float | None, password_file: Path, seed: int = DEMO_SEED) -> int:

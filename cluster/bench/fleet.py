@@ -18,8 +18,9 @@ from pydantic import SecretStr
 
 from cluster.bench.entrants import each, enlist
 from cluster.bench.realm_under_test import Member, RunningRealm, members
-from cluster.bench.returning import Returning
+from cluster.bench.returning import Decode, Returning
 from cluster.errors import Ours
+from rayrealm_client import codec
 from rayrealm_client.accounts import Accounts, pool
 from rayrealm_client.anys import Json
 
@@ -37,10 +38,11 @@ MOVES_OVER = 20  # attempts to get a socket of the other gateway
 
 
 class Fleet:
-    """Use it as `async with`: its clients run until the end. The realm must have two gateways."""
+    """Use it as `async with`: its clients run until the end. The realm must have two gateways for `gather` and `elsewhere`."""
 
-    def __init__(self, realm: RunningRealm, seed: int) -> None:
+    def __init__(self, realm: RunningRealm, seed: int, decode: Decode = codec.decode) -> None:
         self.realm = realm
+        self._decode = decode
         self.clients: list[Returning] = []
         self.rng = random.Random(seed)  # noqa: S311 - backoff, no secret
         self._running: list[asyncio.Task[None]] = []
@@ -65,7 +67,7 @@ class Fleet:
                 accounts = Accounts(self.realm.url, REQUEST_S, http)
                 name = f"{users}-{number}"
                 entrant = await enlist(accounts, name, password, number, self.rng, ACCOUNT_S)
-                made[number] = Returning(self.realm.url, await accounts.access_token(), self.rng)
+                made[number] = Returning(self.realm.url, await accounts.access_token(), self.rng, self._decode)
                 made[number].character_id = entrant.character_id
 
             await each(range(count), one)

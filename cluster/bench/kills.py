@@ -175,7 +175,7 @@ async def _ask_sessions(probe: RealmClient) -> object:
 
 
 async def _ask_presence(probe: RealmClient) -> object:
-    return await probe.presence_subscribe([probe.tokens.user_id] if probe.tokens else [])
+    return await probe.presence.subscribe([probe.tokens.user_id] if probe.tokens else [])
 
 
 async def _ask_supervisor(probe: RealmClient) -> object:

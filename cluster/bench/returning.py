@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.common import WSHandshakeError
@@ -22,6 +22,8 @@ from rayrealm_client.policy import Random, Reconnect, Step, after_close, after_r
 from rayrealm_client.recovery import Opening, Recovery
 from rayrealm_client.reliable import Reliable
 from rayrealm_client.view import View
+
+Decode = Callable[[bytes], Sequence[codec.Item]]
 
 BINARY = WSMsgType.BINARY
 VIEW_TAG = 0x42  # a WebSocketMessage that begins with `view` is nothing else
@@ -64,7 +66,7 @@ class Returning:
     sockets ended; `sessions`: all that it ever had; `holes`: how often it was told that something was missed.
     """
 
-    def __init__(self, url: str, token: str, rng: Random) -> None:
+    def __init__(self, url: str, token: str, rng: Random, decode: Decode = codec.decode) -> None:
         self.character_id = ""
         self.on_ready: Callable[[Ready, str], None] | None = None
         self.on_notice: Callable[[codec.Notification], None] | None = None
@@ -81,6 +83,8 @@ class Returning:
         self._url = url
         self._token = token
         self._rng = rng
+        self._decode = decode
+        self._left = False
         self._recovery = Recovery(self.reliable)
         self._policy = Reconnect(give_up_s=None)
         self._wire: _Wire | None = None
@@ -93,13 +97,14 @@ class Returning:
 
     async def run(self) -> None:
         """Until cancelled, or until the realm does not want it: `ended` says why."""
-        while True:
+        while not self._left:
             step, wait_s = await self._once()
             delay = self._policy.lost(step, time.monotonic(), self._rng, wait_s)
-            if delay is None:
+            if delay is None and not self._left:
                 self.ended = f"{step.value} after {self.codes[-1:]} {self.refused}"
                 return
-            await asyncio.sleep(delay)
+            await asyncio.sleep(delay or 0.0)
+        self.ended = "left"
 
     def send(self, frame: bytes) -> bool:
         """False if there is no socket."""
@@ -129,6 +134,11 @@ class Returning:
         if self._wire is not None and self._wire.transport is not None:
             self._wire.transport.send_close(WSCloseCode.OK)
             self._wire.transport.disconnect()
+
+    def leave(self) -> None:
+        """For good: `run` ends. Its session is left to the grace period."""
+        self._left = True
+        self.close()
 
     # --- one socket --------------------------------------------------------------------------------------------
 
@@ -203,7 +213,7 @@ class Returning:
             if self.on_view is not None:
                 self.on_view(time.monotonic())
             return
-        for item in codec.decode(frame):
+        for item in self._decode(frame):
             if isinstance(item, codec.Notification):
                 self._notice(item)
             elif isinstance(item, codec.Result | codec.Failure):

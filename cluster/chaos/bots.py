@@ -123,7 +123,7 @@ class ChaosBot:
 
     async def watch(self, user_id: str) -> None:
         """Be told of somebody's presence: that travels by the reliable lane, too."""
-        await self.client.presence_subscribe([user_id])
+        await self.client.presence.subscribe([user_id])
 
     def write(self) -> None:
         """All lanes, until `rest`."""
@@ -171,7 +171,7 @@ class ChaosBot:
         if ready is None:
             return False
         try:
-            (presence,) = await self.client.presence_subscribe([ready.user_id])
+            (presence,) = await self.client.presence.subscribe([ready.user_id])
         except RealmError:
             await asyncio.sleep(LOOK_PAUSE_S)
             return False

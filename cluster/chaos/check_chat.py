@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+from cluster.bench import order
 from cluster.chaos.history import Event
 from cluster.chaos.verdict import Violation
 
@@ -115,34 +115,8 @@ class ChatCheck:
 
 
 def tangled(lists: Iterable[Sequence[tuple[str, str]]]) -> set[str]:
-    """The ids that no single order can hold: what Kahn's algorithm leaves of the graph of "came next"."""
-    after: dict[str, set[str]] = defaultdict(set)
-    before: Counter[str] = Counter()
-    for heard in lists:
-        ids = list(dict.fromkeys(id_ for id_, _ in heard))
-        before.update(dict.fromkeys(ids, 0))
-        for earlier, later in pairwise(ids):
-            if later not in after[earlier]:
-                after[earlier].add(later)
-                before[later] += 1
-    free = [id_ for id_, waits in before.items() if not waits]
-    while free:
-        id_ = free.pop()
-        del before[id_]
-        for later in after.pop(id_, ()):
-            before[later] -= 1
-            if not before[later]:
-                free.append(later)
-    return _cycles(after, set(before))
-
-
-def _cycles(after: Mapping[str, set[str]], left: set[str]) -> set[str]:
-    """Of what is left those that also lead to what is left: not only behind a knot, but in one, or between two."""
-    while True:
-        ends = {id_ for id_ in left if not after.get(id_, set()) & left}
-        if not ends:
-            return left
-        left = left - ends
+    """The ids that no single order can hold."""
+    return order.tangled([id_ for id_, _ in heard] for heard in lists)
 
 
 def _some(bots: set[str]) -> str:

@@ -261,7 +261,7 @@ class ChatLane(Lane):
         for channel in self._channels:
 
             async def call(channel: str = channel) -> Any:
-                return await self.client.chat_join(channel)
+                return await self.client.chat.join(channel)
 
             outcome = await self.attempt(call, "join", channel=channel)
             while outcome.kind != "acknowledged":

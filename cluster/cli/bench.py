@@ -106,3 +106,30 @@ def reshape(clients: Clients = 200, gateways: Gateways = None, as_json: AsJson =
     from cluster.bench.cli import bench_reshape
 
     raise typer.Exit(bench_reshape(clients, as_json, gateways))
+
+
+@app.command()
+def chat(
+    members: Annotated[int, typer.Option(min=1, help="Of the channel.")] = 500,
+    per_s: Annotated[float, typer.Option(min=0.1, help="Messages a second, of all together.")] = 20.0,
+    seconds: Seconds = 15.0,
+    gateways: Gateways = None,
+    as_json: AsJson = False,
+) -> None:
+    """A channel with many members in which somebody talks all the time: how late messages are, and what they cost."""
+    from cluster.bench.cli import bench_chat
+
+    raise typer.Exit(bench_chat(members, per_s, seconds, as_json, gateways))
+
+
+@app.command()
+def social(
+    bots: Annotated[int, typer.Option("--bots", min=10, help="How many.")] = 200,
+    seconds: Annotated[float, typer.Option(min=10.0, help="For how long.")] = 60.0,
+    gateways: Gateways = None,
+    as_json: AsJson = False,
+) -> None:
+    """kill -9 of the presence actor and of NATS under people who change status and chat: whether they are told what is not so."""
+    from cluster.bench.cli import bench_social
+
+    raise typer.Exit(bench_social(bots, seconds, as_json, gateways))

@@ -73,6 +73,9 @@ class AccountStore(Protocol):
 class CharacterStore(Protocol):
     async def get(self, character_id: str) -> Character | None: ...
 
+    async def by_name(self, name: str) -> Character | None:
+        """The one whose name has the same `name_key`."""
+
     async def list(self, user_id: str) -> list[Character]:
         """Oldest first."""
 

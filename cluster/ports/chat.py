@@ -24,11 +24,22 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a message must pass: `rate_per_s` and `burst` of one user in one channel, `slow_s` between two of one user (0: off)."""
+    """What a message must pass: `rate_per_s` and `burst` of one user in one channel. A `moderator` is not slowed by a channel's slow
+    mode, needs no invitation, and cannot be muted. `keep_s`: how long a channel's record outlives the last message.
+    """
 
     rate_per_s: float
     burst: int
-    slow_s: float = 0.0
+    keep_s: float
+    moderator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The message's id. `done`: a message with the key was published already, and this is the id of that one."""
+
+    message_id: str
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,49 +62,55 @@ class Waiting:
 class ChatStore(Protocol):
     async def channel(self, name: str) -> Channel | None: ...
 
-    async def create(self, channel: Channel, most_of_owner: int) -> None:
-        """Raises Conflict("channel_taken"), Conflict("too_many_channels"). The same call again changes nothing."""
+    async def create(self, channel: Channel, most_of_owner: int, keep_s: float) -> None:
+        """Until `keep_s` after the last message. Raises Conflict("channel_taken"), Conflict("too_many_channels"). The same call
+        again changes nothing.
+        """
 
     async def change(self, name: str, private: bool | None, slow_s: float | None) -> Channel:
-        """Raises NotFound("no_such_channel")."""
+        """None leaves a member as it is. Raises NotFound("no_such_channel")."""
 
     async def invite(self, name: str, user_id: str, most: int) -> None:
-        """Raises Conflict("too_many_invited")."""
-
-    async def uninvite(self, name: str, user_id: str) -> None: ...
+        """As long as the channel's record is kept. Raises NotFound("no_such_channel"), Conflict("too_many_invited")."""
 
     async def invited(self, name: str, user_id: str) -> bool: ...
 
     # --- who may speak -----------------------------------------------------------------------------------------
 
-    async def pass_gate(self, channel: str, user_id: str, gate: Gate, key: str) -> str | None:
-        """None: the message may be published. Else the result of the first publication with the topic log's `key`.
+    async def pass_gate(self, channel: str, user_id: str, gate: Gate, key: str, message_id: str) -> Passed:
+        """May the user say this in the channel? `key` is the topic log's for the message.
 
-        Raises InvalidState("muted"), RateLimited("slow_mode" or "chat", with the seconds to wait). Refused ones use nothing up.
+        With a key that passed in the last ten minutes, the id that it passed with: nothing is used up again, so that whoever does
+        not know how far the first try came may take every step of it once more.
+
+        Raises InvalidState("muted") and ("not_invited") with the reason as the state, RateLimited("slow_mode") and ("chat") with
+        the seconds to wait. Who is refused has used nothing up.
         """
 
     async def mute(self, channel: str, user_id: str, until: float) -> None:
-        """`until` 0 ends it."""
+        """Nothing that the user says passes the channel's gate until then; a time that is past ends it."""
 
-    async def delete(self, channel: str, message_id: str, keep_s: float) -> bool:
-        """The message is left out of histories from now on. Whether that is new."""
+    async def delete(self, topic: str, message_id: str, most: int, keep_s: float) -> bool:
+        """The message is left out of the topic's history from now on. Whether that is new. The newest `most` are remembered."""
 
-    async def deleted(self, channel: str, message_ids: Sequence[str]) -> set[str]: ...
+    async def deleted(self, topic: str, message_ids: Sequence[str]) -> set[str]:
+        """Those among them that are."""
 
     # --- who listens -------------------------------------------------------------------------------------------
 
     async def joined(self, channel: str, who: Presence) -> None: ...
 
-    async def left(self, channels: Sequence[str], session_id: str) -> None: ...
+    async def left(self, channel: str, session_id: str) -> None: ...
 
     async def members(self, channel: str, cursor: int, limit: int) -> tuple[list[Presence], int]:
-        """About `limit` of them, and where to go on: 0 is the beginning, and the end. Sessions whose record is gone are left out,
-        and forgotten. Somebody may come twice if members come and go meanwhile."""
+        """About `limit` of them, and where to go on: 0 is the beginning, and the end. Sessions that are invisible are left out;
+        those whose record is gone too, and are forgotten. Somebody may come twice if members come and go meanwhile.
+        """
 
     # --- direct messages ---------------------------------------------------------------------------------------
 
     async def keep(self, user_id: str, waiting: Waiting, most: int, keep_s: float) -> None:
-        """Until it is read; the oldest go first. The same message again changes nothing."""
+        """Until it is read; the oldest go first. A message that is there already stays as it is."""
 
     async def unread(self, user_id: str, limit: int) -> list[Waiting]:
         """Oldest first."""

@@ -31,7 +31,7 @@ class OutboxLog(Protocol):
         """
 
     async def follow(self, fence: Fence, cursors: Mapping[str, str]) -> None:
-        """Topics that are read from now on, each from the id given; one that has a place already keeps it.
+        """Topics that are read from now on, each from the id given; one that has a later place keeps it.
 
         Raises Fenced, Unavailable.
         """

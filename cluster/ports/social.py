@@ -1,7 +1,8 @@
 """The port to friends, blocks and what a user has chosen to show (rows 3.2 and 3.3): each method is one atomic step on both sides.
 
-Every method may raise Unavailable. Times are Unix seconds. A method that is called again with the same arguments gives the same
-answer: the adapter may have to repeat it over a broken connection.
+Every method may raise Unavailable. Times are Unix seconds. The adapter may have to repeat a call over a broken connection: the
+answer is then that of the first time, so that who must tell others of a change does. Calling again is another call: it finds the
+change made.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from cluster.errors import InvalidInput
 
 Audience = Literal["all", "friends", "nobody"]
 
@@ -23,7 +26,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """All of one user's. `blocked`: those that the user blocks; `blocked_by`: those who block the user."""
+    """All of one user's, each the oldest first. `blocked`: those that the user blocks; `blocked_by`: those who block the user."""
 
     friends: tuple[Link, ...] = ()
     incoming: tuple[Link, ...] = ()
@@ -65,17 +68,35 @@ class Limits:
     blocked: int
 
 
-# What a request came to. "hidden": the other side blocks the asker; it is kept on the asker's side alone, and looks as if
-# requested.
+# What a request came to. "hidden": the other side blocks the asker or has a full inbox; it is kept on the asker's side alone, and
+# looks as if requested: the other is not told.
 Asked = Literal["requested", "friends", "hidden", "already_requested", "already_friends"]
+
+CHOICES = frozenset({"status", "text", "metadata", "show_zone", "show_character"})
+
+
+def check_others(user_id: str, other_id: str) -> None:
+    """Nobody has to do with oneself. Raises InvalidInput."""
+    if user_id == other_id:
+        raise InvalidInput([("user_id", "is your own")])
+
+
+def check_choices(changes: Mapping[str, object]) -> None:
+    """Raises ValueError for what a user does not choose (`Profile`)."""
+    if not changes.keys() <= CHOICES:
+        raise ValueError(f"not for choice: {sorted(changes.keys() - CHOICES)}")
 
 
 class SocialStore(Protocol):
-    async def request(self, user_id: str, other_id: str, limits: Limits, now: float) -> Asked:
-        """Ask for friendship; who was asked by the other becomes a friend at once ("friends").
+    """Users are friends of each other. A request is in the asker's `outgoing` and, unless hidden, in the other's `incoming`."""
 
-        Raises InvalidState("blocked") if the user blocks the other, Conflict("too_many_friends"), Conflict("too_many_requests") for
-        the user's own limits. A full inbox of the other looks as if requested ("hidden").
+    async def request(self, user_id: str, other_id: str, limits: Limits, now: float) -> Asked:
+        """Ask for friendship; who was asked by the other becomes a friend at once ("friends"), also where that was hidden.
+
+        Asking again shows a hidden request to the other, once nothing hides it any more; the answer is "already_requested" in any
+        case, and the other is not told.
+        Raises InvalidInput for oneself, InvalidState("blocked") if the user blocks the other, Conflict("too_many_friends") as
+        `accept` and for one's own, Conflict("too_many_requests") for one's own limit.
         """
 
     async def accept(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
@@ -92,22 +113,23 @@ class SocialStore(Protocol):
         """Friends no more, on both sides. Whether they were."""
 
     async def block(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
-        """Friendship and requests between the two go. Whether it is new. Raises Conflict("too_many_blocked")."""
+        """Friendship and requests between the two go. Whether it is new. Raises InvalidInput for oneself,
+        Conflict("too_many_blocked")."""
 
     async def unblock(self, user_id: str, other_id: str) -> bool:
         """Whether there was a block."""
 
     async def relations(self, user_id: str) -> Relations:
-        """In one round trip."""
+        """All at one moment, in one round trip."""
 
     async def ties(self, user_ids: Sequence[str]) -> dict[str, Ties]:
-        """Of each, in one round trip."""
+        """Of each, all at one moment, in one round trip: the caller asks for some hundreds at most."""
 
     async def profiles(self, user_ids: Sequence[str]) -> dict[str, Profile]:
         """Of each, in one round trip; the default for who has none."""
 
     async def choose(self, user_id: str, changes: Mapping[str, object]) -> Profile:
-        """Change members of the profile by name. Returns all of it."""
+        """Change members of the profile by name, those of CHOICES (ValueError for others). Returns all of it."""
 
     async def seen(self, user_id: str, now: float, name: str) -> None:
         """The user was online until now; an empty `name` keeps the former one. An older `now` than the known one changes

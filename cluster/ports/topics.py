@@ -32,6 +32,20 @@ class Published:
     result: str
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedMany:
+    """One message in several topics; `messages` is empty when the key was seen before, and `result` as in Published."""
+
+    messages: tuple[TopicMessage, ...]
+    result: str
+
+
+def each_params(topics: Sequence[str], params_json: bytes | Sequence[bytes]) -> dict[str, bytes]:
+    """Those of each topic, for `publish_many`."""
+    each = [params_json] * len(topics) if isinstance(params_json, bytes) else params_json
+    return dict(zip(topics, each, strict=True))
+
+
 class TopicLog(Protocol):
     async def publish(
         self,
@@ -50,6 +64,24 @@ class TopicLog(Protocol):
 
         With a `key` that was used in the last `key_ttl_s` nothing is appended. The same call again after a lost answer appends
         twice unless it has a key: callers give one. Raises Unavailable.
+        """
+
+    async def publish_many(
+        self,
+        topics: Sequence[str],
+        method: str,
+        params_json: bytes | Sequence[bytes],
+        limit: int,
+        key: str = "",
+        result: str = "",
+        key_ttl_s: float = 600.0,
+        keep_s: float = 3_600.0,
+        sender: str = "",
+        refresh: str = "",
+    ) -> PublishedMany:
+        """`publish` to all of them in one atomic step, with one key. Raises Unavailable.
+
+        `params_json`: one for all, or one for each topic.
         """
 
     async def newest(self, topics: Sequence[str]) -> dict[str, str]:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import jwt
 
 from cluster.errors import Unauthorized
 from cluster.security.keys import KeyRing
+from cluster.social_settings import Role
 
 AUDIENCE = "rayrealm"
 KIND = "access"
 MAX_TOKEN_BYTES = 4096
+PLAYER = "player"
+_ROLES = frozenset(get_args(Role))
 _TYPE = "at+jwt"
 _ALGORITHM = "EdDSA"
 _LATEST = 1e12  # Unix seconds; what is beyond, or not a number, is no time
@@ -31,17 +34,18 @@ _OPTIONS: jwt.types.Options = {
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a good token says. Times are Unix seconds."""
+    """What a good token says. Times are Unix seconds. `role`: player, moderator or operator."""
 
     user_id: str
     issued_at: float
     expires_at: float
     token_id: str
     kind: str
+    role: str = PLAYER
 
 
-def sign_access(ring: KeyRing, user_id: str, now: float, ttl: float, issuer: str) -> str:
-    """A token for `ttl` seconds from `now`. Raises Ours if the ring has no private key."""
+def sign_access(ring: KeyRing, user_id: str, now: float, ttl: float, issuer: str, role: str = PLAYER) -> str:
+    """A token for `ttl` seconds from `now`; players' names no role. Raises Ours if the ring has no private key."""
     kid, key = ring.signer()
     claims = {
         "iss": issuer,
@@ -52,6 +56,8 @@ def sign_access(ring: KeyRing, user_id: str, now: float, ttl: float, issuer: str
         "jti": secrets.token_urlsafe(12),
         "kind": KIND,
     }
+    if role != PLAYER:
+        claims["role"] = role
     return jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": kid, "typ": _TYPE})
 
 
@@ -84,8 +90,11 @@ def _judge(payload: dict[str, Any], now: float, skew: float) -> AccessClaims:
     issued_at, expires_at = payload["iat"], payload["exp"]
     not_before = payload.get("nbf", issued_at)
     texts = (payload["sub"], payload["jti"])
+    role = payload.get("role", PLAYER)
     if (
         payload.get("kind") != KIND
+        or not isinstance(role, str)
+        or role not in _ROLES
         or not all(isinstance(text, str) and text for text in texts)
         or not all(_is_time(value) for value in (issued_at, expires_at, not_before))
         or max(issued_at, not_before) > now + skew
@@ -93,7 +102,7 @@ def _judge(payload: dict[str, Any], now: float, skew: float) -> AccessClaims:
         raise Unauthorized("token_invalid")
     if now >= expires_at + skew:
         raise Unauthorized("token_expired")
-    return AccessClaims(texts[0], float(issued_at), float(expires_at), texts[1], KIND)
+    return AccessClaims(texts[0], float(issued_at), float(expires_at), texts[1], KIND, role)
 
 
 def _is_time(value: object) -> bool:

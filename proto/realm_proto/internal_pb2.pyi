@@ -339,3 +339,29 @@ class SessionRoster(_message.Message):
     session_ids: _containers.RepeatedScalarFieldContainer[str]
     attach_epochs: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, gateway_id: _Optional[str] = ..., session_ids: _Optional[_Iterable[str]] = ..., attach_epochs: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class PartyPosition(_message.Message):
+    __slots__ = ("session_id", "user_id", "name", "zone", "x", "z", "gone")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ZONE_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    Z_FIELD_NUMBER: _ClassVar[int]
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    user_id: str
+    name: str
+    zone: str
+    x: float
+    z: float
+    gone: bool
+    def __init__(self, session_id: _Optional[str] = ..., user_id: _Optional[str] = ..., name: _Optional[str] = ..., zone: _Optional[str] = ..., x: _Optional[float] = ..., z: _Optional[float] = ..., gone: _Optional[bool] = ...) -> None: ...
+
+class PartyPositions(_message.Message):
+    __slots__ = ("gateway_id", "members")
+    GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    gateway_id: str
+    members: _containers.RepeatedCompositeFieldContainer[PartyPosition]
+    def __init__(self, gateway_id: _Optional[str] = ..., members: _Optional[_Iterable[_Union[PartyPosition, _Mapping]]] = ...) -> None: ...

@@ -148,7 +148,7 @@ class StateSync(_message.Message):
     def __init__(self, entity_id: _Optional[str] = ..., entity_type: _Optional[str] = ..., properties: _Optional[_Mapping[str, _any_pb2.Any]] = ..., version: _Optional[int] = ..., timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PresenceUpdate(_message.Message):
-    __slots__ = ("user_id", "character_id", "status", "zone_id", "metadata")
+    __slots__ = ("user_id", "character_id", "status", "zone_id", "metadata", "text")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -161,12 +161,14 @@ class PresenceUpdate(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ZONE_ID_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     character_id: str
     status: PresenceStatus
     zone_id: str
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, user_id: _Optional[str] = ..., character_id: _Optional[str] = ..., status: _Optional[_Union[PresenceStatus, str]] = ..., zone_id: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    text: str
+    def __init__(self, user_id: _Optional[str] = ..., character_id: _Optional[str] = ..., status: _Optional[_Union[PresenceStatus, str]] = ..., zone_id: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class BatchMessage(_message.Message):
     __slots__ = ("messages", "compressed", "original_size", "payload")

@@ -21,7 +21,7 @@ from cluster.ports.accounts import (
     TokenReused,
 )
 from cluster.security.keys import KeyRing
-from cluster.security.tokens import AccessClaims, sign_access, verify_access
+from cluster.security.tokens import PLAYER, AccessClaims, sign_access, verify_access
 from cluster.settings import Settings
 from serve_apps.accounts.models import Tokens
 from serve_apps.accounts.names import clean_password, clean_username
@@ -69,7 +69,7 @@ class AccountService:
         account = Account(_new_id("usr"), username, password_hash, self.clock())
         await self.accounts.create(account)
         log.info("account_created", user_id=account.user_id)
-        return await self._log_in(account.user_id)
+        return await self._log_in(account)
 
     async def login(self, username: str, password: str) -> Tokens:
         """Raises Unauthorized("bad_credentials"), after the same work for a wrong name or password."""
@@ -83,7 +83,7 @@ class AccountService:
             raise Unauthorized("bad_credentials", "wrong username or password")
         if verdict.replacement is not None:
             await self.accounts.replace_hash(account.user_id, account.password_hash, verdict.replacement)
-        return await self._log_in(account.user_id)
+        return await self._log_in(account)
 
     async def refresh(self, refresh_token: str) -> Tokens:
         """A token works once; using it again ends its whole family. Raises Unauthorized("token_invalid")."""
@@ -95,7 +95,11 @@ class AccountService:
         except TokenReused as reuse:
             log.warning("refresh_token_reused", user_id=reuse.user_id)
             raise
-        return self._tokens(user_id, successor, now)
+        role = PLAYER
+        if self.settings.accounts.roles:
+            account = await self.accounts.get(user_id)
+            role = self._role(account) if account is not None else PLAYER
+        return self._tokens(user_id, role, successor, now)
 
     async def logout(self, refresh_token: str) -> None:
         """End all that came of the token's login. An unknown token is fine, as in RFC 7009."""
@@ -134,13 +138,17 @@ class AccountService:
         await self.characters.delete(user_id, character_id)
         log.info("character_deleted", user_id=user_id, character_id=character_id)
 
-    async def _log_in(self, user_id: str) -> Tokens:
+    async def _log_in(self, account: Account) -> Tokens:
         token, now = _new_refresh_token(), self.clock()
         ttl = self.settings.accounts.refresh_ttl_s
-        await self.refresh_tokens.start(_new_id("fam"), user_id, _digest(token), now, ttl)
-        return self._tokens(user_id, token, now)
+        await self.refresh_tokens.start(_new_id("fam"), account.user_id, _digest(token), now, ttl)
+        return self._tokens(account.user_id, self._role(account), token, now)
 
-    def _tokens(self, user_id: str, refresh_token: str, now: float) -> Tokens:
+    def _role(self, account: Account) -> str:
+        """As the settings say now: the next token of who is no moderator any more says so."""
+        return self.settings.accounts.roles.get(account.username, PLAYER)
+
+    def _tokens(self, user_id: str, role: str, refresh_token: str, now: float) -> Tokens:
         ttl = self.settings.accounts.access_ttl_s
-        access_token = sign_access(self.keys, user_id, now, ttl, self.settings.namespace)
+        access_token = sign_access(self.keys, user_id, now, ttl, self.settings.namespace, role)
         return Tokens(user_id=user_id, access_token=access_token, expires_in=int(ttl), refresh_token=refresh_token)

@@ -32,10 +32,11 @@ WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who wants in: `recovery` is what a recovery token said, None for an access token."""
+    """Who wants in: `recovery` is what a recovery token said, None for an access token; only that one says the `role`."""
 
     user_id: str
     recovery: RecoveryClaims | None = None
+    role: str = ""
 
 
 class Admission:
@@ -76,7 +77,7 @@ class Admission:
             return Refusal(HTTPStatus.UNAUTHORIZED, error.reason, "the token is not accepted")
         if recovery is not None and recovery.user_id != claims.user_id:
             return Refusal(HTTPStatus.FORBIDDEN, "session_not_yours", WHY["session_not_yours"])
-        return Who(claims.user_id, recovery)
+        return Who(claims.user_id, recovery, claims.role)
 
     async def attach(self, upgrade: Upgrade, who: Who) -> tuple[Attached, str] | Refusal:
         """The session, and the actor that hosts it. Waits for its turn first: attaches come at a bounded rate."""
@@ -123,6 +124,7 @@ class Admission:
                     upgrade.stream,
                     upgrade.last,
                     secrets.token_hex(8),
+                    who.role,
                 )
                 attached: Attached = await self._calls.call(
                     placed.actor,

@@ -11,6 +11,7 @@ from actors.session.states import SessionState
 from serve_apps.gateway.connection import Connection
 from serve_apps.gateway.messages import Call, Fault, Framing
 from serve_apps.gateway.outgoing import Frame, Outgoing
+from serve_apps.gateway.party_positions import Track
 
 Work = tuple[Call | Fault, ...]
 
@@ -40,6 +41,7 @@ class Client:
         self.session_id = attached.session_id
         self.user_id = attached.user_id
         self.attach_epoch = attached.attach_epoch
+        self.role = attached.role
         self.actor = actor
         self.state = SessionState(attached.state)
         self.resumed = attached.resumed
@@ -56,6 +58,9 @@ class Client:
         self.transfer = 0  # of its entity, from zone to zone, as far as views have told
         self.sighted = False  # its present views began from nothing
         self.last_move = b""  # a MOVE_IN row: the newest since it entered the world
+        self.track: Track | None = None  # where it is, if others of its party are told
+        self.deed_at = now  # when its user did something last
+        self.idle = attached.idle  # as its session's actor knows it
         self.token_at = now  # when the newest recovery token was given out
         self.connection = connection
         self.outgoing = outgoing

@@ -14,9 +14,14 @@ from fastapi import FastAPI, Response
 from ray import serve
 from ray.serve import Application
 
+from actors.chat.filtering import load_filter
 from cluster.adapters.redis.characters import RedisCharacters
+from cluster.adapters.redis.chat import RedisChatStore
 from cluster.adapters.redis.connection import guard
+from cluster.adapters.redis.limits import RedisLimiter
+from cluster.adapters.redis.parties import RedisPartyStore
 from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.redis.social import RedisSocialStore
 from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.redis.world import RedisWorldStore
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
@@ -27,9 +32,23 @@ from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.hub import Hub
+from serve_apps.gateway.party_link import PartyLink
 from serve_apps.gateway.picows_app import Door
+from serve_apps.gateway.routed import Routed
 from serve_apps.gateway.router import Router
-from serve_apps.gateway.routes import chat, game, presence, session, state, system, world
+from serve_apps.gateway.routes import (
+    channels,
+    chat,
+    friends,
+    game,
+    history,
+    party,
+    presence,
+    session,
+    state,
+    system,
+    world,
+)
 from serve_apps.gateway.services import Services
 from serve_apps.gateway.upgrade import Refusal
 
@@ -47,7 +66,7 @@ http = FastAPI(openapi_url=None)
 def build_router() -> Router:
     """Every method a client may call."""
     router = Router()
-    for routes in (system, session, world, state, game, presence, chat):
+    for routes in (system, session, world, state, game, presence, friends, party, chat, channels, history):
         routes.add_to(router)
     return router
 
@@ -74,8 +93,24 @@ class GatewayRunner:
         topics = RedisTopicLog(runtime.redis, settings.namespace)
         bus, subjects, calls = runtime.bus, runtime.subjects, runtime.calls
         hub = Hub(gateway_id, realm, bus, subjects, calls, time.monotonic, time.time, metrics)
-        services = Services(settings, hub, calls, characters, topics, bus, subjects, time.time)
+        services = Services(
+            settings,
+            hub,
+            calls,
+            characters,
+            topics,
+            bus,
+            subjects,
+            time.time,
+            RedisSocialStore(runtime.redis, settings.namespace),
+            RedisPartyStore(runtime.redis, settings.namespace),
+            RedisChatStore(runtime.redis, settings.namespace),
+            RedisLimiter(runtime.redis, settings.namespace),
+            load_filter(settings.chat.filter, settings.chat.words, settings.chat.max_text),
+        )
         hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics))
+        link = PartyLink(gateway_id, settings, services.parties, bus, subjects, hub.notify, time.monotonic)
+        hub.use_parties(link)
         metrics.watch_zones(hub.zones)
         metrics.watch_reliable(hub.reliable, lambda: len(hub.degraded))
         metrics.watch_queues(lambda: sum(c.outgoing.queued_bytes for c in hub.clients.values()))
@@ -83,6 +118,7 @@ class GatewayRunner:
         await bus.subscribe(subjects.gateway_control(gateway_id), hub.control)
         await bus.subscribe(subjects.gateways_control(), hub.control)
         await bus.subscribe(subjects.gateway_reliable(gateway_id), hub.reliable.receive)
+        await bus.respond(subjects.gateway_session(gateway_id, "*"), Routed(hub.clients, hub.notify).respond)
         await bus.subscribe(subjects.gateway_alive(), hub.heard_gateway)
         await bus.subscribe(subjects.world_map(), hub.world.take)
         hub.world.take((await until_available(RedisWorldStore(runtime.redis, settings.namespace).load))[0])
@@ -98,6 +134,7 @@ class GatewayRunner:
             asyncio.create_task(every(limits.probe_s, self._probe, "probe")),
             asyncio.create_task(every(limits.probe_s, self._probe_redis, "probe_redis")),
             asyncio.create_task(every(ROSTER_S, self._roster, "roster")),
+            asyncio.create_task(every(settings.social.party_positions_s, link.step, "parties")),
         ]
         log.info("gateway_started", gateway=gateway_id)
 

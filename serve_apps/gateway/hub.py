@@ -28,8 +28,10 @@ from serve_apps.gateway.connection import Close, Closing, Connection, Moved, Pin
 from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.greeting import Greeting
 from serve_apps.gateway.health import Health
+from serve_apps.gateway.idling import Idling
 from serve_apps.gateway.leaving import Leaving
 from serve_apps.gateway.outgoing import Outgoing, Priority
+from serve_apps.gateway.party_link import PartyLink
 from serve_apps.gateway.proto_framing import MOVE_METHOD
 from serve_apps.gateway.reliable import ReliableLink
 from serve_apps.gateway.upgrade import Refusal, Upgrade
@@ -74,6 +76,9 @@ class Hub:
         self.leaving = Leaving(
             gateway_id, realm.settings.gateway, self.clients, self._ask_away, self._close_rest, self.greeting.token
         )
+        self.idling = Idling(
+            calls, self.spawn, realm.settings.presence.away_after_s, realm.settings.gateway.call_deadline_s
+        )
         self.health = Health(realm.settings.gateway.degraded_after_s)
         self.degraded: tuple[str, ...] = ()
         self.reserved = 0  # upgrades on their way
@@ -82,11 +87,16 @@ class Hub:
         self._calls = calls
         self._clock = clock
         self._dispatcher: Dispatcher | None = None
+        self._parties: PartyLink | None = None
         self._background: set[asyncio.Task[None]] = set()
 
     def use(self, dispatcher: Dispatcher) -> None:
         """The dispatcher's handlers need the hub, and the hub needs the dispatcher."""
         self._dispatcher = dispatcher
+
+    def use_parties(self, parties: PartyLink) -> None:
+        self._parties = parties
+        self.reliable.taps["party.changed"] = parties.doubt
 
     # --- sockets -----------------------------------------------------------------------------------------------
 
@@ -114,6 +124,8 @@ class Hub:
         if other is not None:
             self.close(other, Close.REPLACED, "replaced")
         self.clients[client.session_id] = client
+        if self._parties is not None:
+            self._parties.doubt(client)
         ready = self.greeting.ready(client, self.degraded)
         self.notify(client, "session.ready", orjson.dumps(ready), Priority.IMMEDIATE)
         self.reliable.opened(client, attached.missed)
@@ -128,13 +140,15 @@ class Hub:
         # What its worker has begun is finished (it has a deadline): a change that is cut off leaves half of it behind.
         client.closed = True
         client.work.clear()
+        if self._parties is not None:
+            self._parties.gone(client)
         self.zones.hide(client)
         self.metrics.closed(client.close_code, self._clock() - client.connected_at)
-        self._spawn(self._detach(client.actor, client.session_id, client.attach_epoch))
+        self.spawn(self._detach(client.actor, client.session_id, client.attach_epoch))
 
     def abandoned(self, attached: Attached, actor: str) -> None:
         """The session was attached, but its socket never opened."""
-        self._spawn(self._detach(actor, attached.session_id, attached.attach_epoch))
+        self.spawn(self._detach(actor, attached.session_id, attached.attach_epoch))
 
     async def _detach(self, actor: str, session_id: str, attach_epoch: int) -> None:
         """Tell the session's actor, also one that is away for a while: until it knows, the session does not end."""
@@ -182,6 +196,7 @@ class Hub:
     def _act(self, client: Client, event: object, now: float) -> None:
         if type(event) is Moved:
             self.metrics.received[MOVE_METHOD] += 1
+            self.idling.moved(client, event.row, now)
             client.last_move = event.row
             self.zones.move(client.zone_id, event.row)
             if not client.heard:
@@ -192,6 +207,7 @@ class Hub:
             client.write(client.outgoing.speak(client.connection.framing, now))
             if not client.heard:
                 self.reliable.heard(client)
+            self.idling.said(client, event.decoded, now)
             if self._dispatcher is not None and not client.closed:
                 self._dispatcher.take(client, event.decoded)
         elif isinstance(event, Closing):
@@ -200,6 +216,8 @@ class Hub:
     # --- what goes out -----------------------------------------------------------------------------------------
 
     def _write_view(self, client: Client, view: View) -> None:
+        if client.track is not None:
+            client.track.seen(view, client.last_move)
         frame = client.outgoing.view(view)
         views = self.metrics.views
         if frame is None:
@@ -280,6 +298,7 @@ class Hub:
     def entered(self, client: Client, world: dict[str, Any]) -> None:
         client.world, client.state = world, SessionState.IN_WORLD
         client.transfer, client.last_move = 0, b""  # a new stay: its hand-overs count anew
+        client.track = None
         if not client.closed:
             self.zones.show(client, world["zone"], world["number"])
 
@@ -308,6 +327,7 @@ class Hub:
         """Called about once a second: heartbeats, idle and slow clients (rows 1.3 and 1.4)."""
         now = self._clock()
         self.leaving.sweep(now)
+        self.idling.sweep(self.clients.values(), now)
         renew_s = self.settings.session.recovery_ttl_s * RENEW_AT
         for client in list(self.clients.values()):
             if now - client.token_at > renew_s:
@@ -344,12 +364,15 @@ class Hub:
         for client in list(self.clients.values()):
             self.close(client, Close.RESTART, "restart")
 
-    def _spawn(self, work: Any) -> None:
-        """Run something in the background that the realm can do without: a failure is logged, sweeps elsewhere repair it."""
+    def spawn(self, work: Any) -> bool:
+        """Run something in the background that the realm can do without: a failure is logged, sweeps elsewhere repair it.
+
+        False: there is no room for more.
+        """
         if len(self._background) >= BACKGROUND_LIMIT:
             work.close()
             log.error("background_full", limit=BACKGROUND_LIMIT)
-            return
+            return False
 
         async def guarded() -> None:
             try:
@@ -360,3 +383,4 @@ class Hub:
         task = asyncio.create_task(guarded())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return True

@@ -23,10 +23,10 @@ ASK_AGAIN_S = 0.2
 class Notice:
     """A notification's body, encoded once for each framing however many clients get it."""
 
-    __slots__ = ("_encoded", "_method", "_params_json")
+    __slots__ = ("_encoded", "_params_json", "method")
 
     def __init__(self, method: str, params_json: bytes) -> None:
-        self._method = method
+        self.method = method
         self._params_json = params_json
         self._encoded: dict[Framing, bytes] = {}
 
@@ -35,15 +35,15 @@ class Notice:
         body = self._encoded.get(framing)
         if framing is Framing.JSON:
             if body is None:
-                body = self._encoded[framing] = json_framing.notification_body(self._method, self._params_json)
+                body = self._encoded[framing] = json_framing.notification_body(self.method, self._params_json)
             return json_framing.numbered(body, seq)
         if body is None:
-            body = self._encoded[framing] = proto_framing.notification_body(self._method, self._params_json)
+            body = self._encoded[framing] = proto_framing.notification_body(self.method, self._params_json)
         return proto_framing.numbered(body, seq)
 
 
 class ReliableLink:
-    """`write(client, frame)` queues a notification for a client's socket."""
+    """`write(client, frame)` queues a notification for a client's socket. `taps`: by method, who is told that a client got one."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class ReliableLink:
         self.missing = 0
         self.stale = 0
         self.bad_acks = 0
+        self.taps: dict[str, Callable[[Client], None]] = {}
         self._gateway_id = gateway_id
         self._bus = bus
         self._subjects = subjects
@@ -109,6 +110,9 @@ class ReliableLink:
             client.delivered += 1
             self.delivered += 1
             self._write(client, notice.frame(client.outgoing.framing, client.delivered), Priority.NORMAL)
+            tap = self.taps.get(notice.method)
+            if tap is not None:
+                tap(client)
 
     def heard(self, client: Client) -> None:
         """The client's first message on this socket: it knows that it has it."""

@@ -20,6 +20,7 @@ STATUS_NAMES = {
     pb.PRESENCE_STATUS_AWAY: "away",
     pb.PRESENCE_STATUS_BUSY: "busy",
     pb.PRESENCE_STATUS_INVISIBLE: "invisible",
+    pb.PRESENCE_STATUS_UNSPECIFIED: None,  # stays as it is
 }
 
 
@@ -41,8 +42,14 @@ def _positions(data: bytes) -> dict[str, Any]:
 
 
 def _presence(data: bytes) -> dict[str, Any]:
+    """An empty map is like none: only the JSON form can take metadata away."""
     m = pb.PresenceUpdate.FromString(data)
-    return {"status": STATUS_NAMES.get(m.status, "")}
+    update = {
+        "status": STATUS_NAMES.get(m.status, ""),
+        "text": m.text if m.HasField("text") else None,
+        "metadata": dict(m.metadata) or None,
+    }
+    return {name: value for name, value in update.items() if value is not None}
 
 
 def _state(data: bytes) -> dict[str, Any]:

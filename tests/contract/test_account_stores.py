@@ -143,10 +143,12 @@ class TestCharacters:
     async def test_a_character_comes_back_as_it_was(self, stores: Stores) -> None:
         await stores.characters.create(HERO, limit=8)
         assert await stores.characters.get("chr_hero") == HERO
+        assert await stores.characters.by_name("Hero") == HERO
         assert await stores.characters.list("usr_alice") == [HERO]
 
     async def test_what_is_not_there(self, stores: Stores) -> None:
         assert await stores.characters.get("chr_nobody") is None
+        assert await stores.characters.by_name("chr_nobody") is None
         assert await stores.characters.list("usr_nobody") == []
 
     async def test_the_list_is_in_order_of_creation_and_only_theirs(self, stores: Stores) -> None:
@@ -170,6 +172,7 @@ class TestCharacters:
         with pytest.raises(Conflict, match="name taken"):
             await stores.characters.create(replace(HERO, character_id="chr_2", user_id="usr_bob", name=second), limit=8)
         assert await stores.characters.get("chr_2") is None
+        assert await stores.characters.by_name(second) == replace(HERO, name=first)
         assert await stores.characters.list("usr_bob") == []
 
     async def test_too_many(self, stores: Stores) -> None:
@@ -194,6 +197,7 @@ class TestCharacters:
         await stores.characters.create(HERO, limit=1)
         await stores.characters.delete("usr_alice", "chr_hero")
         assert await stores.characters.get("chr_hero") is None
+        assert await stores.characters.by_name("Hero") is None
         assert await stores.characters.list("usr_alice") == []
         successor = replace(HERO, character_id="chr_2")
         await stores.characters.create(successor, limit=1)

@@ -198,11 +198,13 @@ class TestPlaces:
         await rig.append(fence, b"1", cursors={"news": "7-1", "chat:ö 1": "1-0"})
         assert await rig.log.cursors(A) == {"news": "7-1", "chat:ö 1": "1-0"}
 
-    async def test_one_that_has_a_place_keeps_it(self, rig: Rig) -> None:
+    async def test_one_that_has_a_later_place_keeps_it(self, rig: Rig) -> None:
         fence = await rig.stores.actor()
-        await rig.log.follow(fence, {"news": "7-0"})
-        await rig.log.follow(fence, {"news": "9-0", "more": "1-0"})
-        assert await rig.log.cursors(A) == {"news": "7-0", "more": "1-0"}
+        await rig.log.follow(fence, {"news": "9-0", "less": "2-0", "none": ""})
+        await rig.log.follow(fence, {"news": "10-0", "less": "1-9", "more": "1-0", "none": ""})
+        assert await rig.log.cursors(A) == {"news": "10-0", "less": "2-0", "more": "1-0", "none": ""}
+        await rig.log.follow(fence, {"news": "", "none": "0-1"})
+        assert await rig.log.cursors(A) == {"news": "10-0", "less": "2-0", "more": "1-0", "none": "0-1"}
 
     async def test_unfollowing(self, rig: Rig) -> None:
         fence = await rig.stores.actor()

@@ -182,6 +182,10 @@ class TestWrite:
             "stm_a",
             0,
             6,
+            "moderator",
+            True,
+            "back at ö",
+            {"game": "", "": "1"},
         )
         await stores.write(record, fence)
         assert await stores.sessions.get(session_id) == record

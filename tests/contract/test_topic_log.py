@@ -18,7 +18,7 @@ from cluster.adapters.memory.topics import MemoryTopicLog
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.topics import PUBLISH, RedisTopicLog
 from cluster.errors import Unavailable
-from cluster.ports.topics import Published, TopicLog, TopicMessage
+from cluster.ports.topics import Published, PublishedMany, TopicLog, TopicMessage
 from cluster.settings import RedisSettings
 from tests.servers import free_port
 
@@ -183,6 +183,69 @@ class TestKeys:
         assert len({published.result for published in results}) == 1
 
 
+class TestMany:
+    async def test_each_topic_may_have_its_own_params(self, rig: Rig) -> None:
+        published = await rig.log.publish_many([NEWS, OTHER], "m", [b"1", b"2"], LIMIT, "k")
+        assert [message.params_json for message in published.messages] == [b"1", b"2"]
+        assert await rig.after("") == [published.messages[0]]
+        assert await rig.after("", OTHER) == [published.messages[1]]
+        assert await rig.log.publish_many([NEWS, OTHER], "m", [b"3", b"4"], LIMIT, "k") == PublishedMany((), "")
+
+    async def test_one_message_in_several_topics(self, rig: Rig) -> None:
+        news = await rig.publish(NEWS)
+        published = await rig.log.publish_many([NEWS, OTHER, NEWS], "chat.message", b"{}", LIMIT, result="msg_1")
+        assert published.result == "msg_1"
+        assert [(m.topic, m.previous, m.method) for m in published.messages] == [
+            (NEWS, news.id, "chat.message"),
+            (OTHER, "", "chat.message"),
+        ]
+        assert await rig.after("", NEWS) == [news, published.messages[0]]
+        assert await rig.after("", OTHER) == [published.messages[1]]
+        later = [await rig.publish(topic) for topic in (NEWS, OTHER)]
+        assert [m.previous for m in later] == [m.id for m in published.messages]
+
+    async def test_none(self, rig: Rig) -> None:
+        assert await rig.log.publish_many([], "m", b"", LIMIT) == PublishedMany((), "")
+
+    async def test_a_key_that_was_used_even_for_others(self, rig: Rig) -> None:
+        first = await rig.log.publish_many([NEWS, OTHER], "m", b"1", LIMIT, "k", "msg_1")
+        assert await rig.log.publish_many([NEWS, "third"], "m", b"2", LIMIT, "k", "msg_2") == PublishedMany((), "msg_1")
+        assert await rig.log.publish("third", "m", b"2", LIMIT, "k") == Published(None, "msg_1")
+        assert await rig.after("", NEWS) + await rig.after("", OTHER) == list(first.messages)
+        assert await rig.after("", "third") == []
+
+    async def test_two_thousand(self, rig: Rig) -> None:
+        topics = [f"user:usr_{n}" for n in range(2_000)]
+        published = await rig.log.publish_many(topics, "m", b"1", LIMIT, "k")
+        assert [m.topic for m in published.messages] == topics
+        assert await rig.log.newest(topics) == {m.topic: m.id for m in published.messages}
+
+
+class TestSenderAndRefresh:
+    async def test_they_are_kept(self, rig: Rig) -> None:
+        for sender, refresh in (("usr_a", ""), ("", "ties"), ("usr_ö", "party"), ("", "")):
+            published = await rig.log.publish(NEWS, "", b"", LIMIT, sender=sender, refresh=refresh)
+            assert published.message is not None
+            assert (published.message.sender, published.message.refresh) == (sender, refresh)
+            assert (await rig.after(""))[-1] == published.message
+        assert chained(await rig.after(""))
+
+
+class TestBefore:
+    async def test_what_came_before_a_place(self, rig: Rig) -> None:
+        messages = [await rig.publish(data=str(n)) for n in range(6)]
+        assert await rig.log.before(NEWS, "", 100) == messages
+        assert await rig.log.before(NEWS, "", 2) == messages[4:], "the newest of them, oldest first"
+        for place, message in enumerate(messages):
+            assert await rig.log.before(NEWS, message.id, 2) == messages[max(0, place - 2) : place]
+
+    async def test_a_topic_without_any(self, rig: Rig) -> None:
+        assert await rig.log.before(NEWS, "", 5) == []
+        await rig.publish()
+        await rig.expire(NEWS)
+        assert await rig.log.before(NEWS, "", 5) == []
+
+
 class TestAfter:
     async def test_what_came_after_a_place(self, rig: Rig) -> None:
         messages = [await rig.publish(data=str(n)) for n in range(5)]
@@ -235,6 +298,8 @@ class TestRedis:
         for _ in range(2):
             await rig.log.publish(NEWS, "m", b"", LIMIT, "k", "", 30.0)
         assert 3_500_000 < await client.pttl(log) <= 3_600_000
+        await rig.log.publish(NEWS, "m", b"", LIMIT, keep_s=60.0)
+        assert 50_000 < await client.pttl(log) <= 60_000, "until then after the last one"
         assert await client.pttl(f"{log}:newest") > 29 * 86_400_000
         assert 29_000 < await client.pttl(f"{namespace}:topic-key:k") <= 30_000
         assert len(await client.keys(f"{namespace}:*")) == 3, "and there is nothing else"
@@ -261,26 +326,17 @@ class TestRedis:
 
     async def test_one_call_that_was_sent_twice(self, client: Redis, namespace: str) -> None:
         """Over a broken connection: its second answer is that of the first, so that the caller still tells the realm."""
+        topics = [topic.encode().hex() for topic in (NEWS, OTHER)]
         args: list[str | bytes | int | float] = [
-            namespace,
-            NEWS.encode().hex(),
-            "m",
-            "{}",
-            LIMIT,
-            "k",
-            "msg_1",
-            60_000,
-            "call",
-            60_000,
-            60_000,
-        ]
+            namespace, "m", "{}", LIMIT, "k", "msg_1", "call", 60_000, 60_000, 60_000, "", "", len(topics), *topics,
+        ]  # fmt: skip
         first = await PUBLISH(client, [], args)
         assert await PUBLISH(client, [], args) == first
-        assert first[2] == b"msg_1"
-        (message,) = await redis_rig(client, namespace).after("")
-        assert message.id.encode() == first[0]
-        args[8] = "another call"
-        assert await PUBLISH(client, [], args) == [b"", b"", b"msg_1"]
+        assert first[0] == b"msg_1"
+        rig = redis_rig(client, namespace)
+        assert [m.id.encode() for topic in (NEWS, OTHER) for m in await rig.after("", topic)] == [first[1], first[3]]
+        args[6] = "another call"
+        assert await PUBLISH(client, [], args) == [b"msg_1"]
 
     async def test_a_server_that_forgot_the_scripts(self, client: Redis, namespace: str) -> None:
         rig = redis_rig(client, namespace)
@@ -299,7 +355,12 @@ class TestRedis:
         settings = RedisSettings(url=SecretStr(f"redis://127.0.0.1:{free_port()}/0"), timeout_s=0.2)
         client = connect(settings, "contract")
         log = RedisTopicLog(client, namespace)
-        for attempt in (log.publish(NEWS, "m", b"", LIMIT), log.newest([NEWS]), log.after({NEWS: ""}, 1)):
+        for attempt in (
+            log.publish(NEWS, "m", b"", LIMIT),
+            log.newest([NEWS]),
+            log.after({NEWS: ""}, 1),
+            log.before(NEWS, "", 1),
+        ):
             with pytest.raises(Unavailable):
                 await attempt
         await client.aclose()

@@ -31,6 +31,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from realm_proto import realtime_pb2 as wire
 from tests.e2e.play_accounts import Accounts
 from tests.e2e.play_sessions import Params, Session, notification
+from tests.e2e.play_social import Refusal, Social
 from tests.e2e.play_world import TICK_HZ, Body, World
 
 WEB = Path(__file__).resolve().parents[2] / "clients" / "web"
@@ -74,6 +75,7 @@ class PlayServer:
         self.recovered = 0  # handshakes that were opened by a recovery token
         self._recovery: dict[str, str] = {}  # recovery token -> session
         self.chat: list[tuple[str, str]] = []
+        self.social = Social()
         self.refusing = False  # whether handshakes are answered with 503
         self._ids = itertools.count(1)
         self._socket = socket.create_server(("127.0.0.1", port))
@@ -200,6 +202,15 @@ class PlayServer:
 
         self.run(action)
 
+    def people(self, change: Callable[[Social], object]) -> None:
+        """Somebody else does something; everybody who has to know is told."""
+
+        async def action() -> None:
+            change(self.social)
+            await self._tell_news()
+
+        self.run(action)
+
     def say(self, channel: str, name: str, text: str, *, compressed: bool = False) -> None:
         """Chat from somebody else; compressed: in a compressed batch of its own."""
 
@@ -266,7 +277,7 @@ class PlayServer:
         seen = session.after(last) if resumed and last else None
         ready = {
             "session_id": session.session_id,
-            "user_id": user,
+            "user_id": f"usr_{user}",
             "resumed": resumed,
             "recovered": seen is not None,
             "stream": session.session_id,
@@ -312,7 +323,12 @@ class PlayServer:
             answer.response.error.code = refusal.code
             answer.response.error.message = refusal.message
             answer.response.error.data.Pack(ParseDict(refusal.data, Struct()))
+        except Refusal as refused:
+            answer.response.error.code = refused.code
+            answer.response.error.message = str(refused)
+            answer.response.error.data.Pack(ParseDict(refused.data, Struct()))
         await self._send(session, answer)
+        await self._tell_news()
 
     async def _call(self, session: Session, method: str, params: Params) -> Params:
         match method:
@@ -330,6 +346,7 @@ class PlayServer:
                     )
                 session.body = self.world.enter(params["character_id"], character["name"])
                 session.known, session.needs_reset = set(), True
+                self.social.come(f"usr_{session.user}", character["name"], session.body.zone)
                 return self.world.entry(session.body)
             case "world.leave":
                 self._leave(session)
@@ -341,26 +358,46 @@ class PlayServer:
                 session.channels.discard(params["channel"])
                 return {"channels": sorted(session.channels)}
             case "chat.message":
-                if session.body is None or params["channel"] not in session.channels:
+                channel = params["channel"]
+                if session.body is None or (channel in ("global", "zone") and channel not in session.channels):
                     raise RpcRefusal(-32003, "invalid state", {"state": "authenticated", "reason": "not_in_channel"})
-                self.chat.append((params["channel"], params["text"]))
-                return {"message_id": await self._tell_channel(params["channel"], session.body.name, params["text"])}
-        raise RpcRefusal(-32601, "method not found", {"method": method})
+                if method in self.social.refusals:
+                    self.social.call(session, method, params)
+                self.chat.append((channel, params["text"]))
+                return {
+                    "message_id": await self._tell_channel(
+                        channel, session.body.name, params["text"], f"usr_{session.user}"
+                    )
+                }
+        result = self.social.call(session, method, params)
+        if result is None:
+            raise RpcRefusal(-32601, "method not found", {"method": method})
+        return result
 
-    async def _tell_channel(self, channel: str, name: str, text: str, *, compressed: bool = False) -> str:
-        message_id = f"msg_{next(self._ids)}"
-        said = {"message_id": message_id, "channel": channel, "from": "usr_x", "name": name, "text": text}
-        told = notification("chat.message", {**said, "sent_at": time.time()})
+    async def _tell_channel(
+        self, channel: str, name: str, text: str, sender: str = "usr_x", *, compressed: bool = False
+    ) -> str:
+        said = self.social.say(channel, sender, name, text)
+        joined = [f"usr_{s.user}" for s in self.sessions.values() if channel in s.channels]
+        hearers = self.social.hearers(said, joined)
         for session in list(self.sessions.values()):
-            if channel not in session.channels:
+            if f"usr_{session.user}" not in hearers:
                 continue
-            message = session.number(told)
+            message = session.number(notification("chat.message", said))
             if compressed:
                 plain = wire.BatchMessage(messages=[message]).SerializeToString()
                 batch = wire.BatchMessage(compressed=True, original_size=len(plain), payload=zlib.compress(plain))
                 message = wire.WebSocketMessage(batch=batch)
             await self._send(session, message)
-        return message_id
+        return str(said["message_id"])
+
+    async def _tell_news(self) -> None:
+        """What people have to be told about each other."""
+        news, self.social.news = self.social.news, []
+        for user, method, params in news:
+            for session in list(self.sessions.values()):
+                if f"usr_{session.user}" == user:
+                    await self._send(session, session.number(notification(method, params)))
 
     def _token_of(self, session: Session) -> Params:
         token = f"recovery.{next(self._ids)}"
@@ -375,6 +412,7 @@ class PlayServer:
 
     def _leave(self, session: Session) -> None:
         if session.body is not None:
+            self.social.set_status(f"usr_{session.user}", zone=None)
             self.world.bodies.pop(session.body.number, None)
             session.body = None
 

@@ -178,7 +178,7 @@ def test_a_lost_session_enters_again(page: Page, play_server: PlayServer) -> Non
     assert back["screen"] == "world"
     walk(page, "d", lambda s: s["me"]["x"] > 102, "walking again")
     channels = play_server.sessions[back["session"]].channels
-    wait_until(page, lambda: channels == {"global", "zone:zon_meadow"}, "joining channels again")
+    wait_until(page, lambda: channels == {"global", "zone"}, "joining channels again")
 
 
 def test_an_expired_token_is_refreshed_before_reconnecting(page: Page, play_server: PlayServer) -> None:
@@ -247,9 +247,9 @@ def test_wrong_input_is_told_in_words(page: Page, play_server: PlayServer) -> No
 def test_chat_is_text_and_arrives_once(page: Page, play_server: PlayServer) -> None:
     entered = register_and_enter(page, play_server.url, "marlow", "Marlow")
     channels = play_server.sessions[entered["session"]].channels
-    wait_until(page, lambda: channels == {"global", "zone:zon_meadow"}, "joining channels")
+    wait_until(page, lambda: channels == {"global", "zone"}, "joining channels")
     nasty = "<img src=x onerror=alert(1)> & more"
-    play_server.say("global", "Alder", nasty, compressed=True)
+    play_server.say("zone", "Alder", nasty, compressed=True)
     lines = page.locator("#chat-log li")
     expect(lines).to_have_count(1)
     expect(lines.first.locator("span")).to_have_text(nasty)
@@ -258,7 +258,7 @@ def test_chat_is_text_and_arrives_once(page: Page, play_server: PlayServer) -> N
     page.keyboard.type("hello wasd")
     page.keyboard.press("Enter")
     expect(lines).to_have_count(2)
-    assert play_server.chat == [("zone:zon_meadow", "hello wasd")]
+    assert play_server.chat == [("zone", "hello wasd")]
     page.keyboard.press("Escape")
     assert state(page)["me"]["x"] == 100, "typing does not walk"
 

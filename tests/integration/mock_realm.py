@@ -43,6 +43,7 @@ class MockRealm:
         self.upgrades: list[dict[str, Any]] = []
         self.refusals: list[Refusal] = []  # of the next upgrades
         self.failures: dict[str, list[tuple[int, dict[str, Any]]]] = {}  # of the next calls of a method
+        self.answers: dict[str, dict[str, Any]] = {}  # of methods that the mock does not know
         self.silent: set[str] = set()  # methods that are never answered
         self.slow: dict[str, float] = {}  # methods whose answer takes so many seconds
         self.break_after_upgrade = 0  # so many sockets break before they hear anything
@@ -366,7 +367,7 @@ class MockRealm:
                 return {"attributes": session.attributes}
             case "session.attribute.list":
                 return {"attributes": session.attributes}
-        return None
+        return self.answers.get(method)
 
     async def _send(self, socket: ServerConnection, **said: Any) -> None:
         """`said`: see mock_frames.encode."""

@@ -106,7 +106,7 @@ class TestFencing:
         session_id = ann.session_id
         before = await stage.record(session_id)
         attempts: list[Callable[[], Any]] = [
-            lambda: old.set_status(session_id, 1, "away"),
+            lambda: old.set_presence(session_id, 1, "away", None, None),
             lambda: old.subscribe(session_id, 1, ["x"], []),
             lambda: old.attach(Attach(session_id, "usr_a", "gtw_x")),
             lambda: old.detach(session_id, 1),

@@ -10,7 +10,8 @@ import pytest
 from rayrealm_client import errors
 from rayrealm_client.client import RealmClient
 from rayrealm_client.keeper import Loss
-from rayrealm_client.models import GameAnswer, Presence
+from rayrealm_client.models import GameAnswer
+from rayrealm_client.people import OwnPresence, Presence
 from rayrealm_client.policy import Backoff
 from rayrealm_client.view import Position
 from tests.integration.mock_players import DEADLINE_S, FRAMINGS, PASSWORD, again, client_of, enter, until
@@ -84,12 +85,12 @@ class TestCalls:
         assert await player.ping() < DEADLINE_S
         assert await player.subscribe(["b", "a"]) == ["a", "b"]
         assert await player.unsubscribe(["b"]) == ["a"]
-        assert await player.presence_update("busy") == "busy"
-        assert await player.presence_subscribe(["usr_bob"]) == [Presence("usr_bob", "offline", None, None)]
-        assert await player.presence_unsubscribe(["usr_bob"]) == 0
-        assert await player.chat_join("trade") == ["trade"]
-        assert await player.chat_send("trade", "hello") == "msg_1"
-        assert await player.chat_leave("trade") == []
+        assert await player.presence.update("busy") == OwnPresence("busy")
+        assert await player.presence.subscribe(["usr_bob"]) == [Presence("usr_bob", "offline", None, None)]
+        assert await player.presence.unsubscribe(["usr_bob"]) == 0
+        assert await player.chat.join("trade") == ["trade"]
+        assert await player.chat.say("trade", "hello") == "msg_1"
+        assert await player.chat.leave("trade") == []
         snapshot = await player.state_sync()
         assert (snapshot.tick, snapshot.own.properties, snapshot.others) == (7, {"hp": 5}, ())
         assert await player.state_change("ent_2", 1, {"hp": None}) == 2
@@ -152,9 +153,9 @@ class TestReconnecting:
 
     async def test_a_session_that_is_gone_is_set_up_again(self, realm: MockRealm, player: RealmClient) -> None:
         await player.subscribe(["a"])
-        await player.chat_join("trade")
-        await player.presence_subscribe(["usr_bob"])
-        await player.presence_update("away")
+        await player.chat.join("trade")
+        await player.presence.subscribe(["usr_bob"])
+        await player.presence.update("away")
         assert player.session_ready is not None
         old = realm.sessions.pop(player.session_ready.session_id)
         realm.failures["world.enter"] = [(-32006, {"retryAfter": 0, "reason": "zone_away"})]

@@ -53,11 +53,11 @@ async def test_a_lost_socket_costs_nothing(realm: LocalRealm, framing: Framing) 
         heard: list[str] = []
         gaps: list[str | None] = []
         losses: list[Loss] = []
-        ann.on_chat(lambda message: heard.append(message.text))
+        ann.chat.on_message(lambda message: heard.append(message.text))
         ann.on_gap(gaps.append)
         ann.on_loss(losses.append)
-        await ann.chat_join(channel)
-        await bob.chat_join(channel)
+        await ann.chat.join(channel)
+        await bob.chat.join(channel)
         await ann.set_attribute("hat", "red")
         assert ann.world is not None
         await until(lambda: ann.world is not None and ann.world.number in bob.entities)
@@ -66,7 +66,7 @@ async def test_a_lost_socket_costs_nothing(realm: LocalRealm, framing: Framing) 
         for round_ in range(3):
             for count in range(4):
                 said.append(f"{round_}.{count}")
-                await bob.chat_send(channel, said[-1])
+                await bob.chat.say(channel, said[-1])
                 if count == 1:
                     lose_socket(ann)
             await until(lambda: heard == said)

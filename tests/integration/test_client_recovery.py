@@ -12,7 +12,7 @@ import pytest
 from rayrealm_client import errors
 from rayrealm_client.client import RealmClient
 from rayrealm_client.keeper import Loss
-from rayrealm_client.models import Presence
+from rayrealm_client.people import Presence
 from rayrealm_client.policy import Backoff
 from rayrealm_client.reliable import ACK_COUNT
 from tests.integration.mock_players import DEADLINE_S, FRAMINGS, again, client_of, enter, until
@@ -120,8 +120,8 @@ class TestReliable:
         gaps: list[str | None] = []
         presences: list[Presence] = []
         player.on_gap(gaps.append)
-        await player.presence_subscribe(["usr_bob"])
-        player.on_presence(presences.append)
+        await player.presence.subscribe(["usr_bob"])
+        player.presence.on_change(presences.append)
         await tell(realm, 0)
         await until(lambda: player.reliable.seq == 1)
         realm.only().seq = 40  # and none of them is kept
@@ -139,8 +139,8 @@ class TestReliable:
         gaps: list[str | None] = []
         presences: list[Presence] = []
         player.on_gap(gaps.append)
-        await player.presence_subscribe(["usr_bob"])
-        player.on_presence(presences.append)
+        await player.presence.subscribe(["usr_bob"])
+        player.presence.on_change(presences.append)
         await realm.number("session.gap", {"topic": "news"})
         await until(lambda: bool(presences))
         assert gaps == ["news"]
@@ -341,24 +341,24 @@ class TestChat:
     async def test_a_message_is_said_once_although_its_answer_was_lost(
         self, realm: MockRealm, player: RealmClient
     ) -> None:
-        await player.chat_join("trade")
+        await player.chat.join("trade")
         realm.cut_instead.add("chat.message")
-        message_id = await player.chat_send("trade", "hello")
+        message_id = await player.chat.say("trade", "hello")
         said = [params for method, params in realm.calls if method == "chat.message"]
         assert len(said) == 2
         assert said[0] == said[1]
         assert realm.said == {said[0]["client_id"]: message_id}
-        assert await player.chat_send("trade", "hello") != message_id
+        assert await player.chat.say("trade", "hello") != message_id
 
     async def test_the_caller_may_name_it(self, realm: MockRealm, player: RealmClient) -> None:
-        first = await player.chat_send("trade", "hello", client_id="mine")
-        assert await player.chat_send("trade", "hello", client_id="mine") == first
+        first = await player.chat.say("trade", "hello", client_id="mine")
+        assert await player.chat.say("trade", "hello", client_id="mine") == first
 
     async def test_it_is_tried_no_longer_than_the_deadline(self, realm: MockRealm) -> None:
         async with client_of(realm, timeout_s=0.4) as client:
             await enter(client)
             realm.silent.add("chat.message")
-            saying = asyncio.create_task(client.chat_send("trade", "hello"))
+            saying = asyncio.create_task(client.chat.say("trade", "hello"))
             await until(lambda: realm.calls[-1][0] == "chat.message")
             await realm.stop_listening()
             realm.cut()

@@ -10,7 +10,8 @@ import pytest
 
 from rayrealm_client.client import RealmClient
 from rayrealm_client.keeper import Loss
-from rayrealm_client.models import ChatMessage, GameEvent, Presence
+from rayrealm_client.models import GameEvent
+from rayrealm_client.people import ChatMessage, Presence
 from rayrealm_client.view import Position
 from realm_proto import realtime_pb2 as pb
 from tests.integration.mock_players import FRAMINGS, again, client_of, enter, until
@@ -188,8 +189,8 @@ class TestSeeing:
     async def test_notices(self, realm: MockRealm, player: RealmClient) -> None:
         chats: list[ChatMessage] = []
         presences: list[Presence] = []
-        player.on_chat(chats.append)
-        player.on_presence(presences.append)
+        player.chat.on_message(chats.append)
+        player.presence.on_change(presences.append)
         notices = player.notices()
         message = {"message_id": "m", "channel": "c", "from": "usr_b", "name": "B", "text": "hi", "sent_at": 1}
         await realm.notify("chat.message", message)

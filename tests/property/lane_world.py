@@ -15,7 +15,6 @@ from typing import Any
 
 from actors.session.attaching import Attach, Attached
 from actors.session.belongings import Belongings
-from actors.session.following import Following
 from actors.session.host import SessionHost
 from actors.session.lane import ReliableLane
 from actors.session.table import SessionTable
@@ -31,6 +30,7 @@ from cluster.ports.topics import TopicMessage
 from cluster.settings import SessionSettings, Settings
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
+from tests.hearings import listening
 from tests.journeys import journey
 from tests.property.lane_faults import WALL, Bus, Rough, Subscribed, Told
 
@@ -109,11 +109,13 @@ class Actor:
             world.wall_clock,
             random.Random(world.rng.random()),
         )
-        self.following = Following(self.fence, world.topics, world.outbox_log, self.lane, self._listen)
+        self.following, hearing = listening(
+            self.fence, world.topics, world.outbox_log, self.lane, self._listen, table.sessions, world.wall_clock
+        )
         self.host = SessionHost(
             table,
             self.lane,
-            self.following,
+            hearing,
             world.settings,
             MemoryCharacters(lambda _session: True),
             journey(world.settings, MemoryCalls({}), MemoryCharacters(lambda _session: True), 1),
@@ -123,7 +125,13 @@ class Actor:
             world.wall_clock,
             random.Random(world.rng.random()),
         )
-        self.belongings = Belongings(table, self.following, self.host.announce, limits.max_subscriptions)
+        self.belongings = Belongings(
+            table,
+            hearing,
+            self.host.announce,
+            limits.max_subscriptions,
+            world.settings.presence,
+        )
 
     async def _listen(self, topic: str, handler: Callable[[bytes], None]) -> Subscribed:
         if self.world.fails():

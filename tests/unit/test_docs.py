@@ -15,6 +15,7 @@ DOCUMENTS = [
     "docs/features.md",
     "docs/games.md",
     "docs/world.md",
+    "docs/events.md",
     "docs/performance.md",
     "proto/PROTOCOL.md",
 ]

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from rayrealm_client.anys import Json, Params
-from rayrealm_client.errors import CodecError, ConnectionLost, DeadlineExceeded
-from rayrealm_client.models import GameAnswer, Presence, Snapshot, Zone
+from rayrealm_client.asking import integer_of, object_of, strings_of
+from rayrealm_client.chat import Chat
+from rayrealm_client.errors import ConnectionLost, DeadlineExceeded
+from rayrealm_client.feed import Feed
+from rayrealm_client.friends import Friends
+from rayrealm_client.models import GameAnswer, Snapshot, Zone
+from rayrealm_client.party import Parties
+from rayrealm_client.people import TopicNotice
 from rayrealm_client.policy import Backoff, Random
-from rayrealm_client.watching import Watching
+from rayrealm_client.presence import Presences
+from rayrealm_client.watching import Remove, Watching
 from rayrealm_client.wishes import Wishes
 
 
 class Calls(Watching):
-    """The calls that need nothing but `request`; what they set up is noted in the wishes."""
+    """The calls that need nothing but `request`; what they set up is noted in the wishes.
+
+    Those about people are in groups: `presence`, `friends`, `chat`, `party`.
+    """
 
     def __init__(self, timeout_s: float, backoff: Backoff, rng: Random) -> None:
         super().__init__()
@@ -25,6 +33,22 @@ class Calls(Watching):
         self._backoff = backoff
         self._rng = rng
         self._wishes = Wishes()
+        self.presence = Presences(self, self._wishes)
+        self.friends = Friends(self)
+        self.chat = Chat(self, self._wishes)
+        self.party = Parties(self)
+        self._topics = Feed("system.topic", TopicNotice.of)
+        self._takers |= {
+            "presence.changed": self.presence.take,
+            "friends.changed": self.friends.take,
+            "chat.message": self.chat.take,
+            "chat.deleted": self.chat.take_deletion,
+            "chat.invited": self.chat.take_invitation,
+            "party.changed": self.party.take_change,
+            "party.invited": self.party.take_invitation,
+            "party.positions": self.party.take_positions,
+            "system.topic": self._topics.take,
+        }
 
     async def request(self, method: str, params: Params = None, timeout_s: float | None = None) -> Json:
         raise NotImplementedError
@@ -41,6 +65,10 @@ class Calls(Watching):
 
     async def unsubscribe(self, topics: Iterable[str]) -> list[str]:
         return await self._topics_after("system.unsubscribe", list(topics))
+
+    def on_topic(self, callback: Callable[[TopicNotice], object]) -> Remove:
+        """What is published to the server topics that the session has subscribed to."""
+        return self._topics.on(callback)
 
     async def _topics_after(self, method: str, topics: list[str]) -> list[str]:
         now = strings_of(await self.request(method, {"topics": topics}), "topics")
@@ -76,7 +104,7 @@ class Calls(Watching):
         Raises Conflict if `version` is not the current one; its `current` is what holds.
         """
         params = {"entity_id": entity_id, "version": version, "properties": properties}
-        return _integer(object_of(await self.request("state.sync.delta", params)), "version")
+        return integer_of(object_of(await self.request("state.sync.delta", params)), "version")
 
     async def game_message(self, type: str, data: Json = None, tick: float | None = None) -> GameAnswer:  # noqa: A002 - the wire's name
         """Something for the game's code; what it may be is for the game to say.
@@ -87,43 +115,7 @@ class Calls(Watching):
         params: dict[str, Json] = {"type": type, "data": data} | ({} if tick is None else {"tick": tick})
         return GameAnswer.of(object_of(await self.request("game.message", params)))
 
-    async def presence_update(self, status: str) -> str:
-        """`status`: online, away, busy or invisible."""
-        body = object_of(await self.request("presence.update", {"status": status}))
-        self._wishes.status = status
-        return str(body.get("status", status))
-
-    async def presence_subscribe(self, user_ids: Iterable[str]) -> list[Presence]:
-        """How these users are now; changes come to `on_presence`."""
-        wanted = list(user_ids)
-        body = object_of(await self.request("presence.subscribe", {"user_ids": wanted}))
-        self._wishes.watched.update(wanted)
-        return [Presence.of(item) for item in body.get("presences", [])]
-
-    async def presence_unsubscribe(self, user_ids: Iterable[str]) -> int:
-        """How many are still watched."""
-        unwanted = list(user_ids)
-        body = object_of(await self.request("presence.unsubscribe", {"user_ids": unwanted}))
-        self._wishes.watched.difference_update(unwanted)
-        return int(body.get("watching", 0))
-
-    async def chat_join(self, channel: str) -> list[str]:
-        """All channels of the session then."""
-        return await self._channels_after("chat.channel.join", channel)
-
-    async def chat_leave(self, channel: str) -> list[str]:
-        return await self._channels_after("chat.channel.leave", channel)
-
-    async def chat_send(self, channel: str, text: str, client_id: str | None = None) -> str:
-        """The message's id, once it is kept. If the connection is lost before the answer, the call is repeated on the next one.
-
-        `client_id` (1-64 characters) names the message, so that a repeated one is not sent twice; without one it gets one.
-        Raises as `request` does; after a DeadlineExceeded it may be tried again with the same `client_id`.
-        """
-        params = {"channel": channel, "text": text, "client_id": client_id or secrets.token_hex(12)}
-        return str(object_of(await self._repeat("chat.message", params)).get("message_id", ""))
-
-    async def _repeat(self, method: str, params: dict[str, Json]) -> Json:
+    async def repeat(self, method: str, params: dict[str, Json]) -> Json:
         """A request that does no harm when it is done twice: again after each lost connection, within the deadline."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._timeout_s
@@ -136,35 +128,3 @@ class Calls(Watching):
                     raise DeadlineExceeded(f"{method}: no answer in {self._timeout_s} s") from lost
                 await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
-
-    async def _channels_after(self, method: str, channel: str) -> list[str]:
-        now = strings_of(await self.request(method, {"channel": channel}), "channels")
-        self._wishes.channels = set(now)
-        return now
-
-
-def object_of(body: Json) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise CodecError("no object where one was agreed")
-    return body
-
-
-def text_of(body: dict[str, Any], member: str) -> str:
-    value = body.get(member)
-    if not isinstance(value, str):
-        raise CodecError(f"{member} is no string")
-    return value
-
-
-def _integer(body: dict[str, Any], member: str) -> int:
-    value = body.get(member)
-    if type(value) is not int:
-        raise CodecError(f"{member} is no integer")
-    return value
-
-
-def strings_of(body: Json, member: str) -> list[str]:
-    items = object_of(body).get(member, [])
-    if not isinstance(items, list):
-        raise CodecError(f"{member} is no list")
-    return [str(item) for item in items]

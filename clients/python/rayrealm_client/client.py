@@ -15,7 +15,8 @@ import httpx
 
 from rayrealm_client.accounts import Accounts
 from rayrealm_client.anys import Json, Params
-from rayrealm_client.calls import Calls, object_of, strings_of, text_of
+from rayrealm_client.asking import object_of, strings_of, text_of
+from rayrealm_client.calls import Calls
 from rayrealm_client.codec import Framing, Notification, OwnMove
 from rayrealm_client.errors import (
     ConnectionEnded,
@@ -32,7 +33,7 @@ from rayrealm_client.prediction import Prediction
 from rayrealm_client.recovery import Opening
 from rayrealm_client.reliable import Reliable
 from rayrealm_client.view import Position, View
-from rayrealm_client.wishes import ask_again, insist
+from rayrealm_client.wishes import Ask, ask_again, insist
 
 log = logging.getLogger("rayrealm_client")
 
@@ -98,6 +99,8 @@ class RealmClient(Calls):
         await self._keeper.close()
         await self.accounts.close()
         self._end_watching()
+        for group in (self.presence, self.friends, self.chat, self.party, self._topics):
+            group.close()
 
     # --- accounts ----------------------------------------------------------------------------------------
 
@@ -308,11 +311,12 @@ class RealmClient(Calls):
         self._keeper.beside(self._ask_presences(link))
 
     async def _ask_presences(self, link: Link) -> None:
+        async def ask(method: str, params: dict[str, Json]) -> Json:
+            return await link.request(method, params, self._timeout_s)
+
         async def call() -> None:
             self._asking_anew = False  # a gap from now on asks once more
-            params = {"user_ids": sorted(self._wishes.watched)}
-            body = object_of(await link.request("presence.subscribe", params, self._timeout_s))
-            self._tell_presences(body.get("presences"))
+            await self.presence.watch_again(ask)
 
         refusal = await insist(call, self._backoff, self._rng)
         if refusal is not None:
@@ -338,7 +342,7 @@ class RealmClient(Calls):
         async def ask(method: str, params: dict[str, Json]) -> Json:
             result = await link.request(method, params, self._timeout_s)
             if method == "presence.subscribe":
-                self._tell_presences(object_of(result).get("presences"))
+                self.presence.told(result)
             return result
 
         async def enter_again() -> None:
@@ -362,6 +366,14 @@ class RealmClient(Calls):
             await ask_again(self._wishes, ask, self._backoff, self._rng)
         elif missed:
             self._ask_anew()
+        if missed or not ready.recovered:
+            await self._ask_inbox(ask)
+
+    async def _ask_inbox(self, ask: Ask) -> None:
+        """Direct messages wait until they are read, so what was missed is among them."""
+        refusal = await insist(lambda: self.chat.fetch_inbox(ask), self._backoff, self._rng)
+        if refusal is not None:
+            log.warning("the inbox was not given: %s", refusal)
 
     def lost(self, loss: Loss) -> None:
         self._listeners.call("loss", loss)

@@ -29,7 +29,7 @@ class Tokens:
 
     @classmethod
     def of(cls, body: Mapping[str, Any], now: float) -> Self:
-        with _shape("tokens"):
+        with shape("tokens"):
             return cls(
                 str(body["user_id"]),
                 str(body["access_token"]),
@@ -47,7 +47,7 @@ class Character:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("character"):
+        with shape("character"):
             place = body.get("position")
             return cls(
                 str(body["character_id"]),
@@ -66,7 +66,7 @@ class Bounds:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("bounds"):
+        with shape("bounds"):
             return cls(*(float(body[name]) for name in cls.__slots__))
 
 
@@ -79,7 +79,7 @@ class Zone:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("zone"):
+        with shape("zone"):
             return cls(
                 str(body["zone"]),
                 str(body["name"]),
@@ -112,7 +112,7 @@ class World:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("world"):
+        with shape("world"):
             bounds = Bounds.of(body["bounds"])
             land = body.get("land")
             return cls(
@@ -143,7 +143,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("state.sync.request"):
+        with shape("state.sync.request"):
             tick = int(body["tick"])
             own, *others = (_entity(item, tick) for item in body["entities"])
             return cls(tick, str(body["zone"]), own, tuple(others))
@@ -158,7 +158,7 @@ class GameAnswer:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("game.message"):
+        with shape("game.message"):
             return cls(body["result"], int(body["tick"]))
 
 
@@ -172,8 +172,8 @@ class GameEvent:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("game.event"):
-            return cls(_text(body["type"]), body.get("data"), int(body.get("tick", 0)))
+        with shape("game.event"):
+            return cls(text(body["type"]), body.get("data"), int(body.get("tick", 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +185,11 @@ class RecoveryToken:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("recovery token"):
+        with shape("recovery token"):
             token = body["token"]
             if not isinstance(token, str) or not _TOKEN.fullmatch(token):
                 raise TypeError("not a token that a subprotocol can carry")
-            return cls(token, _seconds(body["expires_in"]))
+            return cls(token, seconds(body["expires_in"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +202,8 @@ class MoveOver:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("session.reconnect"):
-            return cls(RecoveryToken.of(body), _text(body["reason"]), _seconds(body["within_s"]))
+        with shape("session.reconnect"):
+            return cls(RecoveryToken.of(body), text(body["reason"]), seconds(body["within_s"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class Ready:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("session.ready"):
+        with shape("session.ready"):
             world = body.get("world")
             return cls(
                 str(body["session_id"]),
@@ -241,49 +241,12 @@ class Ready:
                 str(body["realm"]),
                 max(1, int(body["limits"]["max_pending_requests"])),
                 None if world is None else World.of(world),
-                _flag(body["recovered"]),
-                _word(body["stream"]),
-                _number(body["seq"]),
+                flag(body["recovered"]),
+                word(body["stream"]),
+                number(body["seq"]),
                 RecoveryToken.of(body["recovery"]),
                 texts(body["topics"]),
                 frozenset(texts(body["degraded"])),
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    user_id: str
-    status: str
-    zone: str | None
-    character_id: str | None
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("presence"):
-            return cls(str(body["user_id"]), str(body["status"]), body.get("zone"), body.get("character_id"))
-
-
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """`sender`: the member `from`, a user id; `sent_at`: Unix seconds."""
-
-    message_id: str
-    channel: str
-    sender: str
-    name: str
-    text: str
-    sent_at: float
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with _shape("chat.message"):
-            return cls(
-                str(body["message_id"]),
-                str(body["channel"]),
-                str(body["from"]),
-                str(body["name"]),
-                str(body["text"]),
-                float(body["sent_at"]),
             )
 
 
@@ -291,34 +254,34 @@ def texts(items: Any) -> tuple[str, ...]:
     """A list of strings. Raises TypeError for anything else."""
     if not isinstance(items, list):
         raise TypeError("not a list")
-    return tuple(_text(item) for item in items)
+    return tuple(text(item) for item in items)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value
 
 
-def _word(value: Any) -> str:
-    if not _text(value):
+def word(value: Any) -> str:
+    if not text(value):
         raise ValueError("empty")
     return str(value)
 
 
-def _flag(value: Any) -> bool:
+def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError("not true or false")
     return value
 
 
-def _number(value: Any) -> int:
+def number(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise TypeError("not a number from 0")
     return value
 
 
-def _seconds(value: Any) -> float:
+def seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise TypeError("not a number of seconds")
     return float(value)
@@ -347,7 +310,7 @@ def position(body: Mapping[str, Any]) -> Position:
     return Position(float(body.get("x", 0.0)), float(body.get("y", 0.0)), float(body.get("z", 0.0)))
 
 
-class _shape:  # noqa: N801 - reads as a statement
+class shape:  # noqa: N801 - reads as a statement
     """Turns a missing or wrong member into a CodecError that names the thing."""
 
     def __init__(self, what: str) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
 from rayrealm_client.buffers import NoticeBuffer, ViewBuffer
 from rayrealm_client.codec import Notification
-from rayrealm_client.errors import CodecError
 from rayrealm_client.keeper import Loss
 from rayrealm_client.listeners import Listeners
-from rayrealm_client.models import ChatMessage, GameEvent, Presence, Ready, World
+from rayrealm_client.models import GameEvent, Ready, World
 from rayrealm_client.scene import Scene
 from rayrealm_client.view import Changes, Correction, Entity, View
-
-log = logging.getLogger("rayrealm_client")
 
 Remove = Callable[[], None]
 
@@ -31,6 +27,7 @@ class Watching:
         self._listeners = Listeners()
         self._view_buffers: WeakSet[ViewBuffer] = WeakSet()
         self._notice_buffers: WeakSet[NoticeBuffer[Notification]] = WeakSet()
+        self._takers: dict[str, Callable[[object], None]] = {}  # by method: what makes something typed of its params
 
     @property
     def own(self) -> Entity | None:
@@ -93,13 +90,6 @@ class Watching:
     def on_loss(self, callback: Callable[[Loss], object]) -> Remove:
         return self._listeners.add("loss", callback)
 
-    def on_chat(self, callback: Callable[[ChatMessage], object]) -> Remove:
-        return self.on_notice("chat.message", lambda params: callback(ChatMessage.of(params)))
-
-    def on_presence(self, callback: Callable[[Presence], object]) -> Remove:
-        """Changes of who is watched; and all of them anew, where changes may have been missed."""
-        return self._listeners.add("presence", callback)
-
     def on_gap(self, callback: Callable[[str | None], object]) -> Remove:
         """Reliable notifications were missed, and will not come: of a topic, or (None) of everything. Ask anew for what matters."""
         return self._listeners.add("gap", callback)
@@ -114,20 +104,11 @@ class Watching:
 
     def _tell(self, notice: Notification) -> None:
         self._listeners.call(f"notice:{notice.method}", notice.params)
-        if notice.method == "presence.changed" and self._listeners.has("presence"):
-            self._tell_presences([notice.params])
+        taker = self._takers.get(notice.method)
+        if taker is not None:
+            taker(notice.params)
         for notices in self._notice_buffers:
             notices.put(notice)
-
-    def _tell_presences(self, presences: object) -> None:
-        """As the server describes them."""
-        try:
-            made = [Presence.of(item) for item in presences] if isinstance(presences, list) else []
-        except CodecError as error:
-            log.warning("passed over: %s", error)
-            return
-        for presence in made:
-            self._listeners.call("presence", presence)
 
     def _show(self, view: View, changes: Changes) -> None:
         """Tell of a view that was applied."""

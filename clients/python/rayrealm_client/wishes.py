@@ -29,13 +29,13 @@ Ask = Callable[[str, dict[str, Json]], Awaitable[Json]]
 
 @dataclass(slots=True)
 class Wishes:
-    """`character_id`: who should be in the world; `attributes`: of the session, as far as this client set them."""
+    """`character_id`: who should be in the world; `presence`, `attributes`: as far as this client set them."""
 
     character_id: str | None = None
     topics: set[str] = field(default_factory=set)
     channels: set[str] = field(default_factory=set)
     watched: set[str] = field(default_factory=set)
-    status: str | None = None
+    presence: dict[str, Json] = field(default_factory=dict)
     attributes: dict[str, Json] = field(default_factory=dict)
 
     def calls(self) -> list[tuple[str, dict[str, Json]]]:
@@ -46,8 +46,8 @@ class Wishes:
         calls += [("chat.channel.join", {"channel": channel}) for channel in sorted(self.channels)]
         if self.watched:
             calls.append(("presence.subscribe", {"user_ids": sorted(self.watched)}))
-        if self.status is not None:
-            calls.append(("presence.update", {"status": self.status}))
+        if self.presence:
+            calls.append(("presence.update", dict(self.presence)))
         calls += [("session.attribute.set", {"name": name, "value": value}) for name, value in self.attributes.items()]
         return calls
 

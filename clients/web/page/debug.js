@@ -26,6 +26,11 @@ export function exposeState(screen) {
       tick: client?.view.tick ?? 0,
       delay: client?.ticks.delay ?? null,
       fps: hud.framesPerSecond,
+      user: client?.userId ?? "",
+      presences: client ? [...client.social.presences.known.values()] : [],
+      friends: client?.social.friends.lists ?? null,
+      party: client?.social.party.current ?? null,
+      companions: screen.minimap.companions,
       drawn: renderer.drawn.map((figure) => ({ ...figure })),
     };
   };

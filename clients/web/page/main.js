@@ -11,15 +11,13 @@ import { exposeState } from "./debug.js";
 import { byId } from "./dom.js";
 import { GamePanel } from "./game_panel.js";
 import { Lobby } from "./lobby.js";
-import { gapWords, inWords } from "./words.js";
+import { inWords } from "./words.js";
 import { WorldScreen } from "./world_screen.js";
 
 const api = new RealmApi();
 const credentials = new Credentials({ api, storage: sessionStorage });
 /** @type {RealmClient | null} */
 let client = null;
-/** The zone channel that was joined. */
-let zoneChannel = "";
 
 const auth = new AuthForm({
   api,
@@ -37,10 +35,6 @@ const lobby = new Lobby({
 const screen = new WorldScreen({
   clock: systemClock,
   logout: () => void logout(),
-  say: async (channel, text) => {
-    if (!client?.world) return;
-    await client.channels.say(channel === "zone" ? zoneChannel : "global", text, client.world.name);
-  },
   act: () => void game.act(),
 });
 const game = new GamePanel(screen);
@@ -104,11 +98,6 @@ function openClient() {
     if (name === "ended" && code === 4501 && opened === client) openAuth("Your login has ended. Log in again.");
   });
   opened.addEventListener("world", () => onWorld(opened));
-  opened.addEventListener("chat", (event) => {
-    screen.chat.receive(/** @type {CustomEvent} */ (event).detail, systemClock.now());
-  });
-  connection.addEventListener("gap", (event) => screen.chat.tell(gapWords(/** @type {CustomEvent} */ (event).detail.topic)));
-  opened.addEventListener("trouble", (event) => screen.chat.tell(inWords(/** @type {CustomEvent} */ (event).detail)));
   screen.attach(opened);
   game.attach(opened);
   connection.connect();
@@ -118,7 +107,6 @@ function openClient() {
 function closeClient() {
   const closing = client;
   client = null;
-  zoneChannel = "";
   screen.attach(null);
   game.attach(null);
   closing?.connection.disconnect();
@@ -135,21 +123,6 @@ function onWorld(of) {
   if (document.body.dataset.screen !== "world") {
     show("world");
     if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
-  }
-  void joinChannels(of, `zone:${of.world.zone}`);
-}
-
-/** @param {RealmClient} of @param {string} channel of the zone */
-async function joinChannels(of, channel) {
-  if (channel === zoneChannel) return;
-  const before = zoneChannel;
-  zoneChannel = channel;
-  try {
-    if (before) await of.channels.leave(before);
-    else await of.channels.join("global");
-    await of.channels.join(channel);
-  } catch (error) {
-    screen.chat.tell(inWords(error));
   }
 }
 

@@ -1,8 +1,11 @@
 /** The land as a whole in a corner: its zones, what the canvas shows, everyone who is seen. */
 
-import { colourOf, groundOf, ME } from "./palette.js";
+import { colourOf, COMPANION, groundOf, ME } from "./palette.js";
 
 export class Minimap {
+  /** Members of the party, also those whom the player cannot see. @type {{x: number, z: number}[]} */
+  companions = [];
+
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
@@ -60,6 +63,15 @@ export class Minimap {
     for (const other of others) {
       context.fillStyle = colourOf(other);
       context.fillRect(mapX(other.pose.x) - 1.5, mapY(other.pose.z) - 1.5, 3, 3);
+    }
+    for (const { x, z } of this.companions) {
+      context.beginPath();
+      context.arc(mapX(x), mapY(z), 4, 0, 2 * Math.PI);
+      context.fillStyle = COMPANION;
+      context.fill();
+      context.strokeStyle = "#0b1014";
+      context.lineWidth = 1.5;
+      context.stroke();
     }
     context.restore();
 

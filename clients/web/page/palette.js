@@ -25,6 +25,9 @@ export const VOID = "#0a0e12";
 /** The player. */
 export const ME = "#f3b85c";
 
+/** A member of the party, on the map. */
+export const COMPANION = "#7fe0ff";
+
 /** Whoever has lost the connection. */
 export const LINK_DEAD_COLOUR = "#8b949a";
 

@@ -1,12 +1,13 @@
 /** Who is near, the nearest first. Also what a screen reader knows of the canvas. */
 
 import { byId, setText } from "./dom.js";
+import { button, element } from "./keyed_list.js";
 import { colourOf } from "./palette.js";
 import { LINK_DEAD } from "./words.js";
 
 const MOST_SHOWN = 20;
 
-/** @typedef {{item: HTMLLIElement, name: HTMLElement, status: HTMLElement, arrow: HTMLElement, distance: HTMLElement}} Row */
+/** @typedef {{item: HTMLLIElement, dot: HTMLElement, name: HTMLElement, status: HTMLElement, arrow: HTMLElement, distance: HTMLElement}} Row */
 
 export class Roster {
   list = byId("roster", HTMLOListElement);
@@ -15,11 +16,18 @@ export class Roster {
   /** @type {Row[]} */
   #rows = [];
 
+  /** @param {(anchor: HTMLElement, person: {userId: string, name: string}) => void} choose a name was chosen */
+  constructor(choose) {
+    this.choose = choose;
+  }
+
   /**
    * @param {{x: number, z: number}} me
    * @param {import("../rayrealm/client.js").SeenEntity[]} others
+   * @param {(name: string) => string} statusOf how somebody is, "" where it is not known
+   * @returns {{name: string}[]} the nearest first
    */
-  show(me, others) {
+  show(me, others, statusOf) {
     const near = others
       .map((other) => ({
         other,
@@ -34,6 +42,7 @@ export class Roster {
       row.item.hidden = !entry;
       if (!entry) return;
       setText(row.name, entry.other.name || entry.other.entityId);
+      row.dot.dataset.status = statusOf(entry.other.name);
       row.item.classList.toggle("link-dead", entry.other.linkDead);
       setText(row.status, entry.other.linkDead ? LINK_DEAD : "");
       setText(row.distance, `${Math.round(entry.distance)} m`);
@@ -42,6 +51,7 @@ export class Roster {
     });
     for (const count of this.counts) setText(count, String(near.length));
     setText(this.more, near.length > MOST_SHOWN ? `and ${near.length - MOST_SHOWN} more` : near.length === 0 ? "Nobody in sight." : "");
+    return shown.map(({ other }) => other);
   }
 
   /** @returns {Row} */
@@ -50,14 +60,15 @@ export class Roster {
     const arrow = document.createElement("span");
     arrow.className = "arrow";
     arrow.setAttribute("aria-hidden", "true");
-    const name = document.createElement("span");
-    name.className = "name";
+    const dot = element("span", "presence");
+    dot.setAttribute("aria-hidden", "true");
+    const name = button("", "name", () => this.choose(name, { userId: "", name: name.textContent ?? "" }));
     const status = document.createElement("span");
     status.className = "status";
     const distance = document.createElement("span");
     distance.className = "distance";
-    item.append(arrow, name, status, distance);
+    item.append(arrow, dot, name, status, distance);
     this.list.append(item);
-    return { item, name, status, arrow, distance };
+    return { item, dot, name, status, arrow, distance };
   }
 }

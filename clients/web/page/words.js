@@ -19,6 +19,28 @@ const REASONS = {
   draining: "This part of the realm is restarting. Try again in a moment.",
   unavailable: "A part of the realm is away. Try again in a moment.",
   in_world: "This character is in the world already.",
+  no_such_player: "Nobody has that name.",
+  blocked: "You have blocked them. Unblock them first.",
+  no_such_request: "They do not ask any more.",
+  too_many_friends: "One of you has as many friends as one may have.",
+  too_many_requests: "You have asked as many as one may ask. Wait for their answers, or take some back.",
+  too_many_blocked: "You have blocked as many as one may block.",
+  requests: "You ask too often.",
+  in_a_party: "You are in a party already. Leave it first.",
+  not_in_party: "You are in no party.",
+  not_leader: "Only the leader of the party may do that.",
+  no_such_member: "They are not in the party any more.",
+  no_such_invitation: "This invitation has ended.",
+  already_member: "They are in the party already.",
+  party_full: "The party is full.",
+  too_many_invitations: "The party has as many invitations as it may have.",
+  muted: "You may not speak here at the moment.",
+  slow_mode: "This channel is slow: not so many messages.",
+  chat: "You say too much too fast.",
+  not_in_channel: "You are not in that channel.",
+  not_invited: "That channel is private. Its owner has to invite you.",
+  not_allowed: "You may not do that here.",
+  not_in_world: "Enter the world first.",
 };
 
 /**
@@ -54,6 +76,7 @@ function rpcWords(error) {
 
 /** @param {{field: string, reason: string}[]} errors */
 function fieldWords(errors) {
+  if (errors.every(({ reason }) => reason === "is yourself")) return "That is you.";
   return errors.map(({ field, reason }) => sentence(`${spaced(field)}: ${spaced(reason)}`)).join(" ");
 }
 

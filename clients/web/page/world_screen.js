@@ -1,12 +1,14 @@
 /** The world on the screen: one frame after another, and the panels around it. */
 
 import { ChatBox } from "./chat_box.js";
+import { ChatLink } from "./chat_link.js";
 import { Controls } from "./controls.js";
 import { DegradedNotice } from "./degraded_notice.js";
 import { byId } from "./dom.js";
 import { Hud } from "./hud.js";
 import { LinkNotice, shortWordsFor } from "./link_notice.js";
 import { Minimap } from "./minimap.js";
+import { PeoplePanels } from "./people_panels.js";
 import { Renderer } from "./renderer.js";
 import { Roster } from "./roster.js";
 
@@ -18,8 +20,9 @@ export class WorldScreen {
   renderer = new Renderer(this.canvas);
   minimap = new Minimap(byId("map", HTMLCanvasElement));
   hud = new Hud();
-  roster = new Roster();
   degraded = new DegradedNotice();
+  /** @type {ChatBox} */
+  chat;
   /** @type {import("../rayrealm/client.js").RealmClient | null} */
   client = null;
   /** What the last frame showed. @type {import("./renderer.js").Scene} */
@@ -33,12 +36,27 @@ export class WorldScreen {
    * @param {object} options
    * @param {import("../rayrealm/clock.js").Clock} options.clock
    * @param {() => void} options.logout
-   * @param {(channel: string, text: string) => Promise<void>} options.say
    * @param {() => void} [options.act] what the key E does
    */
-  constructor({ clock, logout, say, act = () => {} }) {
+  constructor({ clock, logout, act = () => {} }) {
     this.clock = clock;
-    this.chat = new ChatBox({ say, isVisible: () => this.#isOpen("chat") });
+    this.people = new PeoplePanels({
+      clock,
+      converse: (userId, name) => {
+        this.#toggle("chat", true);
+        this.chat.converse(userId, name);
+      },
+      join: (channel) => {
+        this.#toggle("chat", true);
+        void this.chat.join(channel);
+      },
+      isShown: (key) => this.chat.active === key && this.#isOpen("chat"),
+      partyChanged: (partyId) => this.chat.setParty(partyId),
+    });
+    const { folk, choose } = this.people;
+    this.roster = new Roster(choose);
+    this.chat = new ChatBox({ isVisible: () => this.#isOpen("chat"), folk, choose });
+    this.chatLink = new ChatLink(this.chat, clock);
     this.notice = new LinkNotice({ reconnect: () => this.client?.connection.connect(), logout });
     this.controls = new Controls({
       surface: this.canvas,
@@ -74,7 +92,8 @@ export class WorldScreen {
   attach(client) {
     this.client = client;
     this.#wasReady = false;
-    this.chat.clear();
+    this.chatLink.attach(client);
+    this.people.attach(client);
     this.#showLink(this.clock.now());
     client?.connection.addEventListener("state", () => this.#showLink(this.clock.now()));
   }
@@ -105,7 +124,8 @@ export class WorldScreen {
       latencyS: client.connection.latency,
     });
     const folk = scene.others.filter((entity) => !this.renderer.isDrawnElsewhere(entity));
-    this.roster.show(scene.me, folk);
+    this.people.update(this.roster.show(scene.me, folk, (name) => this.people.statusOf(name)));
+    this.minimap.companions = client.social.party.positions.filter((each) => each.user_id !== client.userId);
     this.minimap.draw(scene.world, scene.zones, scene.me, folk, this.renderer.camera.visible);
     for (const panel of this.panels) panel(scene);
   }

@@ -1,9 +1,14 @@
 /**
- * Chat channels: joined again after a reconnect, each message told once.
+ * Chat: channels that are joined again after a reconnect, history, direct messages that waited; each message told once.
  *
- * Events: `chat`, a CustomEvent whose detail is the params of `chat.message`.
+ * Channels: `zone` (the one the player is in), `global`, `party`, `say` and `shout` (those within hearing), `direct:<user id>`, and others by
+ * name. `party`, `say`, `shout` and direct ones are not joined.
+ *
+ * Events, each a CustomEvent: `chat`, whose detail is the params of `chat.message`; `deleted`, {channel, message_id}; `invited`, {channel, from,
+ * name}; `trouble`, an error.
  */
 
+import { Asker } from "./asker.js";
 import { repeat } from "./repeat.js";
 
 const nothing = () => {};
@@ -14,24 +19,40 @@ function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Message ids remembered, to tell a message once that comes both as an answer and as a notification. */
-const REMEMBERED = 256;
+/** Message ids remembered, to tell a message once that comes as an answer, as a notification and in the inbox. */
+const REMEMBERED = 512;
 
 export class Channels extends EventTarget {
   /** @type {Set<string>} */
   #wanted = new Set();
-  /** @type {string[]} */
-  #told = [];
+  /** @type {Set<string>} */
+  #told = new Set();
   /** One message at a time, so that one that has to be repeated is not overtaken. @type {Promise<void>} */
   #turn = Promise.resolve();
+  /** The player's own, for messages that are told before the realm tells them. */
+  userId = "";
 
   /** @param {import("./connection.js").Connection} connection */
   constructor(connection) {
     super();
     this.connection = connection;
+    this.inbox = new Asker({
+      connection,
+      method: "chat.inbox",
+      take: ({ messages }) => {
+        for (const message of messages) this.receive({ ...message, waited: true });
+      },
+      trouble: (error) => this.#emit("trouble", error),
+    });
+    connection.addEventListener("ready", (event) => {
+      const begun = this.userId !== "";
+      this.userId = /** @type {CustomEvent} */ (event).detail.user_id;
+      if (!begun) this.inbox.ask(); // later only after a gap
+    });
+    connection.addEventListener("gap", () => this.inbox.ask());
   }
 
-  /** @param {string} channel as `global` or `zone:zon_meadow` */
+  /** @param {string} channel as `zone`, `global` or a name */
   async join(channel) {
     this.#wanted.add(channel);
     await this.connection.request("chat.channel.join", { channel });
@@ -48,7 +69,7 @@ export class Channels extends EventTarget {
       try {
         await this.connection.request("chat.channel.join", { channel });
       } catch (error) {
-        this.dispatchEvent(new CustomEvent("trouble", { detail: error }));
+        this.#emit("trouble", error);
       }
     }
   }
@@ -64,14 +85,62 @@ export class Channels extends EventTarget {
     const answer = this.#turn.then(() => repeat(this.connection, "chat.message", said));
     this.#turn = answer.then(nothing, nothing); // who said it is told; the next one only waits
     const { message_id: messageId } = await answer;
-    this.receive({ message_id: messageId, channel, from: "", name, text, sent_at: Date.now() / 1000 });
+    this.receive({ message_id: messageId, channel, from: this.userId, name, text, sent_at: Date.now() / 1000, mentions: [] });
+  }
+
+  /**
+   * What was said before `cursor`, or most recently.
+   * @param {string} channel
+   * @param {string | null} [cursor]
+   * @param {number} [limit]
+   * @returns {Promise<{messages: Record<string, any>[], cursor: string | null}>} oldest first; no cursor: there are none before
+   */
+  async history(channel, cursor = null, limit = 30) {
+    const asked = cursor === null ? { channel, limit } : { channel, limit, cursor };
+    const { messages, cursor: before = null } = await this.connection.request("chat.history", asked);
+    return { messages, cursor: before };
+  }
+
+  /**
+   * Who is in a channel that has a list, a page at a time.
+   * @param {string} channel
+   * @param {string | null} [cursor] of the page before
+   * @returns {Promise<{members: {user_id: string, name: string}[], cursor: string | null}>} no cursor: these were the last
+   */
+  async members(channel, cursor = null) {
+    const asked = cursor === null ? { channel } : { channel, cursor };
+    const { members, cursor: next = null } = await this.connection.request("chat.channel.members", asked);
+    return { members, cursor: next };
+  }
+
+  /** Direct messages that need not wait any longer. @param {string[]} messageIds */
+  async markRead(messageIds) {
+    await repeat(this.connection, "chat.read", { message_ids: messageIds });
   }
 
   /** @param {Record<string, any>} message params of `chat.message` */
   receive(message) {
-    if (this.#told.includes(message.message_id)) return;
-    this.#told.push(message.message_id);
-    if (this.#told.length > REMEMBERED) this.#told.shift();
-    this.dispatchEvent(new CustomEvent("chat", { detail: message }));
+    if (this.#told.has(message.message_id)) return;
+    this.#told.add(message.message_id);
+    if (this.#told.size > REMEMBERED) this.#told.delete(/** @type {string} */ (this.#told.values().next().value)); // the oldest
+    this.#emit("chat", message);
+  }
+
+  /**
+   * @param {string} method
+   * @param {Record<string, any>} params of a notification
+   * @returns {boolean} whether it was one of the chat
+   */
+  heed(method, params) {
+    if (method === "chat.message") this.receive(params);
+    else if (method === "chat.deleted") this.#emit("deleted", params);
+    else if (method === "chat.invited") this.#emit("invited", params);
+    else return false;
+    return true;
+  }
+
+  /** @param {string} type @param {any} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

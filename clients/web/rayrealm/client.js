@@ -3,7 +3,7 @@
  *
  * Events, each a CustomEvent with a `detail`:
  * - `world`: World or null, on entering, on another zone, on coming back, on leaving
- * - `chat`: {message_id, channel, from, name, text, sent_at}, each message once
+ * - `chat`: {message_id, channel, from, name, text, sent_at, mentions}, each message once
  * - `own`: OwnEntity, the player's own state was said or has changed
  * - `game`: {type, data, tick}, what the game's code tells this player
  * - `notification`: {method, params} of everything else
@@ -31,6 +31,7 @@ import { systemClock } from "./clock.js";
 import { Interpolation } from "./interpolation.js";
 import { RpcError } from "./pending.js";
 import { Prediction } from "./prediction.js";
+import { Social } from "./social.js";
 import { TickClock } from "./tick_clock.js";
 import { View } from "./view.js";
 
@@ -66,6 +67,7 @@ export class RealmClient extends EventTarget {
     this.ticks = new TickClock({ tickHz: 20 });
     this.interpolation = new Interpolation();
     this.channels = new Channels(connection);
+    this.social = new Social(connection);
     /** @type {World | null} */
     this.world = null;
     /** @type {Prediction | null} */
@@ -78,8 +80,8 @@ export class RealmClient extends EventTarget {
     connection.addEventListener("view", (event) => this.#onView(/** @type {CustomEvent} */ (event).detail));
     connection.addEventListener("notification", (event) => {
       const { detail } = /** @type {CustomEvent} */ (event);
-      if (detail.method === "chat.message") this.channels.receive(detail.params);
-      else if (detail.method === "game.event") this.#emit("game", detail.params);
+      if (detail.method === "game.event") this.#emit("game", detail.params);
+      else if (this.channels.heed(detail.method, detail.params) || this.social.receive(detail.method, detail.params)) return;
       else this.#emit("notification", detail);
     });
   }
@@ -132,6 +134,11 @@ export class RealmClient extends EventTarget {
   /** @returns {Promise<Record<string, any>>} */
   async attributes() {
     return (await this.connection.request("session.attribute.list")).attributes;
+  }
+
+  /** The player's, as the realm knows it; empty before the first connection. */
+  get userId() {
+    return this.channels.userId;
   }
 
   /** The player's own state, as its zone has said it: entity id, version, properties. Null before that. */

@@ -20,6 +20,9 @@ class MemoryCharacters:
     async def get(self, character_id: str) -> Character | None:
         return self._characters.get(character_id)
 
+    async def by_name(self, name: str) -> Character | None:
+        return self._characters.get(self._by_name.get(name_key(name), ""))
+
     async def list(self, user_id: str) -> list[Character]:
         mine = [character for character in self._characters.values() if character.user_id == user_id]
         return sorted(mine, key=lambda character: (character.created_at, character.character_id))

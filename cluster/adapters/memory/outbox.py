@@ -44,8 +44,10 @@ class MemoryOutboxLog:
 
     async def follow(self, fence: Fence, cursors: Mapping[str, str]) -> None:
         await self._check(fence)
+        places = self._cursors[fence.actor]
         for topic, place in cursors.items():
-            self._cursors[fence.actor].setdefault(topic, place)
+            if topic not in places or _order(place) > _order(places[topic]):
+                places[topic] = place
 
     async def unfollow(self, fence: Fence, topics: list[str]) -> None:
         await self._check(fence)

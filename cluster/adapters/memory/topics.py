@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from cluster.ports.topics import Published, TopicMessage
+from cluster.ports.topics import Published, PublishedMany, TopicMessage, each_params
 
 
 class MemoryTopicLog:
@@ -23,6 +23,10 @@ class MemoryTopicLog:
     def expire_key(self, key: str) -> None:
         del self._results[key]
 
+    def result(self, key: str) -> str | None:
+        """What was kept with a key, None if it was not used."""
+        return self._results.get(key)
+
     async def publish(
         self,
         topic: str,
@@ -32,17 +36,40 @@ class MemoryTopicLog:
         key: str = "",
         result: str = "",
         key_ttl_s: float = 600.0,
+        keep_s: float = 3_600.0,
+        sender: str = "",
+        refresh: str = "",
     ) -> Published:
+        published = await self.publish_many(
+            [topic], method, params_json, limit, key, result, key_ttl_s, keep_s, sender, refresh
+        )
+        return Published(published.messages[0] if published.messages else None, published.result)
+
+    async def publish_many(
+        self,
+        topics: Sequence[str],
+        method: str,
+        params_json: bytes | Sequence[bytes],
+        limit: int,
+        key: str = "",
+        result: str = "",
+        key_ttl_s: float = 600.0,
+        keep_s: float = 3_600.0,
+        sender: str = "",
+        refresh: str = "",
+    ) -> PublishedMany:
         if key in self._results:
-            return Published(None, self._results[key])
-        previous = self._newest(topic)
-        self._counts[topic] += 1
-        message = TopicMessage(topic, self._newest(topic), previous, method, params_json)
-        self._messages[topic].append(message)
-        del self._messages[topic][:-limit]
+            return PublishedMany((), self._results[key])
+        said = []
+        for topic, params in each_params(topics, params_json).items():
+            previous = self._newest(topic)
+            self._counts[topic] += 1
+            said.append(TopicMessage(topic, self._newest(topic), previous, method, params, sender, refresh))
+            self._messages[topic].append(said[-1])
+            del self._messages[topic][:-limit]
         if key:
             self._results[key] = result
-        return Published(message, result)
+        return PublishedMany(tuple(said), result)
 
     async def newest(self, topics: Sequence[str]) -> dict[str, str]:
         return {topic: self._newest(topic) for topic in topics}
@@ -53,6 +80,9 @@ class MemoryTopicLog:
             for topic, place in cursors.items()
             for message in [m for m in self._messages[topic] if _count(m.id) > _count(place)][:limit]
         ]
+
+    async def before(self, topic: str, place: str, limit: int) -> list[TopicMessage]:
+        return [m for m in self._messages[topic] if not place or _count(m.id) < _count(place)][-limit:]
 
     def _newest(self, topic: str) -> str:
         return f"{self._counts[topic]}-0" if self._counts[topic] else ""

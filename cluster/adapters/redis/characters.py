@@ -34,6 +34,12 @@ class RedisCharacters:
         return _read(texts(stored)) if stored else None
 
     @guard()
+    async def by_name(self, name: str) -> Character | None:
+        # A name that goes between the two reads belonged to nobody for a moment: None is true then.
+        character_id = await self._client.get(self._name(name))
+        return None if character_id is None else await self.get(text(character_id))
+
+    @guard()
     async def list(self, user_id: str) -> list[Character]:
         ids = await self._client.smembers(self._owned(user_id))
         async with self._client.pipeline(transaction=False) as pipe:

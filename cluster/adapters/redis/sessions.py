@@ -37,6 +37,8 @@ def to_fields(record: SessionRecord) -> list[str | bytes]:
         "attributes", orjson.dumps(record.attributes), "subscriptions", orjson.dumps(record.subscriptions),
         "watching", orjson.dumps(record.watching),
         "stream", record.stream, "recovered_from", str(record.recovered_from),
+        "role", record.role, "idle", str(int(record.idle)), "status_text", record.status_text,
+        "status_metadata", orjson.dumps(record.status_metadata),
     ]  # fmt: skip
 
 
@@ -71,6 +73,10 @@ def from_fields(fields: dict[bytes, bytes]) -> SessionRecord:
         stream=text("stream"),
         seq=int(text("seq", "0")),
         recovered_from=int(text("recovered_from", "0")),
+        role=text("role", "player"),
+        idle=text("idle", "0") == "1",
+        status_text=text("status_text"),
+        status_metadata=data("status_metadata", "{}"),
     )
 
 

@@ -1,7 +1,7 @@
 """Topics' logs in Redis (rows 1.5 and 2.3).
 
-`{ns}:topic:{hex}` stream of messages (method, params, previous); it ends an hour after the last one.
-`{ns}:topic:{hex}:newest` the newest id; it stays for 30 days, so that `previous` is true even when the messages are gone.
+`{ns}:topic:{hex}` stream of messages (method, params, previous; sender and refresh if they have one); it ends `keep_s` after the
+last one. `{ns}:topic:{hex}:newest` the newest id; it stays for 30 days, so that `previous` is true even when the messages are gone.
 `{ns}:topic-key:{key}` hash of what was done with a key.
 
 Ids are `<milliseconds of the server's clock>-<count>`, and above the newest one whatever the clock says. When a topic was
@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import Script, guard
 from cluster.adapters.redis.sessions import milliseconds
-from cluster.ports.topics import Published, TopicMessage
+from cluster.ports.topics import Published, PublishedMany, TopicMessage, each_params
 
 PUBLISH = Script(__file__, "topic_publish.lua")
 
-TOPIC_TTL_S = 3_600.0
 NEWEST_TTL_S = 30 * 86_400.0
 
 
@@ -32,7 +32,6 @@ class RedisTopicLog:
         self._client = client
         self._ns = namespace
 
-    @guard()
     async def publish(
         self,
         topic: str,
@@ -42,16 +41,43 @@ class RedisTopicLog:
         key: str = "",
         result: str = "",
         key_ttl_s: float = 600.0,
+        keep_s: float = 3_600.0,
+        sender: str = "",
+        refresh: str = "",
     ) -> Published:
+        published = await self.publish_many(
+            [topic], method, params_json, limit, key, result, key_ttl_s, keep_s, sender, refresh
+        )
+        return Published(published.messages[0] if published.messages else None, published.result)
+
+    @guard()
+    async def publish_many(
+        self,
+        topics: Sequence[str],
+        method: str,
+        params_json: bytes | Sequence[bytes],
+        limit: int,
+        key: str = "",
+        result: str = "",
+        key_ttl_s: float = 600.0,
+        keep_s: float = 3_600.0,
+        sender: str = "",
+        refresh: str = "",
+    ) -> PublishedMany:
+        """One call of a script."""
+        each = each_params(topics, params_json)
+        shared = params_json if isinstance(params_json, bytes) else b""
         args: list[str | bytes | int | float] = [
-            self._ns, topic.encode().hex(), method, params_json, limit, key, result, milliseconds(key_ttl_s),
-            secrets.token_hex(8), milliseconds(TOPIC_TTL_S), milliseconds(NEWEST_TTL_S),
+            self._ns, method, shared, limit, key, result, secrets.token_hex(8), milliseconds(key_ttl_s),
+            milliseconds(keep_s), milliseconds(max(keep_s, NEWEST_TTL_S)), sender, refresh,
+            len(each), *(topic.encode().hex() for topic in each), *([] if shared == params_json else each.values()),
         ]  # fmt: skip
-        found = await PUBLISH(self._client, [], args)
-        message_id, previous, kept = (part.decode() for part in found)
-        if not message_id:
-            return Published(None, kept)
-        return Published(TopicMessage(topic, message_id, previous, method, params_json), kept)
+        kept, *ids = [part.decode() for part in await PUBLISH(self._client, [], args)]
+        messages = tuple(
+            TopicMessage(topic, message_id, previous, method, params, sender, refresh)
+            for (topic, params), message_id, previous in zip(each.items(), ids[::2], ids[1::2], strict=False)
+        )
+        return PublishedMany(messages, kept)
 
     @guard()
     async def newest(self, topics: Sequence[str]) -> dict[str, str]:
@@ -68,12 +94,25 @@ class RedisTopicLog:
                 pipe.xrange(self._log(topic), f"({place}" if place else "-", "+", limit)
             pages = await pipe.execute()
         return [
-            TopicMessage(
-                topic, entry.decode(), fields[b"previous"].decode(), fields[b"method"].decode(), fields[b"params"]
-            )
-            for topic, page in zip(cursors, pages, strict=True)
-            for entry, fields in page
+            _message(topic, entry, fields) for topic, page in zip(cursors, pages, strict=True) for entry, fields in page
         ]
+
+    @guard()
+    async def before(self, topic: str, place: str, limit: int) -> list[TopicMessage]:
+        page: list[Any] = await self._client.xrevrange(self._log(topic), f"({place}" if place else "+", "-", limit)  # type: ignore[assignment]
+        return [_message(topic, entry, fields) for entry, fields in reversed(page)]
 
     def _log(self, topic: str) -> str:
         return f"{self._ns}:topic:{topic.encode().hex()}"
+
+
+def _message(topic: str, entry: bytes, fields: Mapping[bytes, bytes]) -> TopicMessage:
+    return TopicMessage(
+        topic,
+        entry.decode(),
+        fields[b"previous"].decode(),
+        fields[b"method"].decode(),
+        fields[b"params"],
+        fields.get(b"sender", b"").decode(),
+        fields.get(b"refresh", b"").decode(),
+    )

@@ -1,81 +1,147 @@
-"""chat.*, first form: channels are topics; a message goes to whoever has joined, and is kept before its sender is told so."""
+"""chat.message: what somebody says is cleaned, must pass the channel's gate, and is kept before its sender is told so (row 2.3).
+
+Every step may be taken twice: a repeated client_id passes the gate once more with the id that the message got the first time.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-import unicodedata
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from actors.chat.channels import DIRECT, HIDDEN, MODERATORS, SAY, Kind
+from actors.chat.mentions import mentioned
+from actors.chat.text import clean
 from cluster.errors import InvalidState
+from cluster.ports.chat import Gate, Passed, Waiting
+from cluster.publishing import user_topic
+from serve_apps.gateway.addressing import Address, ChannelName, reach
 from serve_apps.gateway.client import Client
+from serve_apps.gateway.people import own_name
 from serve_apps.gateway.router import Params, Router
 from serve_apps.gateway.services import Services
 
-PREFIX = "chat:"
-MAX_TEXT = 500
-# Overrides of writing direction: they make one text look like another.
-BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def clean(text: str) -> str:
-    """NFC, without control characters and direction overrides. Raises ValueError when nothing is left."""
-    kept = "".join(c for c in unicodedata.normalize("NFC", text) if c not in BIDI and unicodedata.category(c) != "Cc")
-    if not kept.strip():
-        raise ValueError("nothing to say")
-    return kept
-
-
-Channel = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9:._-]{0,47}$")]
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(clean)]
-
-
-class ChannelParams(Params):
-    channel: Channel
+METHOD = "chat.message"
+RECORD_S = 30 * 86_400.0  # a channel's record outlives its history by so much
 
 
 class Message(Params):
-    channel: Channel
-    text: Text
+    channel: ChannelName
+    text: str = Field(min_length=1)
     client_id: str = Field(default="", max_length=64)
 
 
-async def join(services: Services, client: Client, params: ChannelParams) -> dict[str, Any]:
-    return await _change(services, client, [PREFIX + params.channel], [])
-
-
-async def leave(services: Services, client: Client, params: ChannelParams) -> dict[str, Any]:
-    return await _change(services, client, [], [PREFIX + params.channel])
-
-
-async def _change(services: Services, client: Client, add: list[str], remove: list[str]) -> dict[str, Any]:
-    topics = await services.session(client, "subscribe", add, remove)
-    client.topics = frozenset(topics)
-    return {"channels": [t.removeprefix(PREFIX) for t in topics if t.startswith(PREFIX)]}
-
-
 async def message(services: Services, client: Client, params: Message) -> dict[str, Any]:
-    topic = PREFIX + params.channel
-    if topic not in client.topics:
-        raise InvalidState("not_in_channel", client.state.value)
-    message_id = f"msg_{secrets.token_hex(8)}"
-    said = {
-        "message_id": message_id,
-        "channel": params.channel,
-        "from": client.user_id,
-        "name": client.world["name"] if client.world else "",
-        "text": params.text,
-        "sent_at": services.wall_clock(),
-    }
+    cleaned = clean(params.text, services.settings.chat.max_text)
+    address = await reach(services, client, params.channel)
+    hidden = address.kind is Kind.DIRECT and await _unheard(services, client, address.other)
+    text = services.words.apply(cleaned, params.channel)
+    new_id = f"msg_{secrets.token_hex(8)}"
     # Without an id of the client's own, one that makes the repetition of a write over a broken connection harmless.
-    key = f"{client.user_id}:{params.client_id}" if params.client_id else message_id
-    first = await services.publish(topic, "chat.message", orjson.dumps(said), key, message_id)
-    return {"message_id": first}
+    key = f"{client.user_id}:{params.client_id}" if params.client_id else new_id
+    passed = await _pass(services, client, address, key, new_id)
+    if not passed.done:
+        name, mentions = await asyncio.gather(own_name(services, client), _mentions(services, text))
+        said = {
+            "message_id": passed.message_id,
+            "channel": params.channel,
+            "from": client.user_id,
+            "name": name,
+            "text": text,
+            "sent_at": services.wall_clock(),
+            "mentions": mentions,
+        }
+        await _say(services, client, address, said, key, hidden)
+    return {"message_id": passed.message_id}
+
+
+async def _unheard(services: Services, client: Client, other: str) -> bool:
+    """Whether the other blocks the client, which is not to know it. Raises InvalidState("blocked") the other way round."""
+    ties = (await services.social.ties([client.user_id]))[client.user_id]
+    if other in ties.blocked:
+        raise InvalidState("blocked", client.state.value)
+    return other in ties.blocked_by
+
+
+async def _pass(services: Services, client: Client, address: Address, key: str, message_id: str) -> Passed:
+    chat = services.settings.chat
+    gate = Gate(chat.per_s, chat.burst, chat.history_s + RECORD_S, client.role in MODERATORS)
+    try:
+        return await services.chat.pass_gate(address.limited_as, client.user_id, gate, key, message_id)
+    except InvalidState as error:
+        raise InvalidState(error.reason, client.state.value) from None
+
+
+async def _mentions(services: Services, text: str) -> list[dict[str, str]]:
+    """Characters that are named; of names that one @ may mean, the longest that there is."""
+    meant = mentioned(text)
+    names = list(dict.fromkeys(name for names in meant for name in names))
+    characters = await asyncio.gather(*(services.characters.by_name(name) for name in names))
+    known = {name: found for name, found in zip(names, characters, strict=True) if found is not None}
+    chosen = (next((known[name] for name in each if name in known), None) for each in meant)
+    return list({c.character_id: {"user_id": c.user_id, "name": c.name} for c in chosen if c is not None}.values())
+
+
+async def _say(
+    services: Services, client: Client, address: Address, said: dict[str, Any], key: str, hidden: bool
+) -> None:
+    chat, me, message_id = services.settings.chat, client.user_id, said["message_id"]
+    if address.kind is Kind.DIRECT:
+        await _say_direct(services, me, address, said, key, hidden)
+    elif address.kind is Kind.RANGE:
+        reach_m = chat.say_range if address.channel == SAY else chat.shout_range
+        asked = {"range": reach_m, "most": chat.max_hearers}
+        heard = await services.zone(client, "zone.hearers", asked, idempotent=True)
+        everyone = list(dict.fromkeys((me, *heard["user_ids"])))
+        await services.tell_all(everyone, METHOD, said, key, result=message_id, sender=me)
+    else:
+        await services.publish(
+            address.topic,
+            METHOD,
+            orjson.dumps(said),
+            key,
+            message_id,
+            sender=me,
+            limit=chat.history,
+            keep_s=chat.history_s,
+        )
+
+
+async def _say_direct(
+    services: Services, me: str, address: Address, said: dict[str, Any], key: str, hidden: bool
+) -> None:
+    chat, message_id = services.settings.chat, said["message_id"]
+    mine = orjson.dumps(said)
+    if hidden:
+        # In the sender's history and on its devices alone.
+        await services.publish(
+            address.topic,
+            HIDDEN,
+            mine,
+            f"{HIDDEN}/{key}",
+            sender=me,
+            limit=chat.history,
+            keep_s=chat.history_s,
+        )
+        await services.publish(user_topic(me), METHOD, mine, key, message_id, sender=me)
+        return
+    theirs = orjson.dumps({**said, "channel": DIRECT + me})
+    await services.chat.keep(address.other, Waiting(message_id, theirs), chat.inbox, chat.inbox_s)
+    # In one step, so that both see what they say to each other in the same order.
+    await services.publish_many(
+        [address.topic, user_topic(address.other), user_topic(me)],
+        METHOD,
+        [mine, theirs, mine],
+        key,
+        message_id,
+        sender=me,
+        limit=chat.history,
+        keep_s=chat.history_s,
+    )
 
 
 def add_to(router: Router) -> None:
-    router.add("chat.channel.join", ChannelParams, join)
-    router.add("chat.channel.leave", ChannelParams, leave)
     router.add("chat.message", Message, message)

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
+from cluster.errors import Unauthorized
+from cluster.server_topics import PATTERN, may_listen
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.router import NoParams, Params, Router
 from serve_apps.gateway.services import Services
 
-# Channels are topics too, under a prefix that this pattern cannot name.
-Topic = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Topic = Annotated[str, Field(pattern=PATTERN)]
 
 
 class Echo(Params):
@@ -37,6 +38,10 @@ async def info(services: Services, client: Client, _: NoParams) -> dict[str, Any
 
 
 async def subscribe(services: Services, client: Client, params: TopicList) -> dict[str, Any]:
+    """All of them or none. What nobody may hear is refused as what only others may: no rule is told."""
+    rules = services.settings.topics
+    if not all(may_listen(rules, topic, client.role) for topic in params.topics):
+        raise Unauthorized("topic_not_allowed")
     return {"topics": await change_topics(services, client, params.topics, [])}
 
 

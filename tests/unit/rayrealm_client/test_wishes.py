@@ -26,13 +26,13 @@ async def test_everything_is_asked_for_again() -> None:
         if method == "system.subscribe":
             raise rpc_error(-32004, "subscription limit", {"limit": 1})
 
-    wishes = Wishes("chr_1", {"b", "a"}, {"trade"}, {"usr_2"}, "busy", {"hat": [1]})
+    wishes = Wishes("chr_1", {"b", "a"}, {"trade"}, {"usr_2"}, {"status": "busy", "text": "raid"}, {"hat": [1]})
     await ask_again(wishes, ask, Backoff(), Never())
     assert asked == [
         ("system.subscribe", {"topics": ["a", "b"]}),
         ("chat.channel.join", {"channel": "trade"}),
         ("presence.subscribe", {"user_ids": ["usr_2"]}),
-        ("presence.update", {"status": "busy"}),
+        ("presence.update", {"status": "busy", "text": "raid"}),
         ("session.attribute.set", {"name": "hat", "value": [1]}),
     ]
     assert Wishes().calls() == []

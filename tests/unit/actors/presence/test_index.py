@@ -1,233 +1,282 @@
-"""The presence index: devices merge into users, and watchers are told what changed (row 3.2)."""
+"""The presence index: watchers are told what changed for them, and only that (row 3.2)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from actors.presence.changes import SessionPresence, UserPresence, presence_of
-from actors.presence.index import PresenceIndex
-from cluster.ports.sessions import SessionRecord
-
-Told = list[tuple[UserPresence, list[str]]]
-
-
-def session(name: str, user: str = "ann", status: str = "online", **more: Any) -> SessionPresence:
-    actor = more.pop("actor", "sessions/0")
-    watching = tuple(f"usr_{w}" for w in more.pop("watching", ()))
-    return SessionPresence(f"ses_{name}", f"usr_{user}", actor, status, watching=watching, **more)
-
-
-def apply(index: PresenceIndex, *changes: SessionPresence) -> Told:
-    return [(user, [w.session_id for w in watchers]) for user, watchers in index.apply(changes)]
+from actors.presence.changes import SessionPresence
+from actors.presence.index import REMEMBERED, VERSIONS, PresenceIndex
+from actors.presence.merging import UserPresence
+from actors.presence.privacy import NOBODY, Circle
+from tests.unit.actors.presence.stage import Stage, apart, friends, session
 
 
 def over(known: SessionPresence) -> SessionPresence:
     return replace(known, present=False)
 
 
-class TestMerging:
-    @pytest.mark.parametrize(
-        ("statuses", "merged"),
-        [
-            ([], "offline"),
-            (["online"], "online"),
-            (["away"], "away"),
-            (["busy"], "busy"),
-            (["invisible"], "offline"),
-            (["invisible", "invisible"], "offline"),
-            (["away", "online"], "online"),
-            (["away", "busy"], "busy"),
-            (["busy", "online", "away"], "online"),
-            (["invisible", "away"], "away"),
-        ],
-    )
-    def test_the_most_present_device_speaks(self, statuses: list[str], merged: str) -> None:
-        for order in (statuses, statuses[::-1]):
-            index = PresenceIndex()
-            apply(index, *(session(str(n), status=status) for n, status in enumerate(order)))
-            assert index.of_user("usr_ann").status == merged
-
-    def test_where_it_is_comes_from_the_same_device(self) -> None:
-        index = PresenceIndex()
-        apply(
-            index,
-            session("1", status="away", zone_id="zon_a", character_id="chr_a"),
-            session("2", status="online"),
-        )
-        assert index.of_user("usr_ann") == UserPresence("usr_ann", "online")
-        apply(index, session("3", status="online", zone_id="zon_b", character_id="chr_b"))
-        assert index.of_user("usr_ann") == UserPresence("usr_ann", "online", "zon_b", "chr_b")
-
-    def test_an_invisible_one_tells_nothing_of_where_it_is(self) -> None:
-        index = PresenceIndex()
-        apply(index, session("1", status="invisible", zone_id="zon_a", character_id="chr_a"))
-        assert index.of_user("usr_ann").public() == {
-            "user_id": "usr_ann",
-            "status": "offline",
-            "zone": "",
-            "character_id": "",
-        }
-
-    def test_the_last_device_that_ends_leaves_the_user_offline(self) -> None:
-        index = PresenceIndex()
-        one, two = session("1"), session("2")
-        apply(index, one, two)
-        assert apply(index, over(one)) == []
-        assert apply(index, over(two)) == [(UserPresence("usr_ann", "offline"), [])]
-        assert len(index) == 0
-
-    def test_one_that_ends_twice_or_never_began(self) -> None:
-        index = PresenceIndex()
-        assert apply(index, over(session("1")), over(session("1"))) == [(UserPresence("usr_ann", "offline"), [])]
-        assert len(index) == 0
+@pytest.fixture
+def stage() -> Stage:
+    """Bob watches Ann; both sides know."""
+    stage = Stage()
+    stage.told(session("w", "bob", watching=("ann",)))
+    return stage
 
 
 class TestWatchers:
-    def test_they_are_told_once_for_each_batch(self) -> None:
-        index = PresenceIndex()
-        apply(index, session("w", "bob", watching=("ann",)))
-        told = apply(index, session("1", status="away"), session("1", status="busy"), session("1"))
-        assert told == [(UserPresence("usr_ann", "online"), ["ses_w"])]
-
-    def test_not_of_what_others_cannot_see(self) -> None:
-        index = PresenceIndex()
-        apply(index, session("w", "bob", watching=("ann",)), session("1"))
-        assert apply(index, session("1", actor="sessions/1")) == []
-        assert apply(index, session("2", status="away")) == []
-        assert apply(index, session("3", status="invisible")) == []
-        assert apply(index, session("1", status="away"), session("1")) == []
-
-    def test_becoming_invisible_looks_like_leaving(self) -> None:
-        index = PresenceIndex()
-        apply(index, session("w", "bob", watching=("ann",)), session("1", zone_id="zon_a"))
-        assert apply(index, session("1", status="invisible", zone_id="zon_a")) == [
-            (UserPresence("usr_ann", "offline"), ["ses_w"])
+    def test_they_are_told_once_of_what_adds_up(self, stage: Stage) -> None:
+        assert stage.told(session("1", status="away"), session("1", status="busy"), session("1")) == [
+            ("ses_w", "usr_ann", "online")
         ]
+        assert stage.told() == []
+
+    def test_not_of_what_they_cannot_see(self, stage: Stage) -> None:
+        stage.told(session("1"))
+        assert stage.told(session("1", actor="sessions/1")) == []
+        assert stage.told(session("2", status="away")) == []
+        assert stage.told(session("3", status="invisible")) == []
+        assert stage.told(session("1", status="away"), session("1")) == []
+
+    def test_becoming_invisible_looks_like_leaving(self, stage: Stage) -> None:
+        stage.told(session("1", zone_id="zon_a"))
+        invisible = session("1", status="invisible", zone_id="zon_a")
+        assert stage.told(invisible) == [("ses_w", "usr_ann", "offline")]
+        assert stage.told(replace(invisible, zone_id="zon_b")) == []
+        assert stage.told(over(invisible)) == [], "nobody learns when somebody left whom they did not see"
+
+    def test_coming_invisible_is_told_to_nobody(self, stage: Stage) -> None:
+        assert stage.told(session("1", status="invisible")) == []
+
+    def test_idle_is_away_until_it_is_not(self, stage: Stage) -> None:
+        stage.told(session("1"))
+        assert stage.told(session("1", idle=True)) == [("ses_w", "usr_ann", "away")]
+        assert stage.told(session("1")) == [("ses_w", "usr_ann", "online")]
 
     def test_each_is_told_through_its_own_actor(self) -> None:
-        """Also one without a socket: its actor keeps for it what it missed."""
-        index = PresenceIndex()
-        apply(index, session("w", "bob", actor="sessions/1", watching=("ann",)), session("v", "cid", watching=("ann",)))
-        [(_, watchers)] = index.apply([session("1")])
-        assert [(w.session_id, w.actor) for w in watchers] == [("ses_v", "sessions/0"), ("ses_w", "sessions/1")]
+        stage = Stage()
+        stage.apply(session("w", "bob", actor="sessions/1", watching=("ann",)), session("v", "cid", watching=("ann",)))
+        stage.apply(session("1"))
+        assert stage.index.take_news().watchers == {
+            "sessions/1": {"usr_ann": {"ses_w"}},
+            "sessions/0": {"usr_ann": {"ses_v"}},
+        }
 
-    def test_every_device_that_watches_is_told(self) -> None:
-        index = PresenceIndex()
-        apply(index, session("w2", "bob", watching=("ann",)), session("w1", "bob", watching=("ann", "cid")))
-        assert apply(index, session("1")) == [(UserPresence("usr_ann", "online"), ["ses_w1", "ses_w2"])]
+    def test_who_stopped_watching_or_ended_is_not_told(self, stage: Stage) -> None:
+        other = session("v", "cid", watching=("ann",))
+        stage.told(other)
+        stage.apply(session("1"))
+        news = stage.index.take_news().watchers["sessions/0"]["usr_ann"]
+        assert news == {"ses_v", "ses_w"}
+        stage.apply(session("w", "bob"), over(other))
+        assert stage.index.audience("usr_ann", news) == {}, "also not of what was to be told when they stopped"
+        assert stage.told(session("1", status="busy")) == []
 
-    def test_who_stopped_watching_or_ended_is_not_told(self) -> None:
-        index = PresenceIndex()
-        watcher, other = session("w", "bob", watching=("ann",)), session("v", "cid", watching=("ann",))
-        apply(index, watcher, other)
-        apply(index, replace(watcher, watching=()), over(other))
-        assert apply(index, session("1")) == [(UserPresence("usr_ann", "online"), [])]
+    def test_one_may_watch_oneself_and_sees_more(self) -> None:
+        stage = Stage()
+        assert stage.told(session("1", watching=("ann",))) == [("ses_1", "usr_ann", "online")]
+        assert stage.told(session("1", status="invisible", watching=("ann",))) == [("ses_1", "usr_ann", "invisible")]
 
-    def test_one_may_watch_oneself(self) -> None:
-        index = PresenceIndex()
-        me = session("1", watching=("ann",))
-        assert apply(index, me) == [(UserPresence("usr_ann", "online"), ["ses_1"])]
-        assert apply(index, replace(me, status="busy")) == [(UserPresence("usr_ann", "busy"), ["ses_1"])]
+    def test_the_last_device_that_ends_leaves_the_user_offline(self, stage: Stage) -> None:
+        one, two = session("1"), session("2")
+        stage.told(one, two)
+        assert stage.told(over(one)) == []
+        assert stage.told(over(two)) == [("ses_w", "usr_ann", "offline")]
+        assert len(stage.index) == 1
+
+
+class TestLooking:
+    def test_who_was_shown_a_state_in_between_is_told_of_its_end(self, stage: Stage) -> None:
+        stage.told(session("1"))
+        stage.apply(session("1", status="busy"))
+        assert stage.status("bob", "ann") == "busy"
+        assert stage.told(session("1")) == [("ses_w", "usr_ann", "online")]
+
+    def test_so_is_who_was_told_of_it(self, stage: Stage) -> None:
+        """What is sent is how the user is at that moment, and may be newer than what the news were about."""
+        stage.told(session("1"))
+        stage.apply(session("1", status="busy"))
+        stage.index.take_news()
+        stage.apply(session("1", status="away"))
+        [(presence, _)] = stage.index.audience("usr_ann", ["ses_w"]).values()
+        assert presence.status == "away"
+        assert stage.told(session("1", status="busy")) == [("ses_w", "usr_ann", "busy")]
+
+    def test_every_state_has_a_number_of_its_own(self, stage: Stage) -> None:
+        versions = [stage.index.version]
+        stage.apply(session("1"))
+        versions.append(stage.index.version)
+        stage.refresh(ann=friends("bob"))
+        versions.append(stage.index.version)
+        stage.apply(over(session("1")))
+        versions.append(stage.index.version)
+        assert versions == sorted(set(versions))
+        assert PresenceIndex(2).version == 2 * VERSIONS > versions[-1], "the next incarnation's are greater"
+
+    def test_what_changes_nothing_has_the_same(self, stage: Stage) -> None:
+        stage.told(session("1"))
+        version = stage.index.version
+        stage.refresh(ann=NOBODY)
+        stage.index.take_news()
+        assert (stage.status("bob", "ann"), stage.index.version) == ("online", version)
+
+
+class TestOrder:
+    def test_what_comes_late_is_passed_over(self, stage: Stage) -> None:
+        stage.told(session("1", status="busy", revision=2))
+        assert stage.told(session("1", revision=1)) == []
+        assert stage.status("bob", "ann") == "busy"
+
+    def test_nobody_comes_back_from_the_end(self, stage: Stage) -> None:
+        stage.told(session("1", revision=1), over(session("1", revision=3)))
+        assert stage.told(session("1", revision=2)) == []
+        assert stage.status("bob", "ann") == "offline"
+
+    def test_but_it_is_forgotten_some_day(self, stage: Stage) -> None:
+        stage.told(session("1"), over(session("1")))
+        stage.apply(*(over(session(f"x{number}")) for number in range(REMEMBERED)))
+        assert len(stage.index._over) == REMEMBERED
+        stage.told(session("1"))
+        assert stage.status("bob", "ann") == "online"
+
+
+class TestTies:
+    def test_who_is_blocked_sees_one_leave_and_nothing_more(self, stage: Stage) -> None:
+        stage.told(session("1"))
+        stage.refresh(ann=apart("bob"), bob=apart("ann"))
+        assert stage.told() == [("ses_w", "usr_ann", "offline")]
+        assert stage.told(session("1", status="busy")) == []
+        assert stage.told(over(session("1"))) == []
+        stage.told(session("2"))
+        stage.refresh(ann=NOBODY, bob=NOBODY)
+        assert stage.told() == [("ses_w", "usr_ann", "online")]
+
+    def test_of_one_who_is_not_there_nobody_is_told_that_it_blocks(self, stage: Stage) -> None:
+        stage.refresh(ann=apart("bob"), bob=apart("ann"))
+        assert stage.told() == []
+
+    def test_nor_of_one_who_is_invisible(self, stage: Stage) -> None:
+        stage.told(session("1", status="invisible"))
+        stage.refresh(ann=apart("bob"), bob=apart("ann"))
+        assert stage.told() == []
+
+    @pytest.mark.parametrize("there", [False, True])
+    def test_a_new_friend_is_told_when_one_was_there_last(self, stage: Stage, there: bool) -> None:
+        """The same whether one is invisible or away: nobody can tell the two apart."""
+        if there:
+            stage.told(session("1", status="invisible"))
+        stage.refresh(ann=friends("bob"), bob=friends("ann"))
+        assert stage.told() == [("ses_w", "usr_ann", "offline")]
+        stage.refresh(ann=NOBODY, bob=NOBODY)
+        assert stage.told() == [("ses_w", "usr_ann", "offline")]
+
+    def test_a_choice_is_told_to_those_whom_it_concerns(self) -> None:
+        stage = Stage(ann=friends("bob"), bob=friends("ann"))
+        stage.told(
+            session("1", zone_id="zon_a"),
+            session("f", "bob", watching=("ann",)),
+            session("v", "cid", watching=("ann",)),
+        )
+        stage.refresh(ann=friends("bob", zone="friends"))
+        assert stage.told() == [("ses_v", "usr_ann", "online")]
+        assert stage.told(session("1", zone_id="zon_b")) == [("ses_f", "usr_ann", "online")]
+        stage.refresh(ann=friends("bob", zone="nobody"))
+        assert stage.told() == [("ses_f", "usr_ann", "online")]
+        assert stage.told(session("1", zone_id="zon_c")) == []
+
+    def test_towards_one_who_is_away_ones_own_ties_count(self) -> None:
+        stage = Stage(bob=friends("ann"))
+        stage.told(session("w", "bob"))
+        assert [place for _, place in stage.index.see("usr_bob", ["usr_ann", "usr_cid", "usr_bob"])] == [
+            "friend",
+            "other",
+            "self",
+        ]
+        assert [place for _, place in stage.index.see("usr_dan", ["usr_ann"], apart("ann"))] == ["hidden"]
 
 
 class TestRebuilt:
     """An index that died comes back from session records, which may be ahead of what its watchers were told."""
 
     @staticmethod
-    def rebuilt(*sessions: SessionPresence) -> PresenceIndex:
-        index = PresenceIndex()
-        index.rebuild([session("w", "bob", watching=("ann",)), *sessions])
-        return index
+    def rebuilt(*sessions: SessionPresence, **circles: Circle) -> Stage:
+        stage = Stage(2, **circles)
+        stage.rebuild(session("w", "bob", watching=("ann",)), *sessions)
+        return stage
 
-    def test_nobody_becomes_offline(self) -> None:
-        index = self.rebuilt(session("1", zone_id="zon_a"))
-        assert index.of_user("usr_ann") == UserPresence("usr_ann", "online", "zon_a")
-        assert len(index) == 2
+    def test_nobody_becomes_offline_and_nobody_is_told(self) -> None:
+        stage = self.rebuilt(session("1", zone_id="zon_a"))
+        assert stage.index.of_user("usr_ann") == UserPresence("usr_ann", "online", "zon_a")
+        assert len(stage.index) == 2
+        assert stage.told() == []
 
-    def test_a_change_that_the_old_one_did_not_take_is_told(self) -> None:
-        """It is in the record, so the index knows it; but the session actor sends it again, and only then is it told."""
-        busy = session("1", status="busy")
-        index = self.rebuilt(busy)
-        assert apply(index, busy) == [(UserPresence("usr_ann", "busy"), ["ses_w"])]
-        assert apply(index, busy) == [], "once"
+    def test_a_change_that_the_old_one_did_not_tell_is_told(self) -> None:
+        busy = session("1", status="busy", revision=1)
+        stage = self.rebuilt(replace(busy, revision=0))
+        assert stage.told(busy) == [("ses_w", "usr_ann", "busy")]
+        assert stage.told(busy) == [], "once"
 
     def test_so_is_an_end(self) -> None:
-        assert apply(self.rebuilt(), over(session("1"))) == [(UserPresence("usr_ann", "offline"), ["ses_w"])]
+        assert self.rebuilt().told(over(session("1"))) == [("ses_w", "usr_ann", "offline")]
+
+    def test_who_is_blocked_is_not_told_again(self) -> None:
+        stage = self.rebuilt(session("1"), ann=apart("bob"), bob=apart("ann"))
+        assert stage.told(session("1", status="busy")) == []
+
+    def test_but_of_a_block_that_came_with_it(self) -> None:
+        stage = self.rebuilt(session("1", status="invisible"))
+        stage.apply(session("1", status="invisible"))
+        stage.refresh(ann=apart("bob"), bob=apart("ann"))
+        assert stage.told() == [("ses_w", "usr_ann", "offline")]
 
 
-def test_what_is_over_is_known_by_its_sessions() -> None:
-    index = PresenceIndex()
-    apply(index, session("w", "bob", watching=("ann",)), session("1"), session("2", "cid"))
-    assert sorted(index.sessions()) == ["ses_1", "ses_2", "ses_w"]
-    ended = index.over(["ses_1", "ses_none"])
+class TestNews:
+    def test_when_somebody_was_there(self, stage: Stage) -> None:
+        def seen(*changes: SessionPresence) -> dict[str, str]:
+            stage.apply(*changes)
+            return stage.index.take_news().seen
+
+        assert seen(session("1", name="Ann")) == {"usr_ann": "Ann"}
+        assert seen(session("1", name="Ann", status="away")) == {}
+        assert seen(session("1", name="Annie")) == {"usr_ann": "Annie"}
+        assert seen(session("1", name="Annie", status="invisible")) == {"usr_ann": "Annie"}
+        assert seen(session("1", name="Other", status="invisible")) == {}
+        assert seen(over(session("1", status="invisible"))) == {}, "nobody learns when one left whom they did not see"
+        assert seen(session("2")) == {"usr_ann": ""}
+        assert seen(over(session("2"))) == {"usr_ann": ""}
+
+    def test_what_is_public(self) -> None:
+        stage = Stage(ann=Circle(zone="friends"))
+        stage.apply(session("1"))
+        assert stage.index.take_news().public == ["usr_ann"]
+        stage.apply(session("1", zone_id="zon_a"))
+        assert stage.index.take_news().public == []
+        stage.apply(session("1", status="invisible"))
+        assert stage.index.take_news().public == ["usr_ann"]
+        stage.apply(session("1", status="invisible", text="x"))
+        assert stage.index.take_news().public == []
+
+
+def test_what_is_over_is_known_by_its_sessions(stage: Stage) -> None:
+    stage.told(session("1"), session("2", "cid"))
+    assert sorted(stage.index.sessions()) == ["ses_1", "ses_2", "ses_w"]
+    ended = stage.index.over(["ses_1", "ses_none"])
     assert [(change.session_id, change.present) for change in ended] == [("ses_1", False)]
-    assert apply(index, *ended) == [(UserPresence("usr_ann", "offline"), ["ses_w"])]
-    assert sorted(index.sessions()) == ["ses_2", "ses_w"]
+    assert stage.told(*ended) == [("ses_w", "usr_ann", "offline")]
+    assert sorted(stage.index.sessions()) == ["ses_2", "ses_w"]
+    assert sorted(stage.index.users()) == ["usr_bob", "usr_cid"]
 
 
-def test_a_record_says_all_there_is_to_know() -> None:
-    record = SessionRecord(
-        "ses_1", "usr_a", "sessions/0", "in_world", "gtw_a", 3, "chr_a", "Ann", "zon_a", "busy", watching=("usr_b",)
-    )
-    assert presence_of(record) == SessionPresence("ses_1", "usr_a", "sessions/0", "busy", "zon_a", "chr_a", ("usr_b",))
+def test_whose_ties_must_be_looked_up(stage: Stage) -> None:
+    changes = [session("1"), session("2"), session("w", "bob"), over(session("3", "cid"))]
+    assert stage.index.unknown(changes) == ["usr_ann"]
+    assert (stage.index.knows("usr_bob"), stage.index.knows("usr_ann")) == (True, False)
 
 
-names = st.sampled_from(["1", "2", "3", "4", "5", "6"])
-OWNERS = {"1": "ann", "2": "ann", "3": "bob", "4": "bob", "5": "cid", "6": "dan"}
-changes = st.builds(
-    lambda name, status, actor, zone, watching, present: replace(
-        session(name, OWNERS[name], status, actor=actor, zone_id=zone, watching=watching), present=present
-    ),
-    names,
-    st.sampled_from(["online", "away", "busy", "invisible"]),
-    st.sampled_from(["sessions/0", "sessions/1"]),
-    st.sampled_from(["", "zon_a", "zon_b"]),
-    st.lists(st.sampled_from(["ann", "bob", "cid", "dan"]), max_size=3, unique=True),
-    st.booleans() | st.just(True),
-)
-USERS = [f"usr_{name}" for name in ("ann", "bob", "cid", "dan")]
-
-
-def store(records: dict[str, SessionPresence], batch: list[SessionPresence]) -> None:
-    for change in batch:
-        records.pop(change.session_id, None)
-        if change.present:
-            records[change.session_id] = change
-
-
-@given(
-    st.lists(
-        st.tuples(st.lists(changes, max_size=5), st.sampled_from(["alive", "alive", "dead", "died after"])), max_size=14
-    )
-)
-def test_whoever_believes_what_it_was_told_is_right(rounds: list[tuple[list[SessionPresence], str]]) -> None:
-    """Changes are stored, then told. While the index is dead they wait; an answer that is lost makes them come again.
-
-    After every round in which it lives, the index is as one that was built from the records alone, and so is what others believe.
-    """
-    index, records = PresenceIndex(), dict[str, SessionPresence]()
-    waiting = dict[str, SessionPresence]()
-    believed = {user: UserPresence(user, "offline") for user in USERS}
-    for batch, fate in rounds:
-        store(records, batch)
-        waiting |= {change.session_id: change for change in batch}
-        if fate != "dead":
-            for user, watchers in index.apply(waiting.values()):
-                believed[user.user_id] = user
-                expected = {s for s, p in records.items() if user.user_id in p.watching}
-                assert {w.session_id for w in watchers} == expected
-            fresh = PresenceIndex()
-            fresh.rebuild(records.values())
-            assert sorted(index.sessions()) == sorted(fresh.sessions()) == sorted(records)
-            assert len(index) == len(fresh)
-            assert {u: index.of_user(u) for u in USERS} == {u: fresh.of_user(u) for u in USERS} == believed
-        if fate == "alive":
-            waiting.clear()
-        else:
-            index = PresenceIndex()
-            index.rebuild(records.values())
+def test_nothing_is_left_of_those_who_went(stage: Stage) -> None:
+    gone = session("1", watching=("bob", "cid"))
+    stage.told(gone)
+    stage.told(over(gone), over(session("w", "bob", watching=("ann",))))
+    index = stage.index
+    assert (index._sessions, index._users, index._watchers, index._before, index._untold) == ({}, {}, {}, {}, {})

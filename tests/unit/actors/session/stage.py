@@ -14,6 +14,7 @@ from actors.session.belongings import Belongings
 from actors.session.following import Following
 from actors.session.host import SessionHost
 from actors.session.lane import ReliableLane
+from actors.session.moves import Moves
 from actors.session.table import SessionTable
 from actors.zone.arrivals import Arrival, Standing
 from actors.zone.zone import Zone
@@ -22,7 +23,9 @@ from cluster.adapters.memory.calls import MemoryCalls
 from cluster.adapters.memory.characters import MemoryCharacters
 from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.outbox import MemoryOutboxLog
+from cluster.adapters.memory.parties import MemoryPartyStore
 from cluster.adapters.memory.sessions import MemorySessionStore
+from cluster.adapters.memory.social import MemorySocialStore
 from cluster.adapters.memory.topics import MemoryTopicLog
 from cluster.errors import RealmError, Unavailable
 from cluster.ports.accounts import Character
@@ -32,6 +35,7 @@ from cluster.ports.sessions import Fence, SessionRecord
 from cluster.settings import GatewaySettings, SessionSettings, Settings
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
+from tests.hearings import listening
 from tests.journeys import journey
 
 ACTOR = "sessions/0"
@@ -102,7 +106,7 @@ class ZoneDouble:
 class Stage:
     """`told` and `closed` are what the host said, `sent` what its lane did; `actors` may lose a zone, which then is away.
 
-    `lane`, `following` and `belongings` are the newest host's; `parts` has those of each.
+    `lane`, `following`, `hearing`, `moves` and `belongings` are the newest host's; `parts` has those of each.
     """
 
     def __init__(self, **session: Any) -> None:
@@ -123,6 +127,8 @@ class Stage:
         self.calls = MemoryCalls(self.actors, seed=1)
         self.outbox_log = Flaky(MemoryOutboxLog(self.epochs, self.records))
         self.topics = Flaky(MemoryTopicLog())
+        self.social = Flaky(MemorySocialStore())
+        self.parties = Flaky(MemoryPartyStore())
         self.bus = MemoryBus()
         self.sent: list[tuple[str, internal_pb2.ReliableBatch]] = []
         self.told: list[SessionPresence] = []
@@ -153,11 +159,21 @@ class Stage:
             lambda: WALL + self.now,
             random.Random(4),
         )
-        following = Following(fence, self.topics, self.outbox_log, lane, self._listen)  # type: ignore[arg-type]
+        following, hearing = listening(
+            fence,
+            self.topics,  # type: ignore[arg-type]
+            self.outbox_log,  # type: ignore[arg-type]
+            lane,
+            self._listen,
+            table.sessions,
+            lambda: WALL + self.now,
+            self.social,  # type: ignore[arg-type]
+            self.parties,  # type: ignore[arg-type]
+        )
         host = SessionHost(
             table,
             lane,
-            following,
+            hearing,
             self.settings,
             self.characters,  # type: ignore[arg-type]
             journey(self.settings, self.calls, self.characters, 3),  # type: ignore[arg-type]
@@ -168,7 +184,8 @@ class Stage:
             random.Random(3),
         )
         self.lane, self.following = lane, following
-        self.belongings = Belongings(table, following, host.announce, limits.max_subscriptions)
+        self.belongings = Belongings(table, hearing, host.announce, limits.max_subscriptions, self.settings.presence)
+        self.hearing, self.moves = hearing, Moves(table, hearing, host.announce)
         self.parts[host] = Parts(lane, following, self.belongings)
         await host.restore()
         await self.records.register_actor(host.fence)

@@ -1,10 +1,9 @@
-"""Topics, status, watching and attributes: stored before they are acknowledged."""
+"""Topics, watching and attributes: stored before they are acknowledged."""
 
 from __future__ import annotations
 
 import pytest
 
-from actors.session.belongings import MAX_WATCHED, STATUSES
 from cluster.errors import InvalidInput, SubscriptionLimit, Unavailable
 from tests.unit.actors.session.stage import ACTOR, Stage
 
@@ -30,24 +29,6 @@ async def test_too_many_topics_change_nothing(stage: Stage) -> None:
     assert len(await stage.belongings.subscribe(session_id, 1, ["one more"], ["t0"])) == limit
 
 
-@pytest.mark.parametrize("status", STATUSES)
-async def test_a_status_is_stored_and_told(stage: Stage, status: str) -> None:
-    host = await stage.host()
-    session_id = (await stage.attach(host)).session_id
-    assert await stage.belongings.set_status(session_id, 1, status) == status
-    assert (await stage.record(session_id)).status == status
-    assert stage.told[-1].status == status
-
-
-@pytest.mark.parametrize("status", ["", "offline", "ONLINE"])
-async def test_no_other_status(stage: Stage, status: str) -> None:
-    host = await stage.host()
-    session_id = (await stage.attach(host)).session_id
-    with pytest.raises(InvalidInput):
-        await stage.belongings.set_status(session_id, 1, status)
-    assert (await stage.record(session_id)).status == "online"
-
-
 async def test_watching(stage: Stage) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
@@ -62,11 +43,11 @@ async def test_watching(stage: Stage) -> None:
 async def test_watching_is_bounded(stage: Stage) -> None:
     host = await stage.host()
     session_id = (await stage.attach(host)).session_id
-    await stage.belongings.watch(session_id, 1, [f"usr_{n}" for n in range(MAX_WATCHED)], [])
+    await stage.belongings.watch(session_id, 1, [f"usr_{n}" for n in range(stage.settings.presence.watched)], [])
     with pytest.raises(SubscriptionLimit) as refused:
         await stage.belongings.watch(session_id, 1, ["usr_more"], [])
-    assert refused.value.limit == MAX_WATCHED == 200
-    assert len((await stage.record(session_id)).watching) == MAX_WATCHED
+    assert refused.value.limit == stage.settings.presence.watched == 200
+    assert len((await stage.record(session_id)).watching) == 200
 
 
 async def test_attributes(stage: Stage) -> None:
@@ -85,7 +66,7 @@ async def test_what_was_not_stored_is_not_true(stage: Stage) -> None:
     stage.store.fail("write", times=4)
     for change in (
         stage.belongings.subscribe(session_id, 1, ["news"], []),
-        stage.belongings.set_status(session_id, 1, "away"),
+        stage.belongings.set_presence(session_id, 1, "away", None, None),
         stage.belongings.watch(session_id, 1, ["usr_b"], []),
         stage.belongings.set_attribute(session_id, 1, "a", 1),
     ):
@@ -100,7 +81,7 @@ async def test_all_of_it_survives_the_actor(stage: Stage) -> None:
     first = await stage.host()
     session_id = (await stage.attach(first)).session_id
     await stage.belongings.subscribe(session_id, 1, ["news"], [])
-    await stage.belongings.set_status(session_id, 1, "busy")
+    await stage.belongings.set_presence(session_id, 1, "busy", None, None)
     await stage.belongings.watch(session_id, 1, ["usr_b"], [])
     await stage.belongings.set_attribute(session_id, 1, "a", [1])
     second = await stage.host()

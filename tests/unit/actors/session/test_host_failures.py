@@ -225,7 +225,7 @@ class TestEnd:
         await old.keep_alive()
         stage.store.fail("write", SessionGone("session_expired"))
         with pytest.raises(SessionGone):
-            await stage.belongings.set_status(session_id, 1, "away")
+            await stage.belongings.set_presence(session_id, 1, "away", None, None)
         await stage.host()
         with pytest.raises(Fenced):
             await old.sweep()
@@ -249,14 +249,14 @@ class TestEnd:
         assert len(stage.zone().table) == 0
 
 
-@pytest.mark.parametrize("method", ["set_status", "subscribe", "set_attribute", "detach", "leave", "watch"])
+@pytest.mark.parametrize("method", ["set_presence", "subscribe", "set_attribute", "detach", "leave", "watch"])
 async def test_an_older_incarnation_changes_nothing(stage: Stage, method: str) -> None:
     old = await stage.host()
     session_id = (await stage.enter(old)).session_id
     newer = await stage.host()
     before = await stage.record(session_id)
     args = {
-        "set_status": ("away",),
+        "set_presence": ("away", None, None),
         "subscribe": (["a"], []),
         "set_attribute": ("a", 1),
         "watch": (["usr_b"], []),

@@ -196,7 +196,7 @@ class TestTokens:
         await back(host, first)
         assert (await stage.record(first.session_id)).recovered_from == 1
         host.reported(first.session_id, 2, 0, 0, missing=False, heard=True)
-        await stage.belongings.set_status(first.session_id, 2, "away")
+        await stage.belongings.set_presence(first.session_id, 2, "away", None, None)
         assert (await stage.record(first.session_id)).recovered_from == 0
         assert await refused(back(await stage.host(), first)) == "recovery_superseded"
 
@@ -212,7 +212,7 @@ class TestTokens:
             await write(*args)
 
         monkeypatch.setattr(stage.records, "write", meanwhile)
-        await stage.belongings.set_status(first.session_id, 2, "away")
+        await stage.belongings.set_presence(first.session_id, 2, "away", None, None)
         assert await refused(back(host, first)) == "recovery_superseded"
 
     async def test_a_newer_attach_makes_all_older_ones_useless(self, stage: Stage) -> None:
@@ -302,7 +302,7 @@ async def test_a_topic_that_could_not_be_stored_is_not_followed(stage: Stage, ac
     stage.store.fail("write", acted=acted)
     with pytest.raises(Unavailable):
         await stage.belongings.subscribe(attached.session_id, 1, ["news", "chat:hall"], [])
-    assert list(stage.following._members) == ["news"]
+    assert list(stage.following._members) == ["user:usr_a", "news"]
     assert await stage.belongings.subscribe(attached.session_id, 1, ["chat:hall"], ["news"]) == ("chat:hall",)
     assert list(stage.following._members) == ["chat:hall"]
 

@@ -155,7 +155,7 @@ class TestDetach:
         ("enter", ("key", "chr_ann", "")),
         ("leave", ()),
         ("subscribe", (["a"], [])),
-        ("set_status", ("away",)),
+        ("set_presence", ("away", None, None)),
         ("watch", (["usr_b"], [])),
         ("set_attribute", ("a", 1)),
     ],

@@ -242,7 +242,7 @@ class TestRecordsThatExpire:
         attached = await stage.attach(host)
         stage.records.expire(attached.session_id)
         with pytest.raises(SessionGone):
-            await stage.belongings.set_status(attached.session_id, 1, "away")
+            await stage.belongings.set_presence(attached.session_id, 1, "away", None, None)
         with pytest.raises(SessionGone):
             await host.attach(Attach(attached.session_id, "usr_a", "gtw_b"))
         await host.sweep()

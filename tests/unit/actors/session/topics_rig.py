@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Set
 from typing import Any
 
 import orjson
@@ -20,6 +20,20 @@ from tests.unit.actors.session.stage import Flaky
 LOG_KEEPS = 10
 
 
+class OpenGate:
+    """A gate that a test shuts: `shut` names users whose messages wait, `unheard` has who does not hear them."""
+
+    def __init__(self) -> None:
+        self.shut: set[str] = set()
+        self.unheard: dict[str, set[str]] = {}
+
+    def waits(self, message: TopicMessage, members: Collection[str]) -> bool:
+        return message.sender in self.shut and bool(members)
+
+    def deaf(self, sender: str) -> Set[str]:
+        return self.unheard.get(sender, set())
+
+
 class Topics:
     """A following over a topic log in memory. The bus delivers what a test says, when it says so."""
 
@@ -27,6 +41,7 @@ class Topics:
         self.rig = Rig()
         self.log = MemoryTopicLog()
         self.flaky = Flaky(self.log)
+        self.gate = OpenGate()
         self.handlers: dict[str, Callable[[bytes], None]] = {}
         self.listens = Flaky(self)
         for name in ("ses_1", "ses_2"):
@@ -38,7 +53,7 @@ class Topics:
         self.rig.restarted()
         self.lane: ReliableLane = await self.rig.lane()
         fence = Fence(ACTOR, await self.rig.epochs.current("sessions", ACTOR))
-        following = Following(fence, self.flaky, self.rig.flaky, self.lane, self.listens.listen)  # type: ignore[arg-type]
+        following = Following(fence, self.flaky, self.rig.flaky, self.lane, self.listens.listen, self.gate)  # type: ignore[arg-type]
         await following.restore(members)
         return following
 
@@ -46,8 +61,10 @@ class Topics:
         self.handlers[topic] = handler
         return Listening(self, topic)
 
-    async def publish(self, text: str, topic: str = "news") -> TopicMessage:
-        made = await self.log.publish(topic, "system.topic", orjson.dumps(text), LOG_KEEPS)
+    async def publish(
+        self, text: str, topic: str = "news", sender: str = "", method: str = "system.topic"
+    ) -> TopicMessage:
+        made = await self.log.publish(topic, method, orjson.dumps(text), LOG_KEEPS, sender=sender)
         assert made.message is not None
         return made.message
 
@@ -59,6 +76,8 @@ class Topics:
             params_json=message.params_json,
             id=message.id,
             previous=message.previous,
+            sender=message.sender,
+            refresh=message.refresh,
         )
         handler = self.handlers.get(message.topic)
         if handler is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from actors.zone import reports
 from actors.zone.ticktimes import KEPT, TickTimes
+from realm_proto import internal_pb2
 from tests.unit.actors.zone_model import arrival, make_zone
 
 
@@ -36,3 +37,19 @@ def test_positions_are_pairs_of_float32_of_own_entities() -> None:
     said = reports.describe(zone, TickTimes(0.05))
     assert (said["population"], said["ghosts"], said["room"]) == (2, 1, zone.table.capacity - 3)
     assert reports.nothing(0, 0).keys() | {"map_version"} == said.keys()
+
+
+def test_who_asked_is_told_that_the_zone_ticks_and_what_it_has_sent() -> None:
+    zone = make_zone(epoch=3)
+    zone.enter(arrival("ann", gateway="gtw_a"), 0.0)
+    zone.tick(0.05)
+    answers = {
+        gateway: internal_pb2.GatewayControl.FromString(data).probe
+        for gateway, data in reports.probed(zone, {"gtw_a": 7, "gtw_b": 8})
+    }
+    assert {gateway: (probe.number, probe.epoch, probe.part) for gateway, probe in answers.items()} == {
+        "gtw_a": (7, 3, f"zone:{zone.id}"),
+        "gtw_b": (8, 3, f"zone:{zone.id}"),
+    }
+    assert answers["gtw_a"].outputs == 1
+    assert answers["gtw_b"].outputs == 0

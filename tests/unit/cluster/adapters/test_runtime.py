@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
 from cluster.adapters import runtime
-from cluster.adapters.runtime import every, until_available
+from cluster.adapters.nats_events import NatsEvents
+from cluster.adapters.runtime import Runtime, every, until_available
 from cluster.errors import Conflict, Fenced, RealmError, Unavailable
+from cluster.ports.events import NoEvents
+from cluster.settings import EventSettings, Settings
+from cluster.subjects import Subjects
 
 
 class Steps:
@@ -90,3 +97,58 @@ class TestEvery:
         assert codes == [runtime.FENCED_EXIT_CODE]
         assert runtime.FENCED_EXIT_CODE != 0
         assert events == ["fenced"]
+
+
+class AwayBus:
+    """A bus that is not connected."""
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.counts = SimpleNamespace(connects=0)
+        self.closed = 0
+
+    def forget_post(self, _token: str) -> None:
+        return None
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    aclose = close
+
+
+def opened(enabled: bool) -> tuple[Runtime, AwayBus]:
+    realm: Any = SimpleNamespace(settings=Settings(events=EventSettings(enabled=enabled)))
+    bus: Any = AwayBus()
+    nothing: Any = AwayBus()
+    return Runtime(realm, "zone", "zone/a/0", Subjects("t"), nothing, bus, nothing, nothing, CollectorRegistry()), bus
+
+
+class TestEvents:
+    async def test_they_are_opened_by_who_asks_first(self) -> None:
+        made, _ = opened(enabled=True)
+        assert made._events == []
+        assert b"rayrealm_events" not in generate_latest(made.registry)
+        events = made.events()
+        assert isinstance(events, NatsEvents)
+        assert made.events() is events
+        assert b"rayrealm_events_waiting 0.0" in generate_latest(made.registry)
+        await made.close()
+
+    async def test_they_end_with_the_process_s_connections(self) -> None:
+        made, bus = opened(enabled=True)
+        events = made.events()
+        assert isinstance(events, NatsEvents)
+        events.publish("presence", "usr_a", {}, "one")
+        assert events.waiting == 1
+        await made.close()
+        assert bus.closed == 1
+        assert events.waiting == 0
+        assert events.counts.dropped["presence"] == 1
+        events.publish("presence", "usr_a", {}, "two")
+        assert events.counts.dropped["presence"] == 2
+
+    async def test_off(self) -> None:
+        made, _ = opened(enabled=False)
+        assert isinstance(made.events(), NoEvents)
+        made.events().publish("presence", "usr_a", {}, "one")
+        await made.close()

@@ -49,6 +49,15 @@ def test_kills(walking: bool, logins: int, code: int, monkeypatch: pytest.Monkey
     assert cli.bench_kills(5) == code
 
 
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["lost: 1"], 1)])
+def test_chat_and_social(problems: list[str], code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for what in ("chat", "social"):
+        monkeypatch.setattr(cli, f"run_{what}", lambda *args, **kwargs: {"lost": len(problems)})
+        monkeypatch.setattr(cli, f"{what}_shortcomings", lambda result: problems)
+    assert cli.bench_chat(5, 1.0, 1.0) == code
+    assert cli.bench_social(5, 10.0, as_json=True) == code
+
+
 def test_the_bots_password_is_made_once_and_nobody_elses(tmp_path: Path) -> None:
     path = tmp_path / "password"
     made = cli.stored_password(path)

@@ -66,6 +66,21 @@ def test_a_good_token() -> None:
     assert verify_access(PUBLIC, other, NOW, SKEW, ISSUER).token_id != claims.token_id
 
 
+def test_the_role() -> None:
+    def role(token: str) -> str:
+        return verify_access(PUBLIC, token, NOW, SKEW, ISSUER).role
+
+    assert role(sign_access(RING, "usr_1", NOW, TTL, ISSUER)) == "player"
+    assert role(sign_access(RING, "usr_1", NOW, TTL, ISSUER, "operator")) == "operator"
+    assert role(forge()) == "player", "tokens from before there were roles"
+    assert role(forge(claims={"role": "moderator"})) == "moderator"
+
+
+@pytest.mark.parametrize("role", ["root", "", "Operator", 1, True, ["operator"], {"operator": 1}])
+def test_a_role_that_there_is_not(role: object) -> None:
+    assert reason(forge(claims={"role": role})) == "token_invalid"
+
+
 def test_what_forge_makes_is_good_unless_a_test_says_otherwise() -> None:
     assert verify(forge()) == "usr_1"
 

@@ -120,6 +120,25 @@ class TestAccess:
             replace(service, keys=KeyRing.create(NOW)).authenticate(token)
 
 
+class TestRoles:
+    async def test_who_is_named_in_the_settings_has_one_from_login_and_refresh(self, service: AccountService) -> None:
+        accounts = CHEAP.model_copy(update={"roles": {"ada": "moderator"}})
+        service = replace(service, settings=service.settings.model_copy(update={"accounts": accounts}))
+        for username, role in (("ada", "moderator"), ("eve", "player")):
+            first = await service.register(username, PASSWORD)
+            again = await service.login(username.upper(), PASSWORD)
+            fresh = await service.refresh(first.refresh_token)
+            assert [service.authenticate(t.access_token).role for t in (first, again, fresh)] == [role] * 3
+
+    async def test_who_has_none_any_more_is_a_player_with_the_next_token(self, service: AccountService) -> None:
+        settings, tokens = service.settings, await service.register("ada", PASSWORD)
+        for roles, role in (({"ada": "operator"}, "operator"), ({"eve": "operator"}, "player"), ({}, "player")):
+            accounts = CHEAP.model_copy(update={"roles": roles})
+            service = replace(service, settings=settings.model_copy(update={"accounts": accounts}))
+            tokens = await service.refresh(tokens.refresh_token)
+            assert service.authenticate(tokens.access_token).role == role
+
+
 class TestRefresh:
     async def test_a_chain(self, service: AccountService, world: World) -> None:
         first = await service.register("ada", PASSWORD)

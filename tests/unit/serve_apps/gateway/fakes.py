@@ -7,10 +7,15 @@ from typing import Any
 
 import orjson
 
+from actors.chat.filtering import load_filter
 from actors.session.attaching import Attached
 from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.memory.calls import MemoryCalls
 from cluster.adapters.memory.characters import MemoryCharacters
+from cluster.adapters.memory.chat import MemoryChatStore
+from cluster.adapters.memory.limits import MemoryLimiter
+from cluster.adapters.memory.parties import MemoryPartyStore
+from cluster.adapters.memory.social import MemorySocialStore
 from cluster.adapters.memory.topics import MemoryTopicLog
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
@@ -152,6 +157,11 @@ class Gateway:
             self.bus,
             SUBJECTS,
             lambda: WALL,
+            MemorySocialStore(),
+            MemoryPartyStore(),
+            MemoryChatStore(self.topics.result, lambda _session: "online", lambda: WALL + self.clock.now),
+            MemoryLimiter(self.clock),
+            load_filter("", self.settings.chat.words, self.settings.chat.max_text),
         )
         self.hub.use(
             Dispatcher(self.router, self.services, self.clock, self.settings.gateway.max_pending_requests, self.metrics)

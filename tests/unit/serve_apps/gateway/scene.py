@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.session.attaching import Attached
-from actors.session.following import Following
 from actors.session.host import SessionHost
 from actors.session.lane import ReliableLane
 from actors.session.outbox import Body
@@ -30,6 +29,7 @@ from cluster.settings import GatewaySettings, SessionSettings, Settings
 from serve_apps.gateway.admission import Admission, Who
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.upgrade import Refusal, Upgrade
+from tests.hearings import listening
 from tests.journeys import journey
 from tests.unit.serve_apps.gateway.fakes import KEY, SECRET, SUBJECTS, Clock
 
@@ -91,10 +91,11 @@ class Scene:
             lambda: NOW,
             random.Random(1),
         )
+        _, hearing = listening(fence, self.topics, self.outbox_log, lane, self._listen, table.sessions, lambda: NOW)
         host = SessionHost(
             table,
             lane,
-            Following(fence, self.topics, self.outbox_log, lane, self._listen),
+            hearing,
             self.settings,
             MemoryCharacters(lambda _session: True),
             journey(self.settings, MemoryCalls(self.actors), MemoryCharacters(lambda _session: True), 1),

@@ -27,7 +27,7 @@ async def realm() -> Scene:
 class TestTokens:
     def test_a_good_one_names_the_user(self) -> None:
         realm = Scene()
-        assert realm.admission.authenticate(asking(realm.token("usr_x"))) == Who("usr_x")
+        assert realm.admission.authenticate(asking(realm.token("usr_x"))) == Who("usr_x", role="player")
 
     def reason(self, realm: Scene, token: str) -> str:
         refusal = realm.admission.authenticate(asking(token))
@@ -39,7 +39,7 @@ class TestTokens:
         realm = Scene()
         skew = realm.settings.accounts.clock_skew_s
         assert self.reason(realm, realm.token(ttl=60, now=NOW - 60 - skew)) == "token_expired"
-        assert realm.admission.authenticate(asking(realm.token(ttl=60, now=NOW - 60))) == Who("usr_a")
+        assert realm.admission.authenticate(asking(realm.token(ttl=60, now=NOW - 60))) == Who("usr_a", role="player")
 
     def test_one_of_another_realm_or_key(self) -> None:
         realm = Scene()

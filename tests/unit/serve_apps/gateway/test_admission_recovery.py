@@ -6,6 +6,7 @@ import pytest
 
 from actors.session.attaching import Attached
 from cluster.security.recovery import RecoveryClaims
+from cluster.security.tokens import sign_access
 from serve_apps.gateway.admission import Who
 from serve_apps.gateway.upgrade import Refusal
 from tests.unit.serve_apps.gateway.scene import NOW, Scene, asking
@@ -70,7 +71,29 @@ class TestRecovery:
         assert isinstance(refusal, Refusal)
         assert (refusal.status, refusal.reason) == (403, "session_not_yours")
         who = realm.admission.authenticate(asking(realm.token("usr_a"), recovery=realm.recovery(first)))
-        assert who == Who("usr_a", RecoveryClaims("usr_a", first.session_id, 1))
+        assert who == Who("usr_a", RecoveryClaims("usr_a", first.session_id, 1), "player")
+
+    async def test_the_role_is_the_access_token_s_and_then_the_session_s(self, realm: Scene) -> None:
+        def role_of(token: str = "", recovery: str = "") -> Who:
+            who = realm.admission.authenticate(asking(token, recovery=recovery))
+            assert isinstance(who, Who)
+            return who
+
+        operator = sign_access(realm.keys, "usr_a", NOW, 60, realm.settings.namespace, "operator")
+        first = await realm.admission.attach(asking(), role_of(operator))
+        assert isinstance(first, tuple)
+        assert first[0].role == "operator"
+        token = realm.recovery(first[0])
+        recovered = await realm.admission.attach(asking(recovery=token), role_of(recovery=token))
+        assert isinstance(recovered, tuple)
+        assert (recovered[0].session_id, recovered[0].role) == (first[0].session_id, "operator")
+        token = realm.token("usr_a")
+        demoted = await realm.admission.attach(asking(session_id=first[0].session_id), role_of(token))
+        assert isinstance(demoted, tuple)
+        assert (demoted[0].session_id, demoted[0].role) == (first[0].session_id, "player")
+        record = await realm.store.get(first[0].session_id)
+        assert record is not None
+        assert record.role == "player"
 
     async def test_a_token_for_somebody_else_s_session(self, realm: Scene) -> None:
         """Signed by us, so it cannot be; the session's actor refuses it all the same."""

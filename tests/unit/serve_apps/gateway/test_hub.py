@@ -376,7 +376,7 @@ async def test_background_work_that_fails_is_logged() -> None:
         raise Unavailable("redis")
 
     with capture_logs() as logs:
-        gateway.hub._spawn(fails())
+        gateway.hub.spawn(fails())
         await background(gateway)
     assert [line["event"] for line in logs] == ["background_failed"]
 
@@ -392,7 +392,7 @@ async def test_background_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 
     with capture_logs() as logs:
         for n in range(3):
-            gateway.hub._spawn(work(n))
+            gateway.hub.spawn(work(n))
     assert [line["event"] for line in logs] == ["background_full"]
     gate.set()
     await background(gateway)

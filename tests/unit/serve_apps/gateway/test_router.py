@@ -91,4 +91,4 @@ def test_the_gateways_methods_are_those_of_the_protocol() -> None:
     text = PROTOCOL.read_text()
     table = text[text.index("Client to server.") : text.index("Server to client notifications")]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    assert build_router().methods == {name for row in rows for name in re.findall(r"`([a-z.]+)`", row)}
+    assert build_router().methods == {name for row in rows for name in re.findall(r"`([a-z]+(?:\.[a-z]+)+)`", row)}

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from cluster.errors import Unavailable
+from cluster.social_settings import TopicRule
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.gateway_app import build_router
@@ -110,6 +111,18 @@ class TestTopics:
     @pytest.mark.parametrize("topic", [CHAT, "News", "", "x" * 65])
     async def test_channels_are_joined_as_channels_only(self, talk: Talk, topic: str) -> None:
         assert await talk.ask("system.subscribe", topics=[topic]) == -32602
+
+    async def test_rules(self, talk: Talk) -> None:
+        rules = (TopicRule(pattern="staff.*", subscribe="moderator"), TopicRule(pattern="news"))
+        object.__setattr__(talk.gateway.services, "settings", talk.gateway.settings.model_copy(update={"topics": rules}))
+        assert await talk.ask("system.subscribe", topics=["news"]) == {"topics": ["news"]}
+        for topics in (["staff.duty"], ["nothing.such"], ["news", "staff.duty"]):
+            assert await talk.ask("system.subscribe", topics=topics) == -32000
+        assert talk.gateway.sessions.topics == ("news",), "all or none"
+        talk.client.role = "moderator"
+        assert await talk.ask("system.subscribe", topics=["staff.duty"]) == {"topics": ["news", "staff.duty"]}
+        talk.client.role = "player"
+        assert await talk.ask("system.unsubscribe", topics=["staff.duty"]) == {"topics": ["news"]}
 
 
 class TestAcknowledging:

@@ -62,12 +62,20 @@ def test_positions() -> None:
         (pb.PRESENCE_STATUS_BUSY, "busy"),
         (pb.PRESENCE_STATUS_INVISIBLE, "invisible"),
         (pb.PRESENCE_STATUS_OFFLINE, ""),
-        (pb.PRESENCE_STATUS_UNSPECIFIED, ""),
         (77, ""),
     ],
 )
 def test_a_presence_is_what_one_may_say_of_oneself(status: Any, word: str) -> None:
     assert params_of(pb.PresenceUpdate(status=status)) == {"status": word}
+
+
+def test_what_is_left_out_of_a_presence_stays_as_it_is() -> None:
+    assert params_of(pb.PresenceUpdate()) == {}
+    assert params_of(pb.PresenceUpdate(text="")) == {"text": ""}
+    assert params_of(pb.PresenceUpdate(text="brb", metadata={"song": "x"}, user_id="usr_other", zone_id="zon_x")) == {
+        "text": "brb",
+        "metadata": {"song": "x"},
+    }
 
 
 def test_a_state() -> None:

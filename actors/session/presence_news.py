@@ -1,0 +1,64 @@
+"""What a session actor has to tell the presence index (row 3.2). Plain Python, time as an argument.
+
+An index that dies takes along what it was told and had not passed on. So whoever told it keeps that for a while, and tells it again
+to the next incarnation, which says by its epoch that it is another one.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from actors.presence.changes import SessionPresence
+
+BATCH = 1_000
+AGAIN_S = 30.0
+ASK_S = 1.0
+REVISIONS = 10**9  # of one incarnation of the actor
+
+
+class PresenceNews:
+    """`epoch`: of the session actor's incarnation. Of each session only the newest waits: bounded by the sessions there are."""
+
+    def __init__(self, epoch: int) -> None:
+        self._revision = epoch * REVISIONS
+        self._untold: dict[str, SessionPresence] = {}
+        self._told: OrderedDict[str, tuple[float, SessionPresence]] = OrderedDict()  # when; the oldest first
+        self._index_epoch: int | None = None
+        self._asked_at = float("-inf")
+
+    def stamp(self, change: SessionPresence) -> SessionPresence:
+        """The change with the next revision: of two that overtake each other the index takes the later one."""
+        self._revision += 1
+        return replace(change, revision=self._revision)
+
+    def add(self, change: SessionPresence) -> None:
+        self._untold[change.session_id] = self.stamp(change)
+
+    def take(self, now: float) -> list[SessionPresence] | None:
+        """What to tell now; empty: ask the index whether it is still the same; None: nothing to do.
+
+        The next call is `told` or `failed`.
+        """
+        while self._told and now - next(iter(self._told.values()))[0] > AGAIN_S:
+            self._told.popitem(last=False)
+        if not self._untold and (not self._told or now - self._asked_at < ASK_S):
+            return None
+        self._asked_at = now
+        return [self._untold.pop(session_id) for session_id in list(self._untold)[:BATCH]]
+
+    def failed(self, batch: list[SessionPresence]) -> None:
+        for change in batch:
+            self._untold.setdefault(change.session_id, change)
+
+    def told(self, batch: list[SessionPresence], index_epoch: int, now: float) -> None:
+        """The index has the batch. If it is another incarnation than before, it is told again what the former one may not have
+        passed on.
+        """
+        if self._index_epoch not in (None, index_epoch):
+            for session_id, (_, change) in self._told.items():
+                self._untold.setdefault(session_id, change)
+        self._index_epoch = index_epoch
+        for change in batch:
+            self._told.pop(change.session_id, None)
+            self._told[change.session_id] = (now, change)

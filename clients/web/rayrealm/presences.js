@@ -1,0 +1,105 @@
+/**
+ * How the player is, and how others are (PROTOCOL.md, "Presence").
+ *
+ * Events: `presence`, a CustomEvent whose detail is a Presence that is newer than what was known; `trouble`, with an error.
+ *
+ * @typedef {object} Presence
+ * @property {string} user_id
+ * @property {string} status online, away, busy or offline; invisible of oneself
+ * @property {string | null} [zone]
+ * @property {string | null} [character_id]
+ * @property {string} [name] of the character
+ * @property {string} [text]
+ * @property {number} [version] grows with every change of the user
+ * @property {number} [last_online] of friends who are offline, Unix seconds
+ */
+
+export class Presences extends EventTarget {
+  /** The newest of each who is followed. @type {Map<string, Presence>} */
+  known = new Map();
+  /** What the player chose, and a new session has to be told. @type {{status?: string, text?: string}} */
+  chosen = {};
+  /** @type {Set<string>} */
+  #wanted = new Set();
+  /** @type {Set<string>} */
+  #watched = new Set();
+  #busy = false;
+
+  /** @param {import("./connection.js").Connection} connection */
+  constructor(connection) {
+    super();
+    this.connection = connection;
+  }
+
+  /**
+   * @param {{status?: string, text?: string}} changes status: online, away, busy or invisible
+   * @returns {Promise<Record<string, any>>} all of it, as the realm has it
+   */
+  async update(changes) {
+    const result = await this.connection.request("presence.update", changes);
+    Object.assign(this.chosen, changes);
+    return result;
+  }
+
+  /** Follows these, and nobody else; at most 200. @param {Iterable<string>} userIds */
+  follow(userIds) {
+    this.#wanted = new Set(userIds);
+    for (const userId of this.known.keys()) if (!this.#wanted.has(userId)) this.known.delete(userId);
+    void this.#adjust();
+  }
+
+  /** A new session: it follows nobody, and knows nothing of what was chosen. */
+  startOver() {
+    this.#watched.clear();
+    if (Object.keys(this.chosen).length > 0) {
+      this.connection.request("presence.update", this.chosen).catch((error) => this.#emit("trouble", error));
+    }
+    void this.#adjust();
+  }
+
+  /** Changes may have been missed: ask how everybody is. */
+  askAnew() {
+    this.#watched.clear();
+    void this.#adjust();
+  }
+
+  /** From a notification or an answer, which may overtake each other. @param {Presence} presence */
+  note(presence) {
+    const known = this.known.get(presence.user_id);
+    if (known && (presence.version ?? 0) < (known.version ?? 0)) return;
+    this.known.set(presence.user_id, presence);
+    this.#emit("presence", presence);
+  }
+
+  /** One request at a time, until what is followed is what is wanted. */
+  async #adjust() {
+    if (this.#busy || !this.connection.ready) return;
+    this.#busy = true;
+    await null; // a new session and a gap are told one after the other
+    try {
+      for (;;) {
+        const more = [...this.#wanted].filter((userId) => !this.#watched.has(userId));
+        const less = [...this.#watched].filter((userId) => !this.#wanted.has(userId));
+        if (less.length > 0) {
+          await this.connection.request("presence.unsubscribe", { user_ids: less });
+          for (const userId of less) this.#watched.delete(userId);
+        } else if (more.length > 0) {
+          for (const userId of more) this.#watched.add(userId); // before: a gap meanwhile asks again
+          const { presences } = await this.connection.request("presence.subscribe", { user_ids: more });
+          for (const presence of presences) if (this.#wanted.has(presence.user_id)) this.note(presence);
+        } else {
+          return;
+        }
+      }
+    } catch (error) {
+      if (this.connection.ready) this.#emit("trouble", error); // else the next connection asks
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** @param {string} type @param {any} detail */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,169 @@
+"""chat.channel.*: who listens to a channel, and channels of one's own (row 2.3)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from actors.chat.channels import GLOBAL, PREFIX, Kind, in_charge, kind_of, may_join, subscription
+from cluster.errors import Conflict, InvalidInput, InvalidState
+from cluster.ports.chat import Channel, Presence
+from serve_apps.gateway.addressing import ChannelName, pace, reach
+from serve_apps.gateway.client import Client
+from serve_apps.gateway.people import Person, find_other, own_name
+from serve_apps.gateway.router import Params, Router
+from serve_apps.gateway.routes.chat import RECORD_S
+from serve_apps.gateway.services import Services
+
+PAGE = 200
+MAX_SLOW_S = 6 * 3_600.0
+
+SlowMode = Annotated[float, Field(ge=0.0, le=MAX_SLOW_S, allow_inf_nan=False)]
+
+
+class ChannelParams(Params):
+    channel: ChannelName
+
+
+class Members(ChannelParams):
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,18}$")] | None = None
+
+
+class New(ChannelParams):
+    private: bool = False
+    slow_s: SlowMode = 0.0
+
+
+class Change(ChannelParams):
+    private: bool | None = None
+    slow_s: SlowMode | None = None
+
+
+class Invitation(Person):
+    channel: ChannelName
+
+
+async def join(services: Services, client: Client, params: ChannelParams) -> dict[str, Any]:
+    kind = _must_join(params.channel)
+    if kind is Kind.NAMED:
+        record = await services.chat.channel(params.channel)
+        if not may_join(record, client.user_id, client.role, invited=False):
+            invited = await services.chat.invited(params.channel, client.user_id)
+            if not may_join(record, client.user_id, client.role, invited):
+                raise InvalidState("not_invited", client.state.value)
+    channels = await _change(services, client, [subscription(params.channel)], [])
+    if kind is Kind.NAMED:
+        who = Presence(client.session_id, client.user_id, await own_name(services, client))
+        await services.chat.joined(params.channel, who)
+    return channels
+
+
+async def leave(services: Services, client: Client, params: ChannelParams) -> dict[str, Any]:
+    kind = _must_join(params.channel)
+    channels = await _change(services, client, [], [subscription(params.channel)])
+    if kind is Kind.NAMED:
+        await services.chat.left(params.channel, client.session_id)
+    return channels
+
+
+def _must_join(channel: str) -> Kind:
+    kind = kind_of(channel)
+    if not kind.joined:
+        raise InvalidInput([("channel", "is heard without joining")])
+    return kind
+
+
+async def _change(services: Services, client: Client, add: list[str], remove: list[str]) -> dict[str, Any]:
+    topics = await services.session(client, "subscribe", add, remove)
+    client.topics = frozenset(topics)
+    return {"channels": [t.removeprefix(PREFIX) for t in topics if t.startswith(PREFIX)]}
+
+
+async def members(services: Services, client: Client, params: Members) -> dict[str, Any]:
+    """Users, without those who are invisible, and those who and the client block each other. For who is among them."""
+    kind = kind_of(params.channel)
+    if kind not in (Kind.NAMED, Kind.PARTY):
+        raise InvalidInput([("channel", "has no list of members")])
+    await reach(services, client, params.channel)
+    if kind is Kind.PARTY:
+        party = await services.parties.of_user(client.user_id)
+        who = {member.user_id: member.name for member in party.members} if party is not None else {}
+        return _members(who, 0)
+    cursor = int(params.cursor) if params.cursor is not None else 0
+    page, cursor = await services.chat.members(params.channel, cursor, PAGE)
+    ties = (await services.social.ties([client.user_id]))[client.user_id]
+    return _members(
+        {each.user_id: each.name for each in page if each.user_id not in ties.blocked | ties.blocked_by}, cursor
+    )
+
+
+def _members(names: dict[str, str], cursor: int) -> dict[str, Any]:
+    told = [{"user_id": user_id, "name": name} for user_id, name in names.items()]
+    return {"members": told, "cursor": str(cursor) if cursor else None}
+
+
+# --- channels of one's own -------------------------------------------------------------------------------------
+
+
+async def create(services: Services, client: Client, params: New) -> dict[str, Any]:
+    """A channel that nobody has used lately becomes the client's. The same once more gives the same answer."""
+    if kind_of(params.channel) is not Kind.NAMED or params.channel == GLOBAL:
+        raise InvalidInput([("channel", "belongs to nobody")])
+    await pace(services, client, "channels")
+    known = await services.chat.channel(params.channel)
+    if known is not None:
+        if (known.owner, known.private, known.slow_s) != (client.user_id, params.private, params.slow_s):
+            raise Conflict("channel_taken")
+        return _described(known)
+    topic = subscription(params.channel)
+    listeners, _ = await services.chat.members(params.channel, 0, 1)
+    if listeners or (await services.topics.newest([topic]))[topic]:
+        raise Conflict("channel_taken")  # by those who talk in it, and what they said there is not to be somebody's
+    made = Channel(params.channel, client.user_id, params.private, params.slow_s, services.wall_clock())
+    chat = services.settings.chat
+    await services.chat.create(made, chat.channels_per_user, chat.history_s + RECORD_S)
+    return _described(made)
+
+
+async def change(services: Services, client: Client, params: Change) -> dict[str, Any]:
+    await pace(services, client, "channels")
+    await _own(services, client, params.channel)
+    return _described(await services.chat.change(params.channel, params.private, params.slow_s))
+
+
+async def invite(services: Services, client: Client, params: Invitation) -> dict[str, Any]:
+    """Who is invited may join, and is told so (`chat.invited`)."""
+    await pace(services, client, "invitations")
+    await _own(services, client, params.channel)
+    other, name = await find_other(services, client, params), await own_name(services, client)
+    await services.chat.invite(params.channel, other, services.settings.chat.max_invited)
+    said = {"channel": params.channel, "from": client.user_id, "name": name}
+    await services.tell(other, "chat.invited", said, f"chat.invited/{secrets.token_hex(8)}", sender=client.user_id)
+    return {"channel": params.channel, "user_id": other}
+
+
+async def _own(services: Services, client: Client, channel: str) -> None:
+    record = await services.chat.channel(channel) if kind_of(channel) is Kind.NAMED else None
+    if not in_charge(record, client.user_id, client.role):
+        raise InvalidState("not_allowed", client.state.value)
+
+
+def _described(channel: Channel) -> dict[str, Any]:
+    return {
+        "channel": channel.name,
+        "owner": channel.owner,
+        "private": channel.private,
+        "slow_s": channel.slow_s,
+        "created_at": channel.created_at,
+    }
+
+
+def add_to(router: Router) -> None:
+    router.add("chat.channel.join", ChannelParams, join)
+    router.add("chat.channel.leave", ChannelParams, leave)
+    router.add("chat.channel.members", Members, members)
+    router.add("chat.channel.create", New, create)
+    router.add("chat.channel.change", Change, change)
+    router.add("chat.channel.invite", Invitation, invite)

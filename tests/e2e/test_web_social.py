@@ -1,0 +1,242 @@
+"""The browser library's people: presences, friends, parties and chat, on a stage of the test's own (rows 2.3, 3.2, 3.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import RunScript
+from tests.e2e.web_stage import PRELUDE
+
+MORE = """
+  const presence = (userId, status, version) => ({ user_id: userId, status, version, zone: null, character_id: null });
+  const meet = async () => {
+    const { Social } = await load("social");
+    const { Channels } = await load("channels");
+    const stage = await dial();
+    const social = new Social(stage.connection);
+    const channels = new Channels(stage.connection);
+    stage.connection.addEventListener("notification", ({ detail }) =>
+      channels.heed(detail.method, detail.params) || social.receive(detail.method, detail.params));
+    const asked = [];
+    const answers = {
+      "friends.list": () => ({ friends: [], incoming: [], outgoing: [], blocked: [] }),
+      "party.get": () => ({ party: null, invitations: [] }),
+      "chat.inbox": () => ({ messages: [] }),
+      "presence.subscribe": ({ user_ids: ids }) => ({ presences: ids.map((id) => presence(id, "online", 5)) }),
+      "presence.unsubscribe": () => ({ watching: 0 }),
+    };
+    const { unpackAny } = await load("messages");
+    // The realm answers all there is to answer, until nothing is asked any more.
+    const serve = async () => {
+      for (;;) {
+        await settle();
+        const socket = stage.sockets.at(-1);
+        const waiting = socket.sent.splice(0).filter((message) => message.request);
+        if (waiting.length === 0) return;
+        for (const { idNumber, request } of waiting) {
+          const params = { ...unpackAny(request.params) };
+          asked.push([request.method, params]);
+          const result = (answers[request.method] ?? (() => ({})))(params);
+          socket.tell({ jsonrpc: "2.0", idNumber, response: { result: stage.packStruct(result) } });
+        }
+      }
+    };
+    const again = async (more) => {
+      stage.sockets.at(-1).drop(1006);
+      await stage.clock.advance(3);
+      asked.length = 0;
+      stage.sockets.at(-1).ready("ses_1", more);
+      await serve();
+    };
+    const tell = async (method, params) => { stage.sockets.at(-1).note(method, params); await settle(); };
+    stage.connection.connect();
+    await settle();
+    stage.sockets[0].ready();
+    await serve();
+    return { ...stage, social, channels, asked, answers, serve, again, tell };
+  };
+"""
+
+
+@pytest.fixture
+def run(run_script: RunScript) -> Any:
+    return lambda script, given=None: run_script(PRELUDE + MORE + script, given)
+
+
+def test_the_newest_presence_counts(run: RunScript) -> None:
+    told, known = run("""
+      const { social, serve, tell } = await meet();
+      const told = [];
+      social.presences.addEventListener("presence", ({ detail }) => told.push([detail.status, detail.version]));
+      social.presences.follow(["usr_b"]);
+      await tell("presence.changed", presence("usr_b", "away", 7));
+      await serve(); // the answer, of version 5, comes after the change
+      await tell("presence.changed", presence("usr_b", "busy", 6));
+      await tell("presence.changed", presence("usr_b", "offline", 8));
+      return [told, [...social.presences.known.values()].map(({ status }) => status)];
+    """)
+    assert told == [["away", 7], ["offline", 8]]
+    assert known == ["offline"]
+
+
+def test_whom_one_follows(run: RunScript) -> None:
+    first, later, fresh, recovered, missed = run("""
+      const { social, serve, asked, again } = await meet();
+      const take = () => asked.splice(0).filter(([method]) => method.startsWith("presence."));
+      social.presences.follow(["usr_b", "usr_c"]);
+      await serve();
+      const first = take();
+      social.presences.follow(["usr_c", "usr_d"]);
+      await serve();
+      const later = [...take(), [...social.presences.known.keys()]];
+      const update = social.presences.update({ status: "busy", text: "raid" });
+      await serve();
+      await update;
+      await again({}); // another session: it knows nothing
+      const fresh = take();
+      await again({ resumed: true, recovered: true });
+      const recovered = take();
+      await again({ resumed: true });
+      return [first, later, fresh, recovered, take()];
+    """)
+    assert first == [["presence.subscribe", {"user_ids": ["usr_b", "usr_c"]}]]
+    assert later == [
+        ["presence.unsubscribe", {"user_ids": ["usr_b"]}],
+        ["presence.subscribe", {"user_ids": ["usr_d"]}],
+        ["usr_c", "usr_d"],
+    ]
+    again = ["presence.subscribe", {"user_ids": ["usr_c", "usr_d"]}]
+    assert sorted(fresh) == [again, ["presence.update", {"status": "busy", "text": "raid"}]]
+    assert (recovered, missed) == ([], [again])
+
+
+def test_friends_are_asked_for_again_when_something_changed(run: RunScript) -> None:
+    counts, changed, names, requested = run("""
+      const { social, serve, asked, answers, again, tell, sockets } = await meet();
+      const counts = [];
+      const count = () => counts.push(asked.splice(0).filter(([method]) => method === "friends.list").length);
+      const changed = [];
+      social.friends.addEventListener("changed", ({ detail }) => changed.push(detail.kind));
+      count();
+      const b = { user_id: "usr_b", name: "B", at: 1 };
+      answers["friends.list"] = () => ({ friends: [], incoming: [b], outgoing: [], blocked: [] });
+      for (let index = 0; index < 5; index += 1) await tell("friends.changed", { kind: "request", ...b });
+      await serve();
+      count(); // five changes, and never an old answer last
+      const names = social.friends.lists.incoming.map(({ name }) => name);
+      answers["friends.request"] = (params) => ({ user_id: "usr_b", result: `asked ${params.name}` });
+      const asking = social.friends.request({ name: "B" });
+      await serve();
+      const { result } = await asking;
+      count();
+      await again({ resumed: true, recovered: true });
+      count();
+      await again({ resumed: true });
+      count();
+      return [counts, changed, names, result];
+    """)
+    assert counts == [1, 2, 1, 0, 1]
+    assert changed == ["request"] * 5
+    assert names == ["B"]
+    assert requested == "asked B"
+
+
+def test_a_party_from_invitation_to_end(run: RunScript) -> None:
+    steps, asked = run("""
+      const { social, serve, asked, answers, tell } = await meet();
+      const { party } = social;
+      const member = (userId) => ({ user_id: userId, name: userId });
+      const of = (id, version, ...ids) => ({ party_id: id, leader: ids[0], members: ids.map(member), invited: [], version });
+      const steps = [];
+      const look = () => steps.push([party.current?.members.length ?? 0, party.invitations.size, party.positions.length]);
+      await tell("party.invited", { party_id: "pty_1", from: "usr_b", name: "B", expires_at: 50 });
+      await tell("party.invited", { party_id: "pty_2", from: "usr_c", name: "C", expires_at: 500 });
+      look();
+      party.expire(60);
+      look();
+      answers["party.accept"] = () => ({ party: of("pty_2", 3, "usr_c", "usr_me") });
+      const joining = party.accept("pty_2");
+      await serve();
+      await joining;
+      look();
+      await tell("party.changed", { party_id: "pty_2", version: 2, party: of("pty_2", 2, "usr_c"), why: "invited" }); // is older
+      look();
+      await tell("party.positions", { members: [{ user_id: "usr_c", name: "C", zone: "zon_a", x: 1, z: 2 }] });
+      await tell("party.changed", { party_id: "pty_9", version: 9, party: null, why: "left" }); // another one's end
+      look();
+      await tell("party.changed", { party_id: "pty_2", version: 4, party: null, why: "kicked" });
+      await tell("party.positions", { members: [{ user_id: "usr_c", name: "C", zone: "zon_a", x: 1, z: 2 }] });
+      look();
+      asked.length = 0;
+      answers["party.create"] = () => ({ party: of("pty_3", 1, "usr_me") });
+      answers["party.invite"] = () => ({ party: of("pty_3", 2, "usr_me") });
+      const inviting = party.invite({ name: "D" });
+      await serve();
+      await inviting;
+      const leaving = party.leave();
+      await serve();
+      await leaving;
+      look();
+      return [steps, asked];
+    """)
+    assert steps == [[0, 2, 0], [0, 1, 0], [2, 0, 0], [2, 0, 0], [2, 0, 1], [0, 0, 0], [0, 0, 0]]
+    assert asked == [["party.create", {}], ["party.invite", {"name": "D"}], ["party.leave", {}]]
+
+
+def test_what_waited_and_what_comes_are_one(run: RunScript) -> None:
+    heard, asked = run("""
+      const { channels, serve, asked, answers, again, tell } = await meet();
+      const heard = [];
+      channels.addEventListener("chat", ({ detail }) => heard.push([detail.message_id, detail.waited ?? false]));
+      const message = (id) => ({ message_id: id, channel: "direct:usr_b", from: "usr_b", name: "B", text: "hi", sent_at: 1 });
+      await tell("chat.message", message("msg_1"));
+      answers["chat.inbox"] = () => ({ messages: [message("msg_1"), message("msg_2")] });
+      await again({ resumed: true, recovered: true });
+      await again({ resumed: true });
+      await tell("chat.message", message("msg_2"));
+      await tell("chat.message", message("msg_3"));
+      const read = channels.markRead(["msg_1"]);
+      await serve();
+      await read;
+      answers["chat.history"] = () => ({ messages: [message("msg_0")], cursor: null });
+      const older = channels.history("zone", "c9", 5);
+      await serve();
+      heard.push((await older).messages.length);
+      return [heard, asked.filter(([method]) => method.startsWith("chat."))];
+    """)
+    assert heard == [["msg_1", False], ["msg_2", True], ["msg_3", False], 1]
+    assert asked == [
+        ["chat.inbox", {}],
+        ["chat.read", {"message_ids": ["msg_1"]}],
+        ["chat.history", {"channel": "zone", "limit": 5, "cursor": "c9"}],
+    ]
+
+
+def test_an_answer_that_does_not_come_is_asked_for_again_and_then_given_up(run: RunScript) -> None:
+    asked, troubles = run("""
+      const { Asker } = await load("asker");
+      const { connection, clock, sockets } = await dial();
+      connection.connect();
+      await settle();
+      sockets[0].ready();
+      const troubles = [];
+      const trouble = (error) => troubles.push(error.message);
+      const asker = new Asker({ connection, method: "friends.list", take: () => {}, trouble });
+      asker.ask();
+      await settle();
+      let asked = 0;
+      for (let second = 0; second < 90; second += 1) {
+        for (const { idNumber, request } of sockets[0].sent.splice(0)) {
+          if (request?.method === "system.ping") sockets[0].tell({ jsonrpc: "2.0", idNumber, response: { result: undefined } });
+          if (request?.method !== "friends.list") continue;
+          asked += 1;
+          sockets[0].tell({ jsonrpc: "2.0", idNumber, response: { error: { code: -32006, message: "away" } } });
+        }
+        await clock.advance(1);
+      }
+      return [asked, troubles];
+    """)
+    assert asked == 6
+    assert troubles == ["away"]

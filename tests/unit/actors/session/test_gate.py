@@ -1,0 +1,83 @@
+"""What must be looked up before a message may go on (row 2.3)."""
+
+from __future__ import annotations
+
+from actors.session.gate import RefreshGate
+from actors.session.ties import Ties
+from cluster.ports.topics import TopicMessage
+
+
+def a_gate() -> RefreshGate:
+    ties = Ties()
+    ties.add("usr_a", "ses_a")
+    ties.add("usr_b", "ses_b")
+    return RefreshGate(ties)
+
+
+def said(
+    topic: str = "news", message_id: str = "1-0", sender: str = "", refresh: str = "", method: str = "m"
+) -> TopicMessage:
+    return TopicMessage(topic, message_id, "", method, b"{}", sender, refresh)
+
+
+def test_most_messages_go_at_once() -> None:
+    gate = a_gate()
+    assert not gate.waits(said(), ["ses_a"])
+    assert not gate.waits(said(sender="usr_x"), ["ses_a"])
+    assert not gate.work.is_set()
+
+
+def test_one_that_asks_for_a_refresh_waits_for_it() -> None:
+    gate = a_gate()
+    asking = said("user:usr_a", "10-0", refresh="ties")
+    assert gate.waits(asking, ["ses_a"])
+    assert gate.work.is_set()
+    assert gate.wanted(5) == {"usr_a": "10-0"}
+    assert gate.waits(asking, ["ses_a"])
+    gate.done({"usr_a": "10-0"})
+    assert not gate.waits(asking, ["ses_a"])
+    assert not gate.waits(said("user:usr_a", "9-0", refresh="party"), ["ses_a"]), "an older one"
+    assert gate.wanted(5) == {}
+
+
+def test_a_newer_one_is_not_served_by_the_older_look_up() -> None:
+    gate = a_gate()
+    gate.waits(said("user:usr_a", "1-0", refresh="ties"), ["ses_a"])
+    looked_up = gate.wanted(5)
+    newer = said("user:usr_a", "2-0", refresh="ties")
+    assert gate.waits(newer, ["ses_a"])
+    gate.done(looked_up)
+    assert gate.waits(newer, ["ses_a"])
+    assert gate.wanted(5) == {"usr_a": "2-0"}
+
+
+def test_meanwhile_nothing_that_somebody_says_reaches_the_user() -> None:
+    gate = a_gate()
+    gate.waits(said("user:usr_a", refresh="ties"), ["ses_a"])
+    assert gate.waits(said("chat:hall", sender="usr_x"), {"ses_b": None, "ses_a": None})
+    assert not gate.waits(said("chat:hall", sender="usr_x"), {"ses_b": None})
+    assert not gate.waits(said("news"), {"ses_a": None}), "what nobody says"
+    gate.done({"usr_a": "1-0"})
+    assert not gate.waits(said("chat:hall", sender="usr_x"), {"ses_a": None})
+
+
+def test_a_refresh_on_another_topic_is_none() -> None:
+    gate = a_gate()
+    assert not gate.waits(said("party:pty_1", refresh="party"), ["ses_a"])
+    assert gate.wanted(5) == {}
+
+
+def test_who_has_no_sessions_any_more_is_forgotten() -> None:
+    gate = a_gate()
+    gate.waits(said("user:usr_a", refresh="ties"), ["ses_a"])
+    looked_up = gate.wanted(5)
+    gate.forget(["usr_a", "usr_x"])
+    gate.done(looked_up)
+    assert (gate.wanted(5), gate._done) == ({}, {})
+
+
+def test_only_so_many_at_once() -> None:
+    gate = a_gate()
+    for n in range(5):
+        gate.waits(said(f"user:usr_{n}", refresh="ties"), [])
+    assert list(gate.wanted(2)) == ["usr_0", "usr_1"]
