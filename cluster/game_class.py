@@ -1,4 +1,4 @@
-"""Finds the class of the world's game by its name (row 7.6). What is above this layer is reached by import string alone."""
+"""Finds classes that settings name: the world's game (row 7.6), a word filter (2.3). So is reached what is above this layer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import importlib
 from cluster.errors import SettingsError
 
 
-def load_class(name: str) -> type | None:
-    """`module:Class`, None for an empty name. Raises SettingsError with the reason when there is no such class."""
+def load_class(name: str, setting: str = "world.game") -> type | None:
+    """`module:Class`, None for an empty name. Raises SettingsError for the setting with the reason when there is no such class."""
     if not name:
         return None
     module, _, wanted = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), wanted)
     except Exception as error:  # whatever the module does as it is imported
-        raise SettingsError([("world.game", f"{name} cannot be loaded: {type(error).__name__}: {error}")]) from error
+        raise SettingsError([(setting, f"{name} cannot be loaded: {type(error).__name__}: {error}")]) from error
     if not isinstance(found, type):
-        raise SettingsError([("world.game", f"{name} is no class")])
+        raise SettingsError([(setting, f"{name} is no class")])
     return found

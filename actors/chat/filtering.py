@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -10,7 +9,8 @@ from typing import Protocol
 import structlog
 
 from actors.chat.text import clean
-from cluster.errors import InvalidInput, RealmError, SettingsError
+from cluster.errors import InvalidInput, SettingsError
+from cluster.game_class import load_class
 
 MASK = "*"
 
@@ -108,15 +108,12 @@ def load_filter(name: str, words: Sequence[str], most: int) -> Contained:
 
     Raises SettingsError when it cannot be made.
     """
-    default = MaskedWords(words)
-    if not name:
+    default, found = MaskedWords(words), load_class(name, "chat.filter")
+    if found is None:
         return Contained(default, default, most)
-    module, _, wanted = name.partition(":")
     try:
-        own = getattr(importlib.import_module(module), wanted)()
-    except RealmError:
-        raise
-    except Exception as error:  # whatever the module does as it is imported
+        own = found()
+    except Exception as error:  # whatever it does as it is made
         reason = f"{name} cannot be made: {type(error).__name__}: {error}"
         raise SettingsError([("chat.filter", reason)]) from error
     if not callable(getattr(own, "filter", None)):

@@ -270,10 +270,12 @@ class PresenceIndex:
         circle = user.circle if user is not None else before.circle
         if old == new and circle == before.circle and not before.forced:
             return
-        was = {place: shown(old, before.circle or NOBODY, place) for place in PLACES}
-        now = {place: shown(new, circle or NOBODY, place) for place in PLACES}
+        watchers = self._watchers.get(user_id, ())
+        places: tuple[Place, ...] = PLACES if watchers else ("other",)
+        was = {place: shown(old, before.circle or NOBODY, place) for place in places}
+        now = {place: shown(new, circle or NOBODY, place) for place in places}
         untold = set()
-        for session_id in self._watchers.get(user_id, ()):
+        for session_id in watchers:
             viewer_id = self._sessions[session_id].user_id
             mine = self._circle(viewer_id)
             place = _place(user_id, circle, viewer_id, mine)

@@ -45,7 +45,9 @@ def more_present(a: SessionPresence, b: SessionPresence) -> SessionPresence:
 def speaker(sessions: Iterable[SessionPresence]) -> SessionPresence | None:
     """The most present one, which speaks for the user."""
     present = [session for session in sessions if session.present]
-    return reduce(more_present, present) if present else None
+    if len(present) < 2:
+        return present[0] if present else None
+    return reduce(more_present, present)
 
 
 def merged(user_id: str, sessions: Iterable[SessionPresence]) -> UserPresence:

@@ -45,6 +45,7 @@ class PresenceRunner:
         self._metrics = PresenceMetrics(name)
         self._couriers: dict[str, Courier] = {}
         self._seen: dict[str, tuple[float, str]] = {}  # user -> when, and the character's name: not in the store yet
+        self._changed = asyncio.Event()
         self._taking = asyncio.Lock()  # changes and ties are taken in the order in which they come
         self._rng = random.Random()  # noqa: S311 - jitter
         self._loops: list[asyncio.Task[None]] = []
@@ -105,6 +106,7 @@ class PresenceRunner:
         index = await self._index()
         async with self._taking:
             index.refresh(await self._circles(user_ids))
+        self._changed.set()
 
     async def info(self) -> dict[str, Any]:
         """Health check."""
@@ -114,6 +116,8 @@ class PresenceRunner:
     async def _take(self, index: PresenceIndex, changes: Sequence[SessionPresence]) -> None:
         async with self._taking:
             index.apply(changes, await self._circles(index.unknown(changes)))
+        if changes:
+            self._changed.set()
 
     async def _circles(self, user_ids: Sequence[str]) -> dict[str, Circle]:
         made: dict[str, Circle] = {}
@@ -138,8 +142,12 @@ class PresenceRunner:
         for start in range(0, len(users), TIES_AT_ONCE):
             async with self._taking:
                 index.refresh(await self._circles(users[start : start + TIES_AT_ONCE]))
+            self._changed.set()
 
     async def _flush(self, index: PresenceIndex) -> None:
+        """At once if nothing changed for a while; what changes meanwhile goes with the next."""
+        await self._changed.wait()
+        self._changed.clear()
         news = index.take_news()
         for actor, untold in news.watchers.items():
             self._courier(actor, index).add(untold)

@@ -63,6 +63,8 @@ def shown(user: UserPresence, circle: Circle, place: Place) -> UserPresence:
     if place == "hidden" or user.hidden:
         return UserPresence(user.user_id, "offline")
     zone, character = may_see(circle.zone, place), may_see(circle.character, place)
+    if zone and character:
+        return user
     return UserPresence(
         user.user_id,
         user.status,

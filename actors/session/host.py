@@ -49,7 +49,7 @@ class SessionHost:
         settings: Settings,
         characters: CharacterStore,
         journey: Journey,
-        tell_presence: Callable[[SessionPresence], None],
+        tell_presence: Callable[[SessionPresence], object],
         close_socket: CloseSocket,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],

@@ -1,4 +1,4 @@
-"""What a session actor has to tell the presence index (row 3.2). Plain Python, time as an argument.
+"""What a session actor has to tell the presence index (row 3.2). Plain Python.
 
 An index that dies takes along what it was told and had not passed on. So whoever told it keeps that for a while, and tells it again
 to the next incarnation, which says by its epoch that it is another one.
@@ -6,7 +6,10 @@ to the next incarnation, which says by its epoch that it is another one.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from actors.presence.changes import SessionPresence
@@ -26,14 +29,23 @@ class PresenceNews:
         self._told: OrderedDict[str, tuple[float, SessionPresence]] = OrderedDict()  # when; the oldest first
         self._index_epoch: int | None = None
         self._asked_at = float("-inf")
+        self._work = asyncio.Event()
 
-    def stamp(self, change: SessionPresence) -> SessionPresence:
-        """The change with the next revision: of two that overtake each other the index takes the later one."""
+    def add(self, change: SessionPresence) -> SessionPresence:
+        """Returns it with its revision: of two changes that overtake each other the index takes the later one.
+
+        Whoever tells the index by another way, too, tells it that.
+        """
         self._revision += 1
-        return replace(change, revision=self._revision)
+        stamped = self._untold[change.session_id] = replace(change, revision=self._revision)
+        self._work.set()
+        return stamped
 
-    def add(self, change: SessionPresence) -> None:
-        self._untold[change.session_id] = self.stamp(change)
+    async def wait(self) -> None:
+        """Until there is something to tell, or it is time to ask: `take` then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_S):
+                await self._work.wait()
 
     def take(self, now: float) -> list[SessionPresence] | None:
         """What to tell now; empty: ask the index whether it is still the same; None: nothing to do.
@@ -45,20 +57,26 @@ class PresenceNews:
         if not self._untold and (not self._told or now - self._asked_at < ASK_S):
             return None
         self._asked_at = now
-        return [self._untold.pop(session_id) for session_id in list(self._untold)[:BATCH]]
+        batch = [self._untold.pop(session_id) for session_id in list(self._untold)[:BATCH]]
+        if not self._untold:
+            self._work.clear()
+        return batch
 
     def failed(self, batch: list[SessionPresence]) -> None:
-        for change in batch:
-            self._untold.setdefault(change.session_id, change)
+        self._again(batch)
 
     def told(self, batch: list[SessionPresence], index_epoch: int, now: float) -> None:
         """The index has the batch. If it is another incarnation than before, it is told again what the former one may not have
         passed on.
         """
         if self._index_epoch not in (None, index_epoch):
-            for session_id, (_, change) in self._told.items():
-                self._untold.setdefault(session_id, change)
+            self._again([change for _, change in self._told.values()])
         self._index_epoch = index_epoch
         for change in batch:
             self._told.pop(change.session_id, None)
             self._told[change.session_id] = (now, change)
+
+    def _again(self, changes: Iterable[SessionPresence]) -> None:
+        for change in changes:
+            self._untold.setdefault(change.session_id, change)
+            self._work.set()

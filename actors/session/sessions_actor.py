@@ -238,6 +238,7 @@ class SessionsRunner:
 
     async def _flush_presence(self) -> None:
         """Changes go in batches, so that a storm of attaches costs the presence index few calls; what failed is sent again."""
+        await self._news.wait()
         batch = self._news.take(time.monotonic())
         if batch is None:
             return
@@ -309,7 +310,7 @@ class SessionsRunner:
         self, session_id: str, attach_epoch: int, add: list[str], remove: list[str]
     ) -> tuple[SessionPresence, int]:
         change, watching = await self._run("_belongings", "watch", session_id, attach_epoch, add, remove)
-        return self._news.stamp(change), watching
+        return self._news.add(change), watching
 
     async def set_attribute(self, session_id: str, attach_epoch: int, name: str, value: Any) -> dict[str, Any]:
         now: dict[str, Any] = await self._run("_belongings", "set_attribute", session_id, attach_epoch, name, value)

@@ -23,15 +23,18 @@ from actors.world.director import Director
 from actors.world.ledger import Ledger
 from actors.world.tools import Tools
 from actors.zone.zone_actor import ZoneActor
+from cluster import server_topics
 from cluster.adapters.ray_actors import RayActors, heads, options, whereabouts
 from cluster.adapters.redis.connection import guard
 from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.redis.world import RedisWorldStore
 from cluster.adapters.redis.zones import RedisZoneStore
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, stop_fenced, until_available
 from cluster.errors import Fenced, Unavailable
 from cluster.ports.actors import ANYWHERE, ActorKind, Actors
 from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor
+from cluster.publishing import Publisher
 from cluster.realm import Realm
 from cluster.telemetry.metrics import SupervisorMetrics
 from cluster.world_control import Method, responder
@@ -87,6 +90,8 @@ class SupervisorRunner:
         epoch = await until_available(lambda: runtime.epochs.take("supervisor", SUPERVISOR))
         settings = self._realm.settings
         self._store = RedisSessionStore(runtime.redis, settings.namespace)
+        topics = RedisTopicLog(runtime.redis, settings.namespace)
+        self._publisher = Publisher(topics, runtime.bus, runtime.subjects, settings.session.topic_log)
         tools = Tools(
             settings=settings.world,
             calls=runtime.calls,
@@ -117,6 +122,7 @@ class SupervisorRunner:
             "plan": self.plan,
             "execute": self.execute,
             "drain": self.drain,
+            "publish": self.publish,
         }
         await until_available(lambda: runtime.bus.respond(runtime.subjects.world_control(), responder(commands)))
         self._tasks.append(asyncio.create_task(self._watch()))
@@ -236,6 +242,12 @@ class SupervisorRunner:
         await asyncio.shield(self._started)
         found = await self._director.drain(node, undo)
         return {"node": found.id, "host": found.host}
+
+    async def publish(self, topic: str, data: Any, key: str) -> bool:
+        """To a server topic, once for a key. Raises InvalidInput, Unavailable."""
+        await asyncio.shield(self._started)
+        await self._publisher.publish(topic, server_topics.METHOD, server_topics.message(topic, data), key)
+        return True
 
 
 WorldSupervisor = ray.remote(SupervisorRunner)

@@ -14,6 +14,7 @@ from actors.zone.arrivals import Standing
 from actors.zone.entities import Entity
 from actors.zone.game_entity import GameEntity, Index
 from actors.zone.game_zone import GameZone, World
+from cluster import server_topics
 from cluster.errors import InvalidState, Ours, SettingsError, Theirs, Unavailable
 from cluster.game_class import load_class
 from cluster.settings import PLAYER, WorldSettings
@@ -52,13 +53,25 @@ def with_types(world: WorldSettings, game: type[Game] | None) -> WorldSettings:
     return world.model_copy(update={"types": types})
 
 
+def make_game(settings: WorldSettings, world: World, announce: Callable[[str, Any], None]) -> GameHost | None:
+    """The host of the game that the settings name. Raises SettingsError."""
+    game = load_game(settings.game)
+    return GameHost(game, world, settings.tick_hz, announce=announce) if game is not None else None
+
+
 class GameHost:
     """`errors` and `slow` count by hook; `unavailable`: hooks that wanted to write while the store was away; `lost_events`: over
-    the bound of a tick. `timer` measures hooks, in seconds.
+    the bound of a tick. `timer` measures hooks, in seconds. `announce(topic, data)` publishes to a server topic; without it, it is
+    only looked whether that could be.
     """
 
     def __init__(
-        self, game: type[Game], world: World, tick_hz: float, timer: Callable[[], float] = time.perf_counter
+        self,
+        game: type[Game],
+        world: World,
+        tick_hz: float,
+        timer: Callable[[], float] = time.perf_counter,
+        announce: Callable[[str, Any], object] = server_topics.message,
     ) -> None:
         self.errors = Tally()
         self.slow = Tally()
@@ -74,7 +87,7 @@ class GameHost:
         self._waiting = 0
         self._started = False
         self._logged: dict[str, tuple[float, int]] = {}  # hook -> when, and how often since without a line
-        self.zone = GameZone(world, self._dt, self._tell, self._index)
+        self.zone = GameZone(world, self._dt, self._tell, self._index, announce)
         try:
             self._game = game()
             self._behaviours: dict[str, Behaviour] = {name: each() for name, each in game.behaviours.items()}

@@ -96,11 +96,19 @@ class GameZone:
     store is away (see `writable`), changing nothing.
     """
 
-    def __init__(self, world: World, dt: float, tell: Callable[[Entity, str, Any], None], index: Index) -> None:
+    def __init__(
+        self,
+        world: World,
+        dt: float,
+        tell: Callable[[Entity, str, Any], None],
+        index: Index,
+        announce: Callable[[str, Any], object],
+    ) -> None:
         self.rng = random.Random(f"{world.id}/{world.epoch}")  # noqa: S311 - dice, not secrets
         self.dt = dt
         self._world = world
         self._tell = tell
+        self._announce = announce
         self._index = index
         self._made = 0
 
@@ -181,6 +189,14 @@ class GameZone:
         return None
 
     # --- what changes -------------------------------------------------------------------------------------------
+
+    def publish(self, topic: str, data: Any) -> None:
+        """Tell everybody who listens to the server topic (`system.subscribe`), in all zones: `data`, JSON as Python has it, at most
+        8 KiB of it.
+
+        It goes out after the tick, in order and once; what waits is lost if the zone's process dies. Raises InvalidInput.
+        """
+        self._announce(topic, data)
 
     def spawn(
         self,

@@ -14,9 +14,10 @@ from typing import Any
 import structlog
 
 from actors.zone import records, reports
+from actors.zone.announcing import Announcements, Publish, to_nobody
 from actors.zone.arrivals import Arrival, Standing
 from actors.zone.calls import CallDesk, Done, messages
-from actors.zone.game import GameHost, load_game, no_game
+from actors.zone.game import make_game, no_game
 from actors.zone.game_world import ZoneWorld
 from actors.zone.orphans import EVERY_S, Orphans
 from actors.zone.replication import Replication
@@ -64,6 +65,7 @@ class Tools:
     rng: random.Random
     on_fenced: Callable[[], None]
     events: EventSink = field(default_factory=NoEvents)
+    publish: Publish = to_nobody
 
 
 class ZoneOwner:
@@ -78,8 +80,8 @@ class ZoneOwner:
         self.writer = Writer(zone.id, zone.epoch, tools.store, self._stored, tools.clock, tools.rng, tools.on_fenced)
         self.writer.on_committed = self.telling.committed
         world = ZoneWorld(zone, lambda: self.writer.away, tools.wall_clock)
-        game = load_game(tools.settings.world.game)
-        self.game = GameHost(game, world, tools.settings.world.tick_hz) if game is not None else None
+        self.announcements = Announcements(f"{zone.id}/{zone.epoch}", tools.publish, tools.rng)
+        self.game = make_game(tools.settings.world, world, self.announcements.put)
         message, guarded = (self.game.message, self.game.guarded) if self.game is not None else (no_game, frozenset())
         if self.game is not None:
             tools.metrics.watch_game(self.game)
@@ -138,7 +140,7 @@ class ZoneOwner:
             asyncio.create_task(self._every(world.checkpoint_s, self._checkpoint, "checkpoint")),
             asyncio.create_task(self._every(SWEEP_S, self._sweep, "sweep")),
             asyncio.create_task(self._every(EVERY_S, self.orphans.sweep, "orphans")),
-            asyncio.create_task(self.telling.run()),
+            *(asyncio.create_task(part.run()) for part in (self.telling, self.announcements)),
         ]
 
     def _readable(self, stored: Mapping[str, bytes]) -> list[records.Record]:

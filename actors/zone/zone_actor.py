@@ -16,10 +16,12 @@ from actors.zone.owner import Tools
 from actors.zone.roles import Roles
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.redis.world import RedisWorldStore
 from cluster.adapters.redis.zones import RedisZoneStore
 from cluster.adapters.runtime import OpenRuntime, Runtime, open_runtime, stop_fenced
 from cluster.ports.calls import zone_actor, zone_and_slot
+from cluster.publishing import Publisher
 from cluster.realm import Realm
 from cluster.telemetry.metrics import ZoneMetrics
 
@@ -60,6 +62,9 @@ class ZoneRunner:
             rng=random.Random(),  # noqa: S311 - jitter
             on_fenced=lambda: stop_fenced(name),
             events=runtime.events(),
+            publish=Publisher(
+                RedisTopicLog(client, namespace), runtime.bus, runtime.subjects, settings.session.topic_log
+            ).publish,
         )
         # What is loaded by now stays for good: the collector need not look at it again.
         gc.collect()

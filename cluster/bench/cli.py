@@ -27,6 +27,8 @@ from cluster.bench.crowd import run_crowd
 from cluster.bench.drain import run_drain
 from cluster.bench.idle import run_idle
 from cluster.bench.kills import KINDS, run_kills
+from cluster.bench.presence import run_presence
+from cluster.bench.presence import shortcomings as presence_shortcomings
 from cluster.bench.report import shortcomings
 from cluster.bench.reshape import run_reshape
 from cluster.bench.reshape_checks import shortcomings as reshape_shortcomings
@@ -149,6 +151,12 @@ def bench_chat(members: int, per_s: float, seconds: float, as_json: bool = False
     """A busy channel (row 2.3). Falls short when a member does not hear all messages once, in the same order as everybody."""
     result = run_chat(members, per_s, seconds, gateways=gateways)
     return _tell(result, as_json, chat_shortcomings(result))
+
+
+def bench_presence(watchers: int, users: int, as_json: bool = False, gateways: int | None = None) -> int:
+    """Presence (row 3.2). Falls short when a watcher is told too late or not at all, or a user takes too much memory."""
+    result = run_presence(watchers, users, gateways=gateways)
+    return _tell(result, as_json, presence_shortcomings(result))
 
 
 def bench_social(count: int, seconds: float, as_json: bool = False, gateways: int | None = None) -> int:

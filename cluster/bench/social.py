@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -41,6 +41,8 @@ STRIKE_AT = (0.3, 0.65)  # of the time, in the order of KINDS
 GRACE_S = 10.0
 QUIET = 3  # at each fault one of so many changes its status for the last time
 LEAVES = 10  # one of so many leaves at the end
+COME_S = 30.0
+ASKED_AT_ONCE = 200
 REST_S = 30.0
 SETTLE_S = 20.0
 GONE_S = 20.0  # for the last to hear that somebody has gone, after the grace period
@@ -77,8 +79,8 @@ async def _social(realm: RunningRealm, bots: int, seconds: float) -> dict[str, A
         victims = {kind: victim(kind, pids) for kind in KINDS}
         strikes = {kind: partial(_kill, pid) for kind, pid in victims.items()}
         faults = await social.live(seconds, strikes)
-        back = {kind: await _restarted(realm, kind, pid) for kind, pid in victims.items()}
         settled_s = await social.settle()
+        back = {kind: await _restarted(realm, kind, pid) for kind, pid in victims.items()}
         offline = await social.some_leave(GRACE_S)
         return social.report(seconds, faults, back, settled_s, offline)
 
@@ -138,8 +140,11 @@ class Social:
         await self._of[id(client)].join(circles(self._of[id(client)].number, len(self.people)))
 
     async def meet(self) -> None:
-        """Everybody is there: now each watches others, and knows whom to write to."""
+        """Everybody is there, and the realm knows: now each watches others, and knows whom to write to. Raises TimeoutError."""
         ids = [person.user_id for person in self.people]
+        async with asyncio.timeout(COME_S):
+            for start in range(0, len(ids), ASKED_AT_ONCE):
+                await self.people[0].until_there(ids[start : start + ASKED_AT_ONCE])
         for person in self.people:
             person.know(ids)
         for person in self.people:
@@ -185,37 +190,38 @@ class Social:
             self._stall_s = max(self._stall_s, time.monotonic() - since - BEAT_S)
 
     async def settle(self) -> float:
-        """Until everything acknowledged has come and everybody sees everybody as they are. Returns how long that took."""
+        """Until everything acknowledged has come and everybody sees everybody as they are; then judges. Returns how long."""
         since = time.monotonic()
         while self.chat.missing() or self.statuses.wrong():
             if time.monotonic() > since + SETTLE_S:
                 break
             await asyncio.sleep(POLL_S)
-        return time.monotonic() - since
+        took_s = time.monotonic() - since
+        self.chat.judge()
+        self.statuses.judge()
+        return took_s
 
     async def some_leave(self, grace_s: float) -> list[float]:
-        """Judges; then some go, and the others are told so after the grace period. Returns how long after it, by those who go."""
-        self.chat.judge()
+        """Some go, and the others are told so after the grace period. Returns how long after it, by those who go."""
         leavers = [person for person in self.people[::LEAVES] if person.client.connected]
         self._left = len(leavers)
         for person in leavers:
             self.statuses.left(person.user_id, time.monotonic() + grace_s)
             person.client.leave()
         gone_from, told = time.monotonic() + grace_s, dict[str, float]()
+        gone = {person.user_id for person in leavers}
         until = gone_from + GONE_S
-        while len(told) < len(leavers) and time.monotonic() < until:
+        while len(told) < len(gone) and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
-            wrong = {user_id for watcher, user_id, _ in self._wrong_for_those_who_stay(leavers)}
-            for person in leavers:
-                if person.user_id not in wrong:
-                    told.setdefault(person.user_id, max(0.0, time.monotonic() - gone_from))
-        for watcher, user_id, words in self._wrong_for_those_who_stay(leavers):
+            for user_id in gone - {user_id for _, user_id, _ in self._still_here(gone)}:
+                told.setdefault(user_id, max(0.0, time.monotonic() - gone_from))
+        for watcher, user_id, words in self._still_here(gone):
             self.findings.add("wrong_status", f"{watcher} sees {user_id} {words}")
         return sorted(told.values())
 
-    def _wrong_for_those_who_stay(self, leavers: Sequence[Socialite]) -> list[tuple[str, str, str]]:
-        gone = {person.user_id for person in leavers}
-        return [found for found in self.statuses.wrong() if found[0] not in gone]
+    def _still_here(self, gone: Collection[str]) -> list[tuple[str, str, str]]:
+        """What those who stay see wrong of those who have gone."""
+        return [found for found in self.statuses.wrong() if found[1] in gone and found[0] not in gone]
 
     def report(
         self,

@@ -90,6 +90,15 @@ class Socialite:
             for member in (self.user_id, friend):
                 self._chat.joined(member, pair(self.user_id, friend), time.monotonic())
 
+    async def until_there(self, user_ids: Sequence[str]) -> None:
+        """Whoever has just come is offline until the index has heard of it: the books begin after that. The caller sets a deadline."""
+        asked = {"user_ids": list(user_ids)}
+        while True:
+            told = await persist(lambda: self.client.request("presence.get", asked, REQUEST_S), self._rng)
+            if all(presence["status"] != "offline" for presence in told["presences"]):
+                return
+            await asyncio.sleep(self._rng.uniform(*AGAIN_S))
+
     async def watch(self) -> None:
         """Raises RealmError, TimeoutError."""
         for user_id in self._watched:

@@ -123,6 +123,19 @@ def chat(
 
 
 @app.command()
+def presence(
+    clients: Clients = 1_000,
+    users: Annotated[int, typer.Option(min=1_000, help="In one index, without sockets.")] = 100_000,
+    gateways: Gateways = None,
+    as_json: AsJson = False,
+) -> None:
+    """A change of status until all who watch know, a bulk get, and the memory of a user in the presence index."""
+    from cluster.bench.cli import bench_presence
+
+    raise typer.Exit(bench_presence(clients, users, as_json, gateways))
+
+
+@app.command()
 def social(
     bots: Annotated[int, typer.Option("--bots", min=10, help="How many.")] = 200,
     seconds: Annotated[float, typer.Option(min=10.0, help="For how long.")] = 60.0,

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cluster.cli import ban, bench, bots, chaos, config, down, drain, gateways, message, status, up, zones
+from cluster.cli import ban, bench, bots, chaos, config, down, drain, gateways, message, publish, status, up, zones
 from cluster.errors import RealmError, SettingsError, StartRefused
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(status.status)
 app.command()(drain.drain)
 app.command()(ban.ban)
 app.command()(message.message)
+app.command()(publish.publish)
 app.command()(bots.bots)
 app.command()(chaos.chaos)
 app.add_typer(bench.app, name="bench")

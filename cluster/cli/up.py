@@ -38,6 +38,7 @@ def up(
     overrides |= {"ray": ray_address and {"address": ray_address}}
     settings = realm_settings.load(**{name: value for name, value in overrides.items() if value is not None})
     load_class(settings.world.game)  # in every zone it would be too late to say so
+    load_class(settings.chat.filter, "chat.filter")
     code = run(settings)
     sys.stdout.flush()
     sys.stderr.flush()

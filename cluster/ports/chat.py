@@ -24,8 +24,8 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a message must pass: `rate_per_s` and `burst` of one user in one channel. A `moderator` is not slowed by a channel's slow
-    mode, needs no invitation, and cannot be muted. `keep_s`: how long a channel's record outlives the last message.
+    """What a message must pass: `rate_per_s` and `burst` of one user in one channel. A `moderator` is not slowed by a channel's
+    slow mode, needs no invitation, and cannot be muted. `keep_s`: how long a channel's record outlives the last message.
     """
 
     rate_per_s: float

@@ -14,54 +14,26 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realm_proto import realtime_pb2 as wire
 from tests.e2e.play_accounts import Accounts
-from tests.e2e.play_sessions import Params, Session, notification
-from tests.e2e.play_social import Refusal, Social
+from tests.e2e.play_files import WEB, ContentSecurityPolicy
+from tests.e2e.play_sessions import Params, RpcRefusal, Session, notification
+from tests.e2e.play_social import Social
 from tests.e2e.play_world import TICK_HZ, Body, World
 
-WEB = Path(__file__).resolve().parents[2] / "clients" / "web"
-CSP = (
-    "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none';"
-    " form-action 'self'; frame-ancestors 'none'"
-)
 SUBPROTOCOL = "rayrealm.v1+proto"
 DEADLINE_S = 10.0
-
-
-class RpcRefusal(Exception):
-    def __init__(self, code: int, message: str, data: Params) -> None:
-        super().__init__(message)
-        self.code, self.message, self.data = code, message, data
-
-
-class ContentSecurityPolicy:
-    """The header that the real server sends."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_header(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = CSP
-            await send(message)
-
-        await self.app(scope, receive, with_header)
 
 
 class PlayServer:
@@ -215,7 +187,7 @@ class PlayServer:
         """Chat from somebody else; compressed: in a compressed batch of its own."""
 
         async def action() -> None:
-            await self._tell_channel(channel, name, text, compressed=compressed)
+            await self._tell_channel(channel, name, text, f"usr_{name.lower()}", compressed=compressed)
 
         self.run(action)
 
@@ -323,10 +295,6 @@ class PlayServer:
             answer.response.error.code = refusal.code
             answer.response.error.message = refusal.message
             answer.response.error.data.Pack(ParseDict(refusal.data, Struct()))
-        except Refusal as refused:
-            answer.response.error.code = refused.code
-            answer.response.error.message = str(refused)
-            answer.response.error.data.Pack(ParseDict(refused.data, Struct()))
         await self._send(session, answer)
         await self._tell_news()
 
@@ -361,8 +329,7 @@ class PlayServer:
                 channel = params["channel"]
                 if session.body is None or (channel in ("global", "zone") and channel not in session.channels):
                     raise RpcRefusal(-32003, "invalid state", {"state": "authenticated", "reason": "not_in_channel"})
-                if method in self.social.refusals:
-                    self.social.call(session, method, params)
+                self.social.call(session, method, params)  # may refuse it
                 self.chat.append((channel, params["text"]))
                 return {
                     "message_id": await self._tell_channel(
@@ -374,9 +341,7 @@ class PlayServer:
             raise RpcRefusal(-32601, "method not found", {"method": method})
         return result
 
-    async def _tell_channel(
-        self, channel: str, name: str, text: str, sender: str = "usr_x", *, compressed: bool = False
-    ) -> str:
+    async def _tell_channel(self, channel: str, name: str, text: str, sender: str, *, compressed: bool = False) -> str:
         said = self.social.say(channel, sender, name, text)
         joined = [f"usr_{s.user}" for s in self.sessions.values() if channel in s.channels]
         hearers = self.social.hearers(said, joined)

@@ -14,6 +14,14 @@ from tests.e2e.play_world import Body
 Params = dict[str, Any]
 
 
+class RpcRefusal(Exception):
+    """An error answer."""
+
+    def __init__(self, code: int, message: str, data: Params) -> None:
+        super().__init__(message)
+        self.code, self.message, self.data = code, message, data
+
+
 class Session:
     """One session; outlives its sockets, for as long as the test runs."""
 

@@ -8,16 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from tests.e2e.play_sessions import Session
+from tests.e2e.play_sessions import Params, RpcRefusal, Session
 
-Params = dict[str, Any]
 News = tuple[str, str, Params]  # user id, method, params of a notification
 
 
-class Refusal(Exception):
+class Refusal(RpcRefusal):
+    """With a reason, which is what a page reads."""
+
     def __init__(self, code: int, reason: str, **data: Any) -> None:
-        super().__init__(reason)
-        self.code, self.data = code, {"reason": reason, **data}
+        super().__init__(code, reason, {"reason": reason, **data})
 
 
 class Social:

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.page_driver import pixels, register_and_enter, state, wait_for_state
-from tests.e2e.play_server import PlayServer, RpcRefusal
-from tests.e2e.play_sessions import Session
+from tests.e2e.play_server import PlayServer
+from tests.e2e.play_sessions import RpcRefusal, Session
 from tests.e2e.play_world import SPAWN, Body
 
 Params = dict[str, Any]

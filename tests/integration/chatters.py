@@ -58,10 +58,14 @@ async def refused(player: Player, method: str, **params: Any) -> Failure:
     return answer
 
 
+def detail(failure: Failure) -> dict[str, Any]:
+    assert isinstance(failure.data, dict)
+    return failure.data
+
+
 def reason(failure: Failure) -> str:
     """The word for programs; for bad params the first field's."""
-    data = failure.data
-    assert isinstance(data, dict)
+    data = detail(failure)
     return str(data["errors"][0]["reason"] if "errors" in data else data["reason"])
 
 

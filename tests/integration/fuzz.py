@@ -22,11 +22,13 @@ class Fuzz:
         "system.ping", "system.info", "system.subscribe", "system.unsubscribe", "character.list", "world.zones",
         "world.enter", "world.leave", "world.position.update", "world.position.batch", "state.sync.request",
         "state.sync.delta", "presence.update", "presence.subscribe", "presence.unsubscribe", "chat.channel.join",
-        "chat.channel.leave", "chat.message", "no.such.method",
+        "chat.channel.leave", "chat.message", "chat.channel.members", "chat.channel.create", "chat.channel.change",
+        "chat.channel.invite", "chat.history", "chat.inbox", "chat.read", "chat.delete", "chat.mute", "no.such.method",
     )  # fmt: skip
     NAMES = (
         "echo", "topics", "character_id", "zone", "position", "rotation", "sequence", "updates", "entity_id", "version",
         "properties", "status", "user_ids", "channel", "text", "x", "y", "z", "yaw", "@type", "value", "",
+        "cursor", "limit", "client_id", "message_ids", "seconds",
     )  # fmt: skip
 
     def __init__(self, seed: int, character: str) -> None:
@@ -61,7 +63,15 @@ class Fuzz:
             "system.unsubscribe": {"topics": ["news"]},
             "chat.channel.join": {"channel": "fuzz"},
             "chat.channel.leave": {"channel": "fuzz"},
-            "chat.message": {"channel": "fuzz", "text": "hello"},
+            "chat.message": {"channel": rng.choice(["fuzz", "say", "zone", "direct:usr_walker"]), "text": "hello"},
+            "chat.channel.members": {"channel": "fuzz"},
+            "chat.channel.create": {"channel": f"fuzz{number}"},
+            "chat.channel.change": {"channel": "fuzz", "slow_s": 1},
+            "chat.channel.invite": {"channel": "fuzz", "user_id": "usr_walker"},
+            "chat.history": {"channel": "fuzz"},
+            "chat.read": {"message_ids": ["msg_0123456789abcdef"]},
+            "chat.delete": {"channel": "fuzz", "message_id": "msg_0123456789abcdef"},
+            "chat.mute": {"channel": "fuzz", "user_id": "usr_walker", "seconds": 1},
         }  # fmt: skip
         return params.get(method, {})
 

@@ -10,7 +10,19 @@ import pytest
 import pytest_asyncio
 
 from rayrealm_client.codec import Framing
-from tests.integration.chatters import FRAMINGS, done, heard, hears, join, leave, moderator, reason, refused, says
+from tests.integration.chatters import (
+    FRAMINGS,
+    detail,
+    done,
+    heard,
+    hears,
+    join,
+    leave,
+    moderator,
+    reason,
+    refused,
+    says,
+)
 from tests.local_realm import LocalRealm
 from tests.players import Player
 
@@ -55,7 +67,7 @@ class TestText:
     async def test_refused(self, ann: Player, hall: str, said: Any, why: str) -> None:
         failure = await refused(ann, "chat.message", channel=hall, text=said)
         assert failure.code == -32602
-        assert failure.data["errors"] == [{"field": "text", "reason": why}]
+        assert detail(failure)["errors"] == [{"field": "text", "reason": why}]
         await says(ann, hall, "the end")
         await hears(ann, "the end")
 
@@ -117,7 +129,7 @@ class TestNames:
             ("chat.history", {}),
         ):
             failure = await refused(ann, method, channel=channel, **more)
-            assert (failure.code, failure.data["errors"][0]["field"]) == (-32602, "channel"), method
+            assert (failure.code, detail(failure)["errors"][0]["field"]) == (-32602, "channel"), method
 
     @pytest.mark.parametrize("channel", ["say", "shout", "party", f"direct:{NOBODY}"])
     async def test_what_is_not_joined(self, ann: Player, channel: str) -> None:
@@ -153,20 +165,20 @@ class TestHistory:
         for channel, given in (*wrong, (den, cursor)):
             failure = await refused(ann, "chat.history", channel=channel, cursor=given)
             assert failure.code == -32602
-            assert failure.data["errors"] == [{"field": "cursor", "reason": "was not given for this channel"}]
+            assert detail(failure)["errors"] == [{"field": "cursor", "reason": "was not given for this channel"}]
         for given in ("", "x" * 65, 7, {}):
             failure = await refused(ann, "chat.history", channel=hall, cursor=given)
-            assert (failure.code, failure.data["errors"][0]["field"]) == (-32602, "cursor")
+            assert (failure.code, detail(failure)["errors"][0]["field"]) == (-32602, "cursor")
 
     @pytest.mark.parametrize("limit", [0, -1, 101, 10**12, 1.5, "many"])
     async def test_limits(self, ann: Player, hall: str, limit: Any) -> None:
         failure = await refused(ann, "chat.history", channel=hall, limit=limit)
-        assert (failure.code, failure.data["errors"][0]["field"]) == (-32602, "limit")
+        assert (failure.code, detail(failure)["errors"][0]["field"]) == (-32602, "limit")
 
     @pytest.mark.parametrize("cursor", ["x", "-1", "1" * 19, 5])
     async def test_members_cursors(self, ann: Player, hall: str, cursor: Any) -> None:
         failure = await refused(ann, "chat.channel.members", channel=hall, cursor=cursor)
-        assert (failure.code, failure.data["errors"][0]["field"]) == (-32602, "cursor")
+        assert (failure.code, detail(failure)["errors"][0]["field"]) == (-32602, "cursor")
 
 
 class TestNotAllowed:
@@ -182,12 +194,12 @@ class TestNotAllowed:
         for method, more in (("chat.message", {"text": "x"}), ("chat.history", {}), ("chat.channel.members", {})):
             assert reason(await refused(ann, method, channel=den, **more)) == "not_in_channel"
         for channel in (den, f"none-{secrets.token_hex(6)}", "global", f"direct:{NOBODY}", "zone", "say"):
-            for method, more in (
+            for method, params in (
                 ("chat.mute", {"user_id": NOBODY, "seconds": 60}),
                 ("chat.channel.change", {"private": False}),
                 ("chat.channel.invite", {"user_id": ann.ready["user_id"]}),
             ):
-                failure = await refused(ann, method, channel=channel, **more)
+                failure = await refused(ann, method, channel=channel, **params)
                 assert (failure.code, reason(failure)) == (-32003, "not_allowed"), (channel, method)
         failure = await refused(ann, "chat.delete", channel=den, message_id=message_id)
         assert (failure.code, reason(failure)) == (-32003, "not_allowed")
@@ -234,7 +246,7 @@ class TestOtherParams:
     async def test_the_wrong_field_is_named(self, ann: Player, method: str, params: dict[str, Any], field: str) -> None:
         failure = await refused(ann, method, **params)
         assert failure.code == -32602
-        assert [error["field"] for error in failure.data["errors"]] == [field]
+        assert [error["field"] for error in detail(failure)["errors"]] == [field]
 
     async def test_who_is_unknown(self, ann: Player) -> None:
         den = f"den-{secrets.token_hex(6)}"
@@ -261,7 +273,7 @@ class TestOtherParams:
         limited = [answer for answer in answers if not isinstance(answer, dict)]
         assert len(said) in (10, 11)
         assert {(failure.code, reason(failure)) for failure in limited} == {(-32001, "chat")}
-        assert all(0.0 < failure.data["retryAfter"] <= 0.5 for failure in limited)
+        assert all(0.0 < detail(failure)["retryAfter"] <= 0.5 for failure in limited)
         for n in range(25):
             answer = await ann.ask("chat.channel.create", channel=f"{hall}-{n}", slow_s=1)
             if not isinstance(answer, dict) and answer.code == -32001:

@@ -11,6 +11,7 @@ from cluster.settings import Settings
 from rayrealm_client.codec import Framing
 from tests.integration.chatters import (
     FRAMINGS,
+    detail,
     done,
     heard,
     hears,
@@ -102,10 +103,10 @@ class TestMessages:
                 break
         assert limited is not None
         assert (limited.code, reason(limited)) == (-32001, "chat")
-        assert 0.0 < limited.data["retryAfter"] <= 0.2
+        assert 0.0 < detail(limited)["retryAfter"] <= 0.2
         count = len(heard(ann, "hall"))
         assert {n: await says(ann, "hall", "other", client_id=f"{n}") for n in range(3)} == ids
-        await asyncio.sleep(limited.data["retryAfter"])
+        await asyncio.sleep(detail(limited)["retryAfter"])
         await says(ann, "hall", "the end")
         await ann.until(lambda: "the end" in texts(ann))
         assert texts(ann)[:3] == ["0", "1", "2"]
@@ -131,14 +132,11 @@ class TestHistory:
         await join("hall", ann)
         assert await done(ann, "chat.history", channel="hall") == {"messages": [], "cursor": None}
         ids = [await says(ann, "hall", f"{n}") for n in range(25)]
-        found, cursor, pages = [], None, 0
-        while True:
-            more = {"cursor": cursor} if cursor else {}
-            page = await done(ann, "chat.history", channel="hall", limit=10, **more)
-            found[:0] = page["messages"]
-            cursor, pages = page["cursor"], pages + 1
-            if cursor is None:
-                break
+        page = await done(ann, "chat.history", channel="hall", limit=10)
+        found, pages = page["messages"], 1
+        while page["cursor"] is not None:
+            page = await done(ann, "chat.history", channel="hall", limit=10, cursor=page["cursor"])
+            found, pages = page["messages"] + found, pages + 1
         assert [said["message_id"] for said in found] == ids
         assert [said["text"] for said in found] == [f"{n}" for n in range(25)]
         assert pages == 3
@@ -230,7 +228,7 @@ class TestChannelsOfOnesOwn:
         first = await says(bob, "den", "one", client_id="1")
         failure = await refused(bob, "chat.message", channel="den", text="two")
         assert (failure.code, reason(failure)) == (-32001, "slow_mode")
-        assert 25 < failure.data["retryAfter"] <= 30
+        assert 25 < detail(failure)["retryAfter"] <= 30
         assert await says(bob, "den", "one", client_id="1") == first
         for text in ("owners", "are", "free"):
             await says(ann, "den", text)

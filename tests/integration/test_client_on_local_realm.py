@@ -23,7 +23,10 @@ GRACE_S = 20.0
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def realm(valkey_url: str, nats_url: str, nats_token: str) -> AsyncIterator[LocalRealm]:
     namespace = f"test-{secrets.token_hex(6)}"
-    async with local_realm(valkey_url, nats_url, nats_token, namespace, session={"grace_s": GRACE_S}) as made:
+    fast = {"burst": 1_000, "per_s": 1_000.0}
+    async with local_realm(
+        valkey_url, nats_url, nats_token, namespace, session={"grace_s": GRACE_S}, chat=fast
+    ) as made:
         yield made
 
 

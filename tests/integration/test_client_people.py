@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rayrealm_client.client import RealmClient
-from rayrealm_client.people import Requested, FriendChange, PartyChange, TopicNotice
+from rayrealm_client.people import FriendChange, PartyChange, Requested, TopicNotice
 from tests.integration.mock_players import FRAMINGS, again, client_of, enter, until
 from tests.integration.mock_realm import MockRealm
 

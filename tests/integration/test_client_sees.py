@@ -10,8 +10,9 @@ import pytest
 
 from rayrealm_client.client import RealmClient
 from rayrealm_client.keeper import Loss
+from rayrealm_client.messages import ChatMessage
 from rayrealm_client.models import GameEvent
-from rayrealm_client.people import ChatMessage, Presence
+from rayrealm_client.people import Presence
 from rayrealm_client.view import Position
 from realm_proto import realtime_pb2 as pb
 from tests.integration.mock_players import FRAMINGS, again, client_of, enter, until

@@ -79,7 +79,7 @@ class Walker(Player):
 
 @pytest.fixture
 async def stage(valkey_url: str, nats_url: str, nats_token: str, namespace: str) -> AsyncIterator[Backstage]:
-    async with local_realm(valkey_url, nats_url, nats_token, namespace) as realm:
+    async with local_realm(valkey_url, nats_url, nats_token, namespace, chat={"burst": 100}) as realm:
         yield Backstage(realm)
 
 

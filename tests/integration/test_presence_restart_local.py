@@ -117,9 +117,7 @@ async def test_killed_again_and_again_under_people_who_change(stage: Stage) -> N
     """Everybody watches everybody, from one device or two; at the end all believe what is so, and nobody ever was told offline."""
     rng = random.Random(5)
     users = [f"usr_{name}" for name in "abcde"]
-    people: list[Watcher] = []
-    for user in [*users, *users[:2]]:
-        people.append(await stage.watcher(user, rng.choice(["json", "proto"])))
+    people = [await stage.watcher(user, rng.choice(["json", "proto"])) for user in [*users, *users[:2]]]
     for person in people:
         await person.subscribe(*users)
     stop = asyncio.Event()

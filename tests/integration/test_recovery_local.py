@@ -56,7 +56,9 @@ class Listener(Player):
 
 @pytest.fixture
 async def stage(valkey_url: str, nats_url: str, nats_token: str, namespace: str) -> AsyncIterator[Backstage]:
-    async with local_realm(valkey_url, nats_url, nats_token, namespace, session={"outbox_count": 20}) as realm:
+    async with local_realm(
+        valkey_url, nats_url, nats_token, namespace, session={"outbox_count": 20}, chat={"burst": 50}
+    ) as realm:
         yield Backstage(realm)
 
 
@@ -177,6 +179,7 @@ async def test_acknowledged_is_forgotten_and_too_much_is_announced(stage: Backst
     assert host.sessions[ann.session_id].outbox.acked == 1
     ann.cut()
     await say(bob, *(f"m{n}" for n in range(21)))  # one more than the outbox keeps
+    await stage.until(lambda: host.sessions[ann.session_id].outbox.logged == 22)
     again = await recover(stage.realm, ann.token, ann.last)
     assert (again.ready["resumed"], again.ready["recovered"], again.ready["seq"]) == (True, False, 22)
     await say(bob, "now")

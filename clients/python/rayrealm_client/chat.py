@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from rayrealm_client.anys import Json
-from rayrealm_client.asking import Asking, object_of, strings_of
+from rayrealm_client.asking import Asking, object_of, strings_of, whom
 from rayrealm_client.buffers import NoticeBuffer
 from rayrealm_client.feed import Feed, Remove
-from rayrealm_client.people import ChannelInvitation, ChatMessage, Deleted, History, Members, many
+from rayrealm_client.messages import Channel, ChannelInvitation, ChatMessage, Deleted, History, Inbox, Members
 from rayrealm_client.wishes import Ask, Wishes
 
 REMEMBERED = 1_024
@@ -61,20 +61,17 @@ class Chat:
     async def members(self, channel: str, cursor: Json = None) -> Members:
         return Members.of(await self._ask("chat.channel.members", channel, cursor=cursor))
 
-    async def create(
-        self, channel: str, *, private: bool | None = None, slow_s: float | None = None
-    ) -> dict[str, Json]:
-        """A channel of one's own. `slow_s`: seconds between two messages of one member; 0 is off."""
-        return await self._ask("chat.channel.create", channel, private=private, slow_s=slow_s)
+    async def create(self, channel: str, *, private: bool | None = None, slow_s: float | None = None) -> Channel:
+        """A channel of one's own. Raises Conflict (`channel_taken`)."""
+        return Channel.of(await self._ask("chat.channel.create", channel, private=private, slow_s=slow_s))
 
-    async def change(
-        self, channel: str, *, private: bool | None = None, slow_s: float | None = None
-    ) -> dict[str, Json]:
-        return await self._ask("chat.channel.change", channel, private=private, slow_s=slow_s)
+    async def change(self, channel: str, *, private: bool | None = None, slow_s: float | None = None) -> Channel:
+        """For its owner, and moderators. What is left out stays."""
+        return Channel.of(await self._ask("chat.channel.change", channel, private=private, slow_s=slow_s))
 
     async def invite(self, channel: str, user_id: str | None = None, *, name: str | None = None) -> None:
         """Into a private channel of one's own."""
-        await self._ask("chat.channel.invite", channel, user_id=user_id, name=name)
+        await self._ask("chat.channel.invite", channel, **whom(user_id, name))
 
     async def history(self, channel: str, cursor: str | None = None, limit: int | None = None) -> History:
         """What was said before `cursor`, or most recently. `say` and `shout` have none."""
@@ -88,10 +85,9 @@ class Chat:
         """For moderators, and the owner of the channel. 0 seconds end it."""
         await self._ask("chat.mute", channel, user_id=user_id, seconds=seconds)
 
-    async def inbox(self) -> list[ChatMessage]:
-        """Direct messages that wait until they are `read`, oldest first: the first hundred."""
-        body = object_of(await self._asking.request("chat.inbox"))
-        return list(many(ChatMessage.of, body.get("messages")))
+    async def inbox(self) -> Inbox:
+        """Direct messages that wait until they are `read`."""
+        return Inbox.of(object_of(await self._asking.request("chat.inbox")))
 
     async def read(self, message_ids: Iterable[str]) -> None:
         """These have been read, on whatever device, and wait no longer."""

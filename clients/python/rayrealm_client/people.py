@@ -1,4 +1,4 @@
-"""What people are to each other, typed: presence, friends, chat, parties. Times are Unix seconds; ids are opaque strings."""
+"""What people are to each other, typed: presence, friends, parties. Times are Unix seconds; ids are opaque strings."""
 
 from __future__ import annotations
 
@@ -57,6 +57,19 @@ class OwnPresence:
     def of(cls, body: Mapping[str, Any]) -> Self:
         with shape("presence.update"):
             return cls(text(body["status"]), text(body.get("text") or ""), _texts_by_name(body.get("metadata") or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """Who may see the zone, and the character with its name: all, friends or nobody."""
+
+    zone: str
+    character: str
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        with shape("presence.privacy"):
+            return cls(text(body["zone"]), text(body["character"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,86 +155,6 @@ class FriendChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
-    user_id: str
-    name: str
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with shape("mention"):
-            return cls(text(body["user_id"]), text(body["name"]))
-
-
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """`sender`: the member `from`, a user id. `cursor`: its place in the channel's history, if it has one."""
-
-    message_id: str
-    channel: str
-    sender: str
-    name: str
-    text: str
-    sent_at: float
-    mentions: tuple[Mention, ...] = ()
-    cursor: str | None = None
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with shape("chat.message"):
-            return cls(
-                str(body["message_id"]),
-                str(body["channel"]),
-                str(body["from"]),
-                str(body["name"]),
-                str(body["text"]),
-                float(body["sent_at"]),
-                many(Mention.of, body.get("mentions") or []),
-                body.get("cursor"),
-            )
-
-    def mentions_user(self, user_id: str) -> bool:
-        return any(mention.user_id == user_id for mention in self.mentions)
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """Messages of a channel, oldest first. `cursor`: for those before them; None when there are none."""
-
-    messages: tuple[ChatMessage, ...]
-    cursor: str | None
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with shape("chat.history"):
-            return cls(many(ChatMessage.of, body["messages"]), body.get("cursor"))
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    channel: str
-    message_id: str
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with shape("chat.deleted"):
-            return cls(text(body["channel"]), text(body["message_id"]))
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelInvitation:
-    """`sender`: the member `from`, a user id; `name`: the sender's."""
-
-    channel: str
-    sender: str
-    name: str
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with shape("chat.invited"):
-            return cls(text(body["channel"]), text(body["from"]), text(body.get("name") or ""))
-
-
-@dataclass(frozen=True, slots=True)
 class Listener:
     """Somebody in a channel, or in a party."""
 
@@ -232,19 +165,6 @@ class Listener:
     def of(cls, body: Mapping[str, Any]) -> Self:
         with shape("chat.channel.members"):
             return cls(text(body["user_id"]), text(body.get("name") or ""))
-
-
-@dataclass(frozen=True, slots=True)
-class Members:
-    """`cursor`: for the rest; None when these were the last."""
-
-    members: tuple[Listener, ...]
-    cursor: Any
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        with shape("chat.channel.members"):
-            return cls(many(Listener.of, body["members"]), body.get("cursor") or None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from rayrealm_client.anys import Json
 from rayrealm_client.asking import Asking, object_of
 from rayrealm_client.buffers import NoticeBuffer
 from rayrealm_client.feed import Feed, Remove
-from rayrealm_client.people import OwnPresence, Presence, many
+from rayrealm_client.people import OwnPresence, Presence, Privacy, many
 from rayrealm_client.wishes import Ask, Wishes
 
 
@@ -40,10 +39,10 @@ class Presences:
         self._wishes.presence |= params
         return own
 
-    async def privacy(self, *, zone: str | None = None, character: str | None = None) -> dict[str, Any]:
-        """Who may see the zone, and the character: all, friends or nobody. What holds then."""
+    async def privacy(self, *, zone: str | None = None, character: str | None = None) -> Privacy:
+        """Who may see the zone, and the character: all, friends or nobody. What is left out stays; what holds then."""
         params = {name: value for name, value in (("zone", zone), ("character", character)) if value is not None}
-        return object_of(await self._asking.request("presence.privacy", params))
+        return Privacy.of(object_of(await self._asking.request("presence.privacy", params)))
 
     async def get(self, user_ids: Iterable[str]) -> list[Presence]:
         """How these users are now, without watching them; up to 500."""

@@ -45,7 +45,7 @@ export class ChatTabs {
     tab.dataset.channel = key;
     const made = { tab, title: element("span", "title", title), count: element("span", "count"), close: /** @type {HTMLButtonElement | null} */ (null) };
     tab.append(made.title, made.count);
-    this.list.append(tab);
+    this.list.insertBefore(tab, key === "party" ? this.list.children[2] ?? null : null); // beside those that are always there
     if (isOwn) {
       made.close = button("×", "close", () => this.close(key));
       made.close.setAttribute("aria-label", `Close ${title}`);

@@ -14,6 +14,8 @@ import { inWords } from "./words.js";
 
 /** The realm lets one watch 200. */
 const MOST_FOLLOWED = 200;
+/** Whom one follows because they are near changes as they walk; not more often than this, seconds. */
+const NEAR_EVERY_S = 2;
 const TABS = ["near", "friends", "party"];
 
 export class PeoplePanels {
@@ -26,6 +28,7 @@ export class PeoplePanels {
   #nearby = [];
   #followed = "";
   #shownAt = 0;
+  #nearAt = 0;
 
   /**
    * @param {object} options
@@ -97,8 +100,11 @@ export class PeoplePanels {
     const now = this.clock.now();
     const names = near.slice(0, MOST_FOLLOWED / 4).map(({ name }) => name).filter(Boolean);
     this.#near.look(client, names, now);
-    this.#nearby = names.map((name) => this.folk.idOf(name)).filter(Boolean);
-    this.#follow();
+    if (now - this.#nearAt > NEAR_EVERY_S) {
+      this.#nearAt = now;
+      this.#nearby = names.map((name) => this.folk.idOf(name)).filter(Boolean);
+      this.#follow();
+    }
     client.social.party.expire(Date.now() / 1000);
     if (now - this.#shownAt > 10) this.#show(); // "5 min ago" grows
   }

@@ -125,7 +125,8 @@ export class WorldScreen {
     });
     const folk = scene.others.filter((entity) => !this.renderer.isDrawnElsewhere(entity));
     this.people.update(this.roster.show(scene.me, folk, (name) => this.people.statusOf(name)));
-    this.minimap.companions = client.social.party.positions.filter((each) => each.user_id !== client.userId);
+    const here = new Set([scene.world.zone, ...scene.zones.map(({ zone }) => zone)]); // other lands have places of the same numbers
+    this.minimap.companions = client.social.party.positions.filter((each) => here.has(each.zone) && each.user_id !== client.userId);
     this.minimap.draw(scene.world, scene.zones, scene.me, folk, this.renderer.camera.visible);
     for (const panel of this.panels) panel(scene);
   }

@@ -8,7 +8,8 @@ import pytest
 
 from rayrealm_client.chat import REMEMBERED, Chat, direct
 from rayrealm_client.errors import NoticesLost
-from rayrealm_client.people import ChannelInvitation, ChatMessage, Deleted, Listener, Members, Mention
+from rayrealm_client.messages import Channel, ChannelInvitation, ChatMessage, Deleted, Members, Mention
+from rayrealm_client.people import Listener
 from rayrealm_client.wishes import Wishes
 from tests.unit.rayrealm_client.asked import Asked
 
@@ -47,8 +48,11 @@ async def test_every_call(chat: Chat, asked: Asked) -> None:
     assert await chat.join("trade") == ["trade"]
     assert await chat.leave("trade") == []
     assert await chat.members("trade") == Members((Listener("usr_b", "B"),), None)
-    await chat.create("mine", private=True, slow_s=5)
-    await chat.change("mine", slow_s=0)
+    made = {"channel": "mine", "owner": "usr_a", "private": True, "slow_s": 5, "created_at": 9}
+    asked.answer("chat.channel.create", made)
+    asked.answer("chat.channel.change", made | {"slow_s": 0})
+    assert await chat.create("mine", private=True, slow_s=5) == Channel("mine", "usr_a", True, 5.0, 9.0)
+    assert (await chat.change("mine", slow_s=0)).slow_s == 0.0
     await chat.invite("mine", name="Bob")
     history = await chat.history("trade", cursor="c9", limit=2)
     assert ([each.message_id for each in history.messages], history.cursor) == (["msg_1", "msg_2"], "c1")
@@ -81,8 +85,9 @@ async def test_the_inbox_and_live_messages_are_one(chat: Chat, asked: Asked) -> 
 async def test_an_inbox_that_nobody_wants_is_not_fetched(chat: Chat, asked: Asked) -> None:
     await chat.fetch_inbox(asked.request)
     assert asked.calls == []
-    asked.answer("chat.inbox", {"messages": [message(1)]})
-    assert [each.message_id for each in await chat.inbox()] == ["msg_1"]
+    asked.answer("chat.inbox", {"messages": [message(1)], "more": True})
+    inbox = await chat.inbox()
+    assert ([each.message_id for each in inbox.messages], inbox.more) == (["msg_1"], True)
 
 
 async def test_the_memory_of_what_was_told_is_bounded(chat: Chat) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rayrealm_client.errors import CodecError
-from rayrealm_client.people import OwnPresence, Presence
+from rayrealm_client.people import OwnPresence, Presence, Privacy
 from rayrealm_client.presence import Presences
 from rayrealm_client.wishes import Wishes
 from tests.unit.rayrealm_client.asked import Asked
@@ -134,5 +134,5 @@ async def test_nonsense_is_passed_over_as_a_notification_and_an_error_as_an_answ
 
 async def test_privacy(presences: Presences, asked: Asked) -> None:
     asked.answer("presence.privacy", {"zone": "friends", "character": "all"})
-    assert await presences.privacy(zone="friends") == {"zone": "friends", "character": "all"}
+    assert await presences.privacy(zone="friends") == Privacy("friends", "all")
     assert asked.calls == [("presence.privacy", {"zone": "friends"})]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.errors import InvalidInput, SubscriptionLimit, Unavailable
+from cluster.errors import SubscriptionLimit, Unavailable
 from tests.unit.actors.session.stage import ACTOR, Stage
 
 

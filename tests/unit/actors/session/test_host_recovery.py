@@ -304,7 +304,7 @@ async def test_a_topic_that_could_not_be_stored_is_not_followed(stage: Stage, ac
         await stage.belongings.subscribe(attached.session_id, 1, ["news", "chat:hall"], [])
     assert list(stage.following._members) == ["user:usr_a", "news"]
     assert await stage.belongings.subscribe(attached.session_id, 1, ["chat:hall"], ["news"]) == ("chat:hall",)
-    assert list(stage.following._members) == ["chat:hall"]
+    assert list(stage.following._members) == ["user:usr_a", "chat:hall"]
 
 
 async def test_a_session_that_is_over_listens_to_nothing(stage: Stage) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from actors.presence.changes import SessionPresence
+from actors.session import presence_news
 from actors.session.presence_news import AGAIN_S, ASK_S, BATCH, REVISIONS, PresenceNews
 
 
@@ -26,8 +31,9 @@ def test_the_newest_of_each_session_waits() -> None:
 
 def test_revisions_grow_over_incarnations() -> None:
     news = PresenceNews(3)
-    first, second = news.stamp(session()), news.stamp(session())
-    assert 3 * REVISIONS < first.revision < second.revision < PresenceNews(4).stamp(session()).revision
+    first, second = news.add(session()), news.add(session())
+    assert 3 * REVISIONS < first.revision < second.revision < PresenceNews(4).add(session()).revision
+    assert news.take(0.0) == [second]
 
 
 def test_what_failed_waits_unless_there_is_something_newer() -> None:
@@ -84,3 +90,22 @@ def test_a_newer_change_is_not_undone() -> None:
     news.add(session(1, "online"))
     news.told(batch, 8, 1.0)
     assert said(news.take(1.0)) == [("ses_1", "online")]
+
+
+async def test_it_waits_until_there_is_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence_news, "ASK_S", 5.0)
+    news = PresenceNews(1)
+    waiting = asyncio.create_task(news.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    news.add(session())
+    await waiting
+    batch = news.take(0.0) or []
+    again = asyncio.create_task(news.wait())
+    await asyncio.sleep(0)
+    assert not again.done(), "all is taken"
+    news.failed(batch)
+    await again
+    monkeypatch.setattr(presence_news, "ASK_S", 0.0)
+    news.take(0.0)
+    await news.wait()

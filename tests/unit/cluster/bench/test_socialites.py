@@ -39,7 +39,7 @@ class Answers(Returning):
 
 
 def well(method: str, params: dict[str, Any]) -> Any:
-    if method == "presence.subscribe":
+    if method in ("presence.subscribe", "presence.get"):
         ids = params["user_ids"]
         return {"presences": [{"user_id": one, "status": "online", "text": "", "version": 1} for one in ids]}
     return {"message_id": f"msg_{params.get('text', '')}", "presences": []}
@@ -95,6 +95,14 @@ async def test_it_knows_whom_it_watches(ann: Socialite, statuses: StatusBook) ->
     assert statuses.wrong() == []
     hear(ann, "presence.changed", user_id=IDS[1], status="offline", version=2)
     assert statuses.findings.counts["false_offline"] == 1
+
+
+async def test_it_waits_until_somebody_is_there(ann: Socialite) -> None:
+    gone = {"presences": [{"user_id": IDS[1], "status": "offline", "version": 1}]}
+    answers(ann, gone, Unavailable(-32006, "away", {}), gone)
+    async with asyncio.timeout(5.0):
+        await ann.until_there(IDS[1:3])
+    assert client(ann).asked == [("presence.get", {"user_ids": IDS[1:3]})] * 4
 
 
 async def test_a_message_is_repeated_until_it_is_acknowledged(ann: Socialite, chat: ChatBook) -> None:
@@ -213,3 +221,36 @@ async def test_somebody_who_breaks_down_ends_the_run(monkeypatch: pytest.MonkeyP
     client(people.people[0]).answer = lambda method, params: None if method == "chat.message" else well(method, params)
     with pytest.raises(ExceptionGroup, match="unhandled"):
         await people.live(5.0, {})
+
+
+class TestTheEnd:
+    """Ten people of whom one leaves; a grace period of nothing."""
+
+    @pytest.fixture
+    async def people(self, monkeypatch: pytest.MonkeyPatch) -> Social:
+        for name, value in (("SETTLE_S", 0.05), ("GONE_S", 0.05), ("POLL_S", 0.01)):
+            monkeypatch.setattr(social, name, value)
+        made = Social([Answers(well) for _ in range(10)], seed=1)
+        for person, user_id in zip(made.people, IDS, strict=False):
+            ready(person, user_id)
+            person.client.connected = True
+        await made.meet()
+        return made
+
+    async def test_it_is_judged_when_it_has_settled(self, people: Social) -> None:
+        people.statuses.asked(IDS[3], 1, "busy", 1.0)
+        people.statuses.kept(IDS[3], 1)
+        await people.settle()
+        assert people.findings.counts["wrong_status"] == 9
+
+    @pytest.mark.parametrize("told", [9, 8])
+    async def test_who_goes_must_be_shown_offline_to_everybody(self, people: Social, told: int) -> None:
+        await people.settle()
+
+        def leave() -> None:
+            for person in people.people[1 : 1 + told]:
+                hear(person, "presence.changed", user_id=IDS[0], status="offline", version=2)
+
+        people.people[0].client.leave = leave  # type: ignore[method-assign]
+        assert len(await people.some_leave(0.0)) == (told == 9)
+        assert dict(people.findings.counts) == ({} if told == 9 else {"wrong_status": 1})

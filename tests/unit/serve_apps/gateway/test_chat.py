@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from actors.chat.filtering import load_filter
-from cluster.errors import Unavailable
+from actors.chat.filtering import Contained, MaskedWords, load_filter
+from cluster.errors import InvalidInput, Unavailable
 from cluster.ports.social import Limits
 from serve_apps.gateway.routes import chat as chat_routes
 from tests.unit.serve_apps.gateway.fakes import WALL
@@ -37,6 +37,13 @@ async def kept(people: People, topic: str) -> list[tuple[str, str]]:
 async def history(people: People, user_id: str, channel: str, **more: Any) -> tuple[list[str], str | None]:
     page = await people.ask(user_id, "chat.history", channel=channel, **more)
     return [said["text"] for said in page["messages"]], page["cursor"]
+
+
+class Nothing:
+    """A word filter that lets nothing through."""
+
+    def filter(self, text: str, channel: str) -> str | None:
+        return None
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, store: Any, method: str, times: int = 1) -> None:
@@ -110,13 +117,16 @@ class TestWhatIsSaid:
             assert (code, why) == (-32602, "nothing to say")
         assert "message_id" in await people.ask("usr_a", "chat.message", channel="hall", text="x")
 
-    async def test_an_own_filter_has_the_last_word(self, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-        words = load_filter("", ["darn"], 500)
-        monkeypatch.setattr(people.gateway, "services", replace(people.services, words=words))
+    async def test_words_are_masked_and_a_filter_may_refuse(self, people: People) -> None:
         await people.ask("usr_a", "chat.channel.join", channel="hall")
         client, _ = people.clients["usr_a"]
+        default = load_filter("", ["darn"], 500)
         said = chat_routes.Message(channel="hall", text="DARN it")
-        await chat_routes.message(people.gateway.services, client, said)
+        await chat_routes.message(replace(people.services, words=default), client, said)
+        services = replace(people.services, words=Contained(Nothing(), MaskedWords([]), 500))
+        for _ in range(30):
+            with pytest.raises(InvalidInput, match="not allowed"):
+                await chat_routes.message(services, client, said)
         assert await kept(people, HALL) == [("chat.message", "**** it")]
 
     async def test_who_plays_nobody_has_the_name_of_the_last_character(self, people: People) -> None:

@@ -1,0 +1,28 @@
+"""What a presence index costs, measured on a small one."""
+
+from __future__ import annotations
+
+import random
+
+from actors.presence.index import PresenceIndex
+from actors.presence.measuring import BATCH, _batches, _fill, measure
+
+
+def test_a_small_one() -> None:
+    measured = measure(3_000, 2)
+    assert (measured["users"], measured["ties"]) == (3_000, 2)
+    assert 0 < measured["bytes_per_user"] < 10_000
+    assert all(measured[name] > 0 for name in ("apply_1k_ms", "bulk_get_ms", "flush_ms"))
+
+
+def test_all_are_there_and_watch_their_friends() -> None:
+    index = PresenceIndex()
+    _fill(index, random.Random(1), BATCH + 10, 3, "usr")
+    assert (len(index), len(index.sessions())) == (BATCH + 10, BATCH + 10)
+    [(changes, known), _] = _batches(random.Random(1), BATCH + 10, 3, "usr")
+    first = changes[0]
+    assert known[first.user_id] == frozenset(first.watching)
+    circle = index._circle(first.user_id)
+    assert circle is not None
+    assert circle.friends == frozenset(first.watching)
+    assert index._watchers[first.watching[0]] >= {first.session_id}
