@@ -111,7 +111,7 @@ class PresenceRunner:
     async def info(self) -> dict[str, Any]:
         """Health check."""
         index = await self._index()
-        return {"actor": self._name, "epoch": index.epoch, "users": len(index), "sessions": len(index.sessions())}
+        return {"actor": self._name, "epoch": index.epoch, "users": len(index)}
 
     async def _take(self, index: PresenceIndex, changes: Sequence[SessionPresence]) -> None:
         async with self._taking:

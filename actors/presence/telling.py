@@ -105,6 +105,8 @@ class Courier:
                     log.warning("presence_waits", actor=self._actor, error=str(error))
                     self.add(part)
                     await asyncio.sleep(self._rng.uniform(*RETRY_S))
+                except Exception:  # it would fail again: those that come after it must not wait for ever
+                    log.exception("presence_not_told", actor=self._actor, users=len(part))
 
     async def _tell(self, part: Mapping[str, set[str]]) -> None:
         messages: list[Message] = []

@@ -15,7 +15,7 @@ class Attach:
 
     `key`: of this one attach; the same again, because its answer was lost, is no second device. `token_epoch`: the attach that the
     client's recovery token was given out for; None: it came with an access token. `stream` and `last`: the newest reliable
-    notification that the client has seen; "" and 0 if it does not say. `role`: what an access token says; "": as the session has it.
+    notification that the client has seen; "" and 0 if it does not say. `role`: what an access token says, or "".
     """
 
     session_id: str

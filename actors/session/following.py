@@ -25,7 +25,7 @@ from cluster.ports.topics import TopicLog, TopicMessage
 from realm_proto import internal_pb2
 
 READ_AT_ONCE, TOPICS_AT_ONCE = 200, 200
-OPENED_AT_ONCE = 100  # subscriptions, each an answer of the bus
+OPENED_AT_ONCE = 1_000  # subscriptions: each waits for an answer of the bus, or for its deadline
 LOOKED_AT = 1_000
 NO_MESSAGE = Body("", b"")  # a topic's place moves on, and nobody is told
 

@@ -51,6 +51,8 @@ class Announcements:
         params = message(topic, data)
         if len(self._waiting) >= MOST_WAITING:
             self.lost += 1
+            if self.lost % MOST_WAITING == 1:  # a line now and then: it may be lost at each tick
+                log.error("announcements_lost", zone=self._name, lost=self.lost)
             return
         self._made += 1
         self._waiting.append((topic, params, f"{self._name}/{self._made}"))

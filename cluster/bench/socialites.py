@@ -91,7 +91,7 @@ class Socialite:
                 self._chat.joined(member, pair(self.user_id, friend), time.monotonic())
 
     async def until_there(self, user_ids: Sequence[str]) -> None:
-        """Whoever has just come is offline until the index has heard of it: the books begin after that. The caller sets a deadline."""
+        """Who has just come is offline until the index has heard of it: the books begin later. The caller sets the deadline."""
         asked = {"user_ids": list(user_ids)}
         while True:
             told = await persist(lambda: self.client.request("presence.get", asked, REQUEST_S), self._rng)

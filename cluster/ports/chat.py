@@ -25,13 +25,17 @@ class Channel:
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What a message must pass: `rate_per_s` and `burst` of one user in one channel. A `moderator` is not slowed by a channel's
-    slow mode, needs no invitation, and cannot be muted. `keep_s`: how long a channel's record outlives the last message.
+    slow mode, needs no invitation, and cannot be muted. `keep_s`: how long a channel's record outlives the last message. `topic`:
+    whose log the message begins if nobody spoke there yet; a user may begin `new_per_minute`, which bounds what one who speaks to
+    everybody and nobody makes us keep. Empty: none.
     """
 
     rate_per_s: float
     burst: int
     keep_s: float
     moderator: bool = False
+    topic: str = ""
+    new_per_minute: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ class ChatStore(Protocol):
         With a key that passed in the last ten minutes, the id that it passed with: nothing is used up again, so that whoever does
         not know how far the first try came may take every step of it once more.
 
-        Raises InvalidState("muted") and ("not_invited") with the reason as the state, RateLimited("slow_mode") and ("chat") with
-        the seconds to wait. Who is refused has used nothing up.
+        Raises InvalidState("muted") and ("not_invited") with the reason as the state, RateLimited("slow_mode"), ("chat") and
+        ("new_channels") with the seconds to wait. Who is refused has used nothing up.
         """
 
     async def mute(self, channel: str, user_id: str, until: float) -> None:

@@ -14,6 +14,7 @@ from actors.chat.channels import (
     direct_topic,
     kind_of,
     limited_as,
+    may_join,
     party_topic,
     subscription,
     zone_topic,
@@ -66,6 +67,17 @@ async def reach(services: Services, client: Client, channel: str) -> Address:
     if kind_of(channel).joined and subscription(channel) not in client.topics:
         raise InvalidState("not_in_channel", client.state.value)
     return await address_of(services, client, channel)
+
+
+async def check_private(services: Services, client: Client, channel: str) -> None:
+    """Raises InvalidState("not_invited") for a private channel that the client may not join, or might not any more."""
+    if kind_of(channel) is not Kind.NAMED:
+        return
+    record = await services.chat.channel(channel)
+    if not may_join(record, client.user_id, client.role, invited=False):
+        invited = await services.chat.invited(channel, client.user_id)
+        if not may_join(record, client.user_id, client.role, invited):
+            raise InvalidState("not_invited", client.state.value)
 
 
 async def pace(services: Services, client: Client, what: str) -> None:

@@ -62,7 +62,7 @@ def memory_rig() -> Rig:
     async def end(session_id: str) -> None:
         del sessions[session_id]
 
-    return Rig(MemoryChatStore(topics.result, sessions.get, time.time), topics, session, end, time.time)
+    return Rig(MemoryChatStore(topics, sessions.get, time.time), topics, session, end, time.time)
 
 
 def redis_rig(client: Redis, namespace: str) -> Rig:

@@ -150,6 +150,25 @@ class TestGate:
         await rig.store.change(HALL, None, 0.0)
         await rig.passes("b", user=BOB)
 
+    async def test_who_speaks_where_nobody_has_spoken_is_limited(self, rig: Rig) -> None:
+        """Over all channels: each would be a log that we keep for days."""
+        for n in range(3):
+            gate = replace(OPEN, topic=f"chat:new {n}", new_per_minute=3)
+            await rig.passes(f"{n}", f"new {n}", gate=gate)
+            assert await rig.passes(f"{n}", f"new {n}", gate=gate) == Passed(f"msg_of_{n}", False)
+            await rig.topics.publish(gate.topic, "chat.message", b"{}", 100)
+        new = replace(OPEN, topic="chat:new 3", new_per_minute=3)
+        for _ in range(2):
+            with pytest.raises(RateLimited, match="new channels") as refused:
+                await rig.passes("4", "new 3", gate=new)
+            assert 15.0 < refused.value.retry_after_s <= 20.0
+        for n in range(3):
+            await rig.passes(f"again {n}", f"new {n}", gate=replace(new, topic=f"chat:new {n}"))
+        await rig.passes("range", "say", gate=replace(new, topic=""))
+        await rig.passes("other user", "new 3", BOB, new)
+        await rig.topics.publish("chat:new 3", "chat.message", b"{}", 100)
+        await rig.passes("4", "new 3", gate=new)
+
     async def test_muted(self, rig: Rig) -> None:
         await rig.store.mute(HALL, ANN, rig.now() + 60.0)
         with pytest.raises(InvalidState, match="muted"):

@@ -28,7 +28,7 @@ _LOOK = """(selectors) => {
   return { overlaps, outside, cut, empty, wide: document.documentElement.scrollWidth > innerWidth };
 }"""
 
-PANELS = ["#place", "#game", "#near", "#chat", "#map", "#dock", "#joystick", "#toasts", "#hint"]
+PANELS = ["#place", "#game", "#near", "#chat", "#map", "#dock", "#joystick", "#toasts", "#act", "#hint"]
 
 
 def faults(page: Page) -> dict[str, Any]:

@@ -277,6 +277,10 @@ def test_nothing_overlaps_or_is_cut_off(
     assert faults(page) == {}, "chat"
     assert page.evaluate("() => { const log = document.getElementById('chat-log'); return log.scrollTop > 0; }")
     screenshot(page, folder / f"people-{size}-chat.png")
+    for width, height in ((844, 390), (360, 640)) if size == "phone" else ((768, 1024), (1024, 640)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert faults(page) == {}, (width, height)
+    page.set_viewport_size({"width": 390, "height": 844} if size == "phone" else {"width": 1280, "height": 800})
     page.click("#own-status")
     box = page.locator("#status-menu").bounding_box()
     viewport = page.viewport_size

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,7 @@ def test_two_players_stay_in_touch(realm: RealRealm, open_context_page: OpenPage
     channel(ayla, "direct")
     channel(borin, "direct")
     before = wait_for_state(borin, lambda s: s["connected"], "a connection")
+    gateways = len(realm.pids("gateway"))
     kill(realm, gateway_of(realm, before["session"]))
     wait_for_state(borin, lambda s: not s["connected"], "noticing", BACK_S)
     wait_for_state(ayla, lambda s: s["connected"], "being there, or there again", BACK_S)
@@ -189,3 +191,8 @@ def test_two_players_stay_in_touch(realm: RealRealm, open_context_page: OpenPage
     expect(friend(ayla).locator(".about")).to_have_text("last seen just now")
     assert state(ayla)["connected"]
     screenshot(ayla, folder / "social-desktop-offline.png")
+
+    until = time.monotonic() + BACK_S
+    while len(realm.pids("gateway")) < gateways:
+        assert time.monotonic() < until, "Serve has not started another gateway"
+        ayla.wait_for_timeout(200)

@@ -112,6 +112,43 @@ def test_whom_one_follows(run: RunScript) -> None:
     assert (recovered, missed) == ([], [again])
 
 
+def test_whom_one_follows_is_asked_for_until_it_is_answered(run: RunScript) -> None:
+    refused, later, lost, full = run("""
+      const { social, serve, asked, clock, sockets, again } = await meet();
+      const { presences } = social;
+      const troubles = [];
+      presences.addEventListener("trouble", ({ detail }) => troubles.push(detail.code));
+      const refuse = async (code) => {
+        await settle();
+        for (const { idNumber, request } of sockets.at(-1).sent.splice(0)) {
+          if (request?.method === "presence.subscribe") {
+            sockets.at(-1).tell({ jsonrpc: "2.0", idNumber, response: { error: { code, message: "no" } } });
+          }
+        }
+        await settle();
+      };
+      asked.length = 0;
+      presences.follow(["usr_b"]);
+      await refuse(-32006);
+      const refused = [...presences.known.keys()];
+      await clock.advance(1);
+      await serve();
+      const later = [...presences.known.keys()];
+      sockets.at(-1).readyState = 2; // closing, which is told only later
+      presences.follow(["usr_b", "usr_c"]);
+      await settle();
+      await again({ resumed: true, recovered: true });
+      const lost = [...presences.known.keys()];
+      presences.follow(["usr_b", "usr_c", "usr_d"]);
+      await refuse(-32004);
+      await clock.advance(3);
+      return [refused, later, lost, [troubles, sockets.at(-1).said("presence.subscribe").length]];
+    """)
+    assert (refused, later) == ([], ["usr_b"])
+    assert lost == ["usr_b", "usr_c"]
+    assert full == [[-32004], 0]
+
+
 def test_friends_are_asked_for_again_when_something_changed(run: RunScript) -> None:
     counts, changed, names, requested = run("""
       const { social, serve, asked, answers, again, tell, sockets } = await meet();

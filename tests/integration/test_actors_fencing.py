@@ -116,7 +116,7 @@ class TestFencing:
                 await attempt()
         assert fenced == [SESSIONS] * 4
         assert await stage.record(session_id) == before
-        assert await ann.ask("presence.update", status="away") == {"status": "away"}
+        assert (await ann.ask("presence.update", status="away"))["status"] == "away"
         await ann.leave()
 
     async def test_an_old_session_actor_stops_by_its_next_sweep(self, stage: Backstage, fenced: list[str]) -> None:
@@ -213,7 +213,7 @@ class TestGrowth:
             assert counts == [1] * 8
             assert int(await stage.redis.get(f"{stage.ns}:session-actor-count")) == 8
             await stage.restart(sessions_actor(2))
-            assert await players[2].ask("presence.update", status="away") == {"status": "away"}
+            assert (await players[2].ask("presence.update", status="away"))["status"] == "away"
             for player in (*players, *at_once):
                 await player.leave()
 

@@ -267,6 +267,20 @@ class TestOtherParams:
         failure = await refused(ann, method, range=1e9, most=10)
         assert failure.code == -32601
 
+    async def test_speaking_everywhere(self, ann: Player) -> None:
+        """Each channel that nobody has spoken in makes a history that is kept for days."""
+        limited = []
+        for _ in range(25):
+            channel = f"new-{secrets.token_hex(8)}"
+            await join(channel, ann)
+            answer = await ann.ask("chat.message", channel=channel, text="first!")
+            if not isinstance(answer, dict):
+                limited.append(answer)
+            await done(ann, "chat.channel.leave", channel=channel)
+        assert 0 < len(limited) <= 5, "20 a minute"
+        assert {(failure.code, reason(failure)) for failure in limited} == {(-32001, "new_channels")}
+        assert all(0.0 < detail(failure)["retryAfter"] <= 3.0 for failure in limited)
+
     async def test_floods(self, ann: Player, hall: str) -> None:
         answers = [await ann.ask("chat.message", channel=hall, text=f"{n}") for n in range(15)]
         said = [answer for answer in answers if isinstance(answer, dict)]

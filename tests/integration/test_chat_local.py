@@ -202,7 +202,9 @@ class TestChannelsOfOnesOwn:
         await join("den", cat)
         assert reason(await refused(cat, "chat.channel.change", channel="den", private=True)) == "not_allowed"
         await done(ann, "chat.channel.change", channel="den", private=True)
-        assert reason(await refused(cat, "chat.message", channel="den", text="me too")) == "not_invited"
+        for method, more in (("chat.message", {"text": "me too"}), ("chat.history", {}), ("chat.channel.members", {})):
+            assert reason(await refused(cat, method, channel="den", **more)) == "not_invited"
+        assert [said["text"] for said in (await done(bob, "chat.history", channel="den"))["messages"]] == ["hello"]
         await leave(ann, bob, cat)
 
     async def test_taken_ones(self, realm: LocalRealm, framing: Framing) -> None:

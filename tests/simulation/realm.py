@@ -51,6 +51,8 @@ ADAPTERS = {
     "RedisCharacters": "characters",
     "RedisOutboxLog": "outbox",
     "RedisTopicLog": "topics",
+    "RedisSocialStore": "social",
+    "RedisPartyStore": "parties",
     "RedisEpochStore": "epochs",
 }
 NODES = ("node1", "node2", "node3")

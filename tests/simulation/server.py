@@ -18,7 +18,9 @@ from typing import Any
 from cluster.adapters.memory.characters import MemoryCharacters
 from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.outbox import MemoryOutboxLog
+from cluster.adapters.memory.parties import MemoryPartyStore
 from cluster.adapters.memory.sessions import MemorySessionStore
+from cluster.adapters.memory.social import MemorySocialStore
 from cluster.adapters.memory.topics import MemoryTopicLog
 from cluster.adapters.memory.world import MemoryWorldStore
 from cluster.adapters.memory.zones import MemoryZoneStore
@@ -76,6 +78,8 @@ class Server:
         self.characters = MemoryCharacters(lambda session_id: session_id in self.sessions._records)
         self.outbox = MemoryOutboxLog(self.epochs, self.sessions)
         self.topics = MemoryTopicLog()
+        self.social = MemorySocialStore()
+        self.parties = MemoryPartyStore()
         self.values = Values()
         self.bugs: list[Exception] = []
         self.numbers = itertools.count(1)
@@ -232,6 +236,7 @@ class SimRedis:
         self.world = remote("world", travels=True)
         self.epochs, self.sessions = remote("epochs"), remote("sessions")
         self.characters, self.outbox, self.topics = remote("characters"), remote("outbox"), remote("topics")
+        self.social, self.parties = remote("social"), remote("parties")
         values = remote("values")
         self.get, self.set = values.get, values.set
 

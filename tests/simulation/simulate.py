@@ -23,6 +23,7 @@ from cluster.settings import (
     WorldSettings,
     ZoneSpec,
 )
+from cluster.social_settings import EventSettings
 from tests.simulation import virtual_time
 from tests.simulation.director import Director
 from tests.simulation.network import Roughness
@@ -91,6 +92,7 @@ def settings() -> Settings:
         world=world,
         gateway=GatewaySettings(input_flush_s=0.1, attaches_per_s=1_000),
         session=SessionSettings(grace_s=3_600.0, record_ttl_s=86_400.0),
+        events=EventSettings(enabled=False),  # streams are NATS's own, and nobody here reads them
     )
 
 

@@ -54,8 +54,12 @@ export class StatusMenu {
     const checked = this.menu.querySelector("input:checked");
     const status = checked instanceof HTMLInputElement ? checked.value : this.#own.status;
     const text = this.text.value.trim();
+    /** @type {{status?: string, text?: string}} */
+    const changes = {}; // and nothing else: who is away by itself is not to stay so
+    if (status !== this.#own.status) changes.status = status;
+    if (text !== this.#own.text) changes.text = text;
     try {
-      if (status !== this.#own.status || text !== this.#own.text) await this.update({ status, text });
+      if (Object.keys(changes).length > 0) await this.update(changes);
       this.show({ status, text });
       this.problem.textContent = "";
       if (!stay) {

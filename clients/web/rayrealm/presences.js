@@ -14,6 +14,14 @@
  * @property {number} [last_online] of friends who are offline, Unix seconds
  */
 
+import { Backoff } from "./backoff.js";
+import { RpcError } from "./pending.js";
+
+/** Attempts before it is given up; with the backoff, about half a minute. */
+const MOST_ATTEMPTS = 6;
+/** The error of more subscriptions than a session may have: trying again is of no use. */
+const TOO_MANY = -32004;
+
 export class Presences extends EventTarget {
   /** The newest of each who is followed. @type {Map<string, Presence>} */
   known = new Map();
@@ -57,6 +65,11 @@ export class Presences extends EventTarget {
     void this.#adjust();
   }
 
+  /** A connection of the same session: what could not be asked before. */
+  goOn() {
+    void this.#adjust();
+  }
+
   /** Changes may have been missed: ask how everybody is. */
   askAnew() {
     this.#watched.clear();
@@ -73,29 +86,44 @@ export class Presences extends EventTarget {
 
   /** One request at a time, until what is followed is what is wanted. */
   async #adjust() {
-    if (this.#busy || !this.connection.ready) return;
+    const { connection } = this;
+    if (this.#busy || !connection.ready) return;
     this.#busy = true;
     await null; // a new session and a gap are told one after the other
-    try {
-      for (;;) {
-        const more = [...this.#wanted].filter((userId) => !this.#watched.has(userId));
-        const less = [...this.#watched].filter((userId) => !this.#wanted.has(userId));
-        if (less.length > 0) {
-          await this.connection.request("presence.unsubscribe", { user_ids: less });
-          for (const userId of less) this.#watched.delete(userId);
-        } else if (more.length > 0) {
-          for (const userId of more) this.#watched.add(userId); // before: a gap meanwhile asks again
-          const { presences } = await this.connection.request("presence.subscribe", { user_ids: more });
-          for (const presence of presences) if (this.#wanted.has(presence.user_id)) this.note(presence);
-        } else {
-          return;
-        }
+    const backoff = new Backoff({ firstS: 0.5, mostS: 10, random: connection.random });
+    for (let attempts = 0; connection.ready && attempts < MOST_ATTEMPTS; ) {
+      try {
+        if (!(await this.#step())) break;
+        attempts = 0;
+      } catch (error) {
+        if (!connection.ready) break; // the next connection goes on
+        attempts = error instanceof RpcError && error.code === TOO_MANY ? MOST_ATTEMPTS : attempts + 1;
+        if (attempts === MOST_ATTEMPTS) this.#emit("trouble", error);
+        const wait = 0.2 + backoff.next();
+        await /** @type {Promise<void>} */ (new Promise((resolve) => void connection.clock.after(wait, resolve)));
       }
-    } catch (error) {
-      if (this.connection.ready) this.#emit("trouble", error); // else the next connection asks
-    } finally {
-      this.#busy = false;
     }
+    this.#busy = false;
+  }
+
+  /** @returns {Promise<boolean>} whether there was anything to do */
+  async #step() {
+    const more = [...this.#wanted].filter((userId) => !this.#watched.has(userId));
+    const less = [...this.#watched].filter((userId) => !this.#wanted.has(userId));
+    if (less.length > 0) {
+      await this.connection.request("presence.unsubscribe", { user_ids: less });
+      for (const userId of less) this.#watched.delete(userId);
+    } else if (more.length > 0) {
+      for (const userId of more) this.#watched.add(userId); // before: a gap meanwhile asks again
+      try {
+        const { presences } = await this.connection.request("presence.subscribe", { user_ids: more });
+        for (const presence of presences) if (this.#wanted.has(presence.user_id)) this.note(presence);
+      } catch (error) {
+        for (const userId of more) this.#watched.delete(userId);
+        throw error;
+      }
+    }
+    return less.length + more.length > 0;
   }
 
   /** @param {string} type @param {any} detail */

@@ -34,7 +34,8 @@ export class Social {
 
   /** @param {Record<string, any>} session params of `session.ready` */
   #begin({ resumed }) {
-    if (!resumed) this.presences.startOver();
+    if (resumed) this.presences.goOn();
+    else this.presences.startOver();
     if (!this.#begun) this.#refresh();
     this.#begun = true;
   }

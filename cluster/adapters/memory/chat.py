@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from cluster.adapters.memory.topics import MemoryTopicLog
 from cluster.errors import Conflict, InvalidState, NotFound, RateLimited
 from cluster.ports.chat import Channel, Gate, Passed, Presence, Waiting
 
@@ -22,22 +23,19 @@ class _Record:
 class MemoryChatStore:
     """Implements `cluster.ports.chat.ChatStore`.
 
-    `published(key)`: the result that the topic log has for a key, None if it was not used. `status_of(session_id)`: None for a
-    session that is gone. `clock`: Unix seconds.
+    `topics`: where messages are published. `status_of(session_id)`: None for a session that is gone. `clock`: Unix seconds.
     """
 
     def __init__(
-        self,
-        published: Callable[[str], str | None],
-        status_of: Callable[[str], str | None],
-        clock: Callable[[], float],
+        self, topics: MemoryTopicLog, status_of: Callable[[str], str | None], clock: Callable[[], float]
     ) -> None:
-        self._published = published
+        self._topics = topics
         self._status_of = status_of
         self._clock = clock
         self._records: dict[str, _Record] = {}
         self._said: dict[str, tuple[str, float]] = {}  # key -> message id, until
         self._gates: dict[tuple[str, str], tuple[float, float]] = {}  # tokens, and when
+        self._opened: dict[str, tuple[float, float]] = {}
         self._muted: dict[tuple[str, str], float] = {}
         self._deleted: defaultdict[str, dict[str, float]] = defaultdict(dict)  # message id -> until
         self._members: defaultdict[str, dict[str, Presence]] = defaultdict(dict)
@@ -90,7 +88,7 @@ class MemoryChatStore:
 
     async def pass_gate(self, channel: str, user_id: str, gate: Gate, key: str, message_id: str) -> Passed:
         now = self._clock()
-        done = self._published(key)
+        done = self._topics.result(key)
         if done is not None:
             return Passed(done, True)
         before = self._said.get(key)
@@ -103,13 +101,18 @@ class MemoryChatStore:
         if known is not None and known.channel.private and not free and user_id not in known.invited:
             raise InvalidState("not_invited", "not_invited")
         slow_s = known.channel.slow_s if known is not None and not free else 0.0
-        tokens, at = self._gates.get((channel, user_id), (float(gate.burst), float("-inf")))
-        elapsed = max(0.0, now - at)
-        if elapsed < slow_s:
-            raise RateLimited("slow_mode", slow_s - elapsed)
-        tokens = min(gate.burst, tokens + elapsed * gate.rate_per_s)
+        kept = self._gates.get((channel, user_id))
+        if kept is not None and now - kept[1] < slow_s:
+            raise RateLimited("slow_mode", slow_s - max(0.0, now - kept[1]))
+        tokens = _filled(kept, gate.rate_per_s, gate.burst, now)
         if tokens < 1.0:
             raise RateLimited("chat", (1.0 - tokens) / gate.rate_per_s)
+        if gate.topic and not (await self._topics.newest([gate.topic]))[gate.topic]:
+            per_s = gate.new_per_minute / 60.0
+            left = _filled(self._opened.get(user_id), per_s, gate.new_per_minute, now)
+            if left < 1.0:
+                raise RateLimited("new_channels", (1.0 - left) / per_s)
+            self._opened[user_id] = left - 1.0, now
         self._gates[channel, user_id] = tokens - 1.0, now
         self._said[key] = message_id, now + KEY_TTL_S
         if known is not None:
@@ -165,3 +168,8 @@ class MemoryChatStore:
     async def read(self, user_id: str, message_ids: Sequence[str]) -> int:
         inbox = self._inbox[user_id]
         return sum(1 for each in message_ids if inbox.pop(each, None) is not None)
+
+
+def _filled(kept: tuple[float, float] | None, per_s: float, size: int, now: float) -> float:
+    """The tokens of a bucket that fills with time; full if it was never used."""
+    return float(size) if kept is None else min(float(size), kept[0] + max(0.0, now - kept[1]) * per_s)

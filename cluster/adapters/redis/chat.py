@@ -2,7 +2,8 @@
 
 `{ns}:chat-channel:{channel}` hash of owner, private, slow_s, created_at; it ends when nobody spoke for long.
 `{ns}:chat-invited:{channel}` set of users, ending with it; `{ns}:user:{id}:channels` set of the channels that a user made.
-`{ns}:chat-gate:{channel}:{user}` hash of tokens, and when the user last spoke; `{ns}:chat-mute:{channel}:{user}` while it lasts.
+`{ns}:chat-gate:{channel}:{user}` hash of tokens, and when the user last spoke; `{ns}:chat-opened:{user}` the same for topics that
+nobody had spoken in (`{ns}:topic:{topic}:newest`, see topics.py). `{ns}:chat-mute:{channel}:{user}` while it lasts.
 `{ns}:chat-said:{key}` the id that a message passed the gate with. `{ns}:topic-key:{key}` is the topic log's (topics.py).
 `{ns}:chat-deleted:{topic}` message ids by when they were deleted.
 `{ns}:chat-members:{channel}` hash of session -> user and name.
@@ -88,7 +89,7 @@ class RedisChatStore:
     async def pass_gate(self, channel: str, user_id: str, gate: Gate, key: str, message_id: str) -> Passed:
         args: list[str | int] = [
             self._ns, _hex(channel), user_id, repr(float(gate.rate_per_s)), gate.burst, _flag(gate.moderator),
-            key, message_id, milliseconds(KEY_TTL_S), milliseconds(gate.keep_s),
+            key, message_id, milliseconds(KEY_TTL_S), milliseconds(gate.keep_s), _hex(gate.topic), gate.new_per_minute,
         ]  # fmt: skip
         outcome, said = (part.decode() for part in await GATE(self._client, [], args))
         if outcome in STATES:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from actors.chat.channels import GLOBAL, PREFIX, Kind, in_charge, kind_of, may_join, subscription
+from actors.chat.channels import GLOBAL, PREFIX, Kind, in_charge, kind_of, subscription
 from cluster.errors import Conflict, InvalidInput, InvalidState
 from cluster.ports.chat import Channel, Presence
-from serve_apps.gateway.addressing import ChannelName, pace, reach
+from serve_apps.gateway.addressing import ChannelName, check_private, pace, reach
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.people import Person, find_other, own_name
 from serve_apps.gateway.router import Params, Router
@@ -47,12 +47,7 @@ class Invitation(Person):
 
 async def join(services: Services, client: Client, params: ChannelParams) -> dict[str, Any]:
     kind = _must_join(params.channel)
-    if kind is Kind.NAMED:
-        record = await services.chat.channel(params.channel)
-        if not may_join(record, client.user_id, client.role, invited=False):
-            invited = await services.chat.invited(params.channel, client.user_id)
-            if not may_join(record, client.user_id, client.role, invited):
-                raise InvalidState("not_invited", client.state.value)
+    await check_private(services, client, params.channel)
     channels = await _change(services, client, [subscription(params.channel)], [])
     if kind is Kind.NAMED:
         who = Presence(client.session_id, client.user_id, await own_name(services, client))
@@ -87,6 +82,7 @@ async def members(services: Services, client: Client, params: Members) -> dict[s
     if kind not in (Kind.NAMED, Kind.PARTY):
         raise InvalidInput([("channel", "has no list of members")])
     await reach(services, client, params.channel)
+    await check_private(services, client, params.channel)
     if kind is Kind.PARTY:
         party = await services.parties.of_user(client.user_id)
         who = {member.user_id: member.name for member in party.members} if party is not None else {}

@@ -68,7 +68,14 @@ async def _unheard(services: Services, client: Client, other: str) -> bool:
 
 async def _pass(services: Services, client: Client, address: Address, key: str, message_id: str) -> Passed:
     chat = services.settings.chat
-    gate = Gate(chat.per_s, chat.burst, chat.history_s + RECORD_S, client.role in MODERATORS)
+    gate = Gate(
+        chat.per_s,
+        chat.burst,
+        chat.history_s + RECORD_S,
+        client.role in MODERATORS,
+        address.topic,
+        services.settings.social.requests_per_minute,
+    )
     try:
         return await services.chat.pass_gate(address.limited_as, client.user_id, gate, key, message_id)
     except InvalidState as error:

@@ -11,7 +11,7 @@ from pydantic import Field
 from actors.chat.channels import HIDDEN, MODERATORS, Kind, from_cursor, in_charge, kind_of, to_cursor
 from cluster.errors import InvalidInput, InvalidState
 from cluster.ports.topics import TopicMessage
-from serve_apps.gateway.addressing import Address, ChannelName, address_of, pace, reach
+from serve_apps.gateway.addressing import Address, ChannelName, address_of, check_private, pace, reach
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.people import UserId
 from serve_apps.gateway.router import NoParams, Params, Router
@@ -54,6 +54,7 @@ async def history(services: Services, client: Client, params: History) -> dict[s
     if not kind_of(params.channel).has_history:
         raise InvalidInput([("channel", "has no history")])
     address = await reach(services, client, params.channel)
+    await check_private(services, client, params.channel)
     place = from_cursor(address.topic, params.cursor) if params.cursor is not None else ""
     blocked = (await services.social.ties([client.user_id]))[client.user_id].blocked
     oldest_at = services.wall_clock() - services.settings.chat.history_s

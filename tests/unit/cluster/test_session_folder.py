@@ -34,7 +34,11 @@ def test_the_living_are_left_alone(tmp_path: Path) -> None:
     assert session.is_dir()
 
 
-@pytest.mark.parametrize("owner", [f"{2**22 + 1} 1.0", f"{os.getpid()} {psutil.Process().create_time() - 100}"])
+@pytest.mark.parametrize(
+    "owner",
+    [f"{2**22 + 1} 1.0", f"{os.getpid()} {psutil.Process().create_time() - 100}"],
+    ids=["no such process", "a later process of that number"],
+)
 def test_the_dead_are_swept(tmp_path: Path, owner: str) -> None:
     session = session_folder.create(tmp_path)
     (session / "owner").write_text(owner)

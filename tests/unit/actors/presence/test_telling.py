@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from actors.presence import telling
 from actors.presence.telling import Courier, Encoder, Message, announcement, presences
@@ -135,6 +136,19 @@ async def test_many_go_in_parts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     desk.hand_over()
     await desk.until(lambda: sum(len(messages) for messages in desk.posts) == 5)
     assert [len(messages) for messages in desk.posts] == [2, 2, 1]
+
+
+async def test_what_cannot_be_told_holds_up_nothing_else(desk: Desk) -> None:
+    broken = session("1", metadata={"song": "\ud800"})  # no text can be made of it
+    desk.stage.apply(broken)
+    desk.hand_over()
+    with capture_logs() as logs:
+        await desk.until(lambda: bool(logs))
+    assert [(line["event"], line["users"]) for line in logs] == [("presence_not_told", 1)]
+    desk.stage.apply(session("1", status="busy"))
+    desk.hand_over()
+    await desk.until(lambda: bool(desk.posts))
+    assert {said["status"] for _, said in desk.posts[-1]} == {"busy"}
 
 
 async def test_it_is_encoded_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

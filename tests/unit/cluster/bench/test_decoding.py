@@ -44,7 +44,11 @@ def test_equal_notifications_share_what_they_hold() -> None:
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_batch_keeps_its_order(compress: bool) -> None:
-    items: list[codec.Item] = [Notification("chat.message", SAID, 1), Result(3, {}), Notification("chat.message", SAID, 2)]
+    items: list[codec.Item] = [
+        Notification("chat.message", SAID, 1),
+        Result(3, {}),
+        Notification("chat.message", SAID, 2),
+    ]
     batch = codec.encode_batch(items, "proto", compress=compress)
     assert isinstance(batch, bytes)
     assert SharedDecoder()(batch) == codec.decode(batch)

@@ -42,7 +42,11 @@ class Client:
     async def leave(self) -> None:
         await self.request("world.leave")
 
-    async def chat_join(self, channel: str) -> Any:
+    @property
+    def chat(self) -> Client:
+        return self
+
+    async def join(self, channel: str) -> Any:
         return await self.request("chat.channel.join", {"channel": channel})
 
 

@@ -159,7 +159,7 @@ class Gateway:
             lambda: WALL,
             MemorySocialStore(),
             MemoryPartyStore(),
-            MemoryChatStore(self.topics.result, lambda _session: "online", lambda: WALL + self.clock.now),
+            MemoryChatStore(self.topics, lambda _session: "online", lambda: WALL + self.clock.now),
             MemoryLimiter(self.clock),
             load_filter("", self.settings.chat.words, self.settings.chat.max_text),
         )

@@ -28,9 +28,10 @@ def test_system_info_tells_the_newest_number_and_no_token() -> None:
     assert "recovery" not in info
 
 
-def test_a_token_is_renewed_before_it_expires() -> None:
+async def test_a_token_is_renewed_before_it_expires() -> None:
     gateway = Gateway()
     client, wire = gateway.connect()
+    client.idle = True  # nothing is done here for a long time, and its session's actor knows
     ttl_s = gateway.settings.session.recovery_ttl_s
     client.connection.alive(gateway.clock.now + ttl_s)
     gateway.clock.now += ttl_s / 2 - 1
