@@ -46,7 +46,9 @@ def test_nobody_notices_what_a_standby_or_the_operator_does() -> None:
     assert result["stale_outputs"] > 0  # the frozen owner spoke once more, and was not believed
     # Half a second is what is promised; here the load runs on the same cores, beside other tests.
     took = {kind: ms["p50"] for kind, ms in result["recovery_ms"].items() if kind in BARS}
-    hit = {kind: p50 for kind, p50 in took.items() if p50 is not None}  # of a zone that was empty nobody notices anything
+    hit = {
+        kind: p50 for kind, p50 in took.items() if p50 is not None
+    }  # of a zone that was empty nobody notices anything
     assert hit
     assert all(p50 < 2 * BARS[kind][0] for kind, p50 in hit.items())
 

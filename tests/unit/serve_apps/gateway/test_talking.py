@@ -114,7 +114,9 @@ class TestTopics:
 
     async def test_rules(self, talk: Talk) -> None:
         rules = (TopicRule(pattern="staff.*", subscribe="moderator"), TopicRule(pattern="news"))
-        object.__setattr__(talk.gateway.services, "settings", talk.gateway.settings.model_copy(update={"topics": rules}))
+        object.__setattr__(
+            talk.gateway.services, "settings", talk.gateway.settings.model_copy(update={"topics": rules})
+        )
         assert await talk.ask("system.subscribe", topics=["news"]) == {"topics": ["news"]}
         for topics in (["staff.duty"], ["nothing.such"], ["news", "staff.duty"]):
             assert await talk.ask("system.subscribe", topics=topics) == -32000
