@@ -69,17 +69,18 @@ class Publisher:
         *,
         sender: str = "",
         refresh: str = "",
-        limit: int | None = None,
-        keep_s: float = KEEP_S,
+        limit: int | Sequence[int | None] | None = None,
+        keep_s: float | Sequence[float] = KEEP_S,
     ) -> str:
-        """One message to several topics, in one round trip. As `publish`."""
+        """One message to several topics, in one round trip. As `publish`. `limit`, `keep_s`: one for all, or one for each topic."""
         if not topics:
             return result
+        limits = limit if isinstance(limit, Sequence) else [limit] * len(topics)
         published = await self._topics.publish_many(
             topics,
             method,
             params_json,
-            self._limit if limit is None else limit,
+            [self._limit if each is None else each for each in limits],
             key,
             result,
             keep_s=keep_s,

@@ -14,6 +14,7 @@ import structlog
 
 from actors.presence.changes import SessionPresence, presence_of
 from actors.presence.index import PresenceIndex
+from actors.presence.looking import TiesAgain
 from actors.presence.privacy import Circle, circle_of
 from actors.presence.telling import Courier, Encoder, Message, announcement, presences
 from cluster.adapters.redis.sessions import RedisSessionStore
@@ -28,7 +29,7 @@ REBUILD_LIMIT = 1_000_000
 GONE_SWEEP_S = 30.0
 GONE_BATCH = 500
 TIES_AT_ONCE = 500
-TIES_AGAIN_S = 60.0  # should a refresh have been lost
+TIES_ROUND_S, TIES_REST_S = 55.0, 5.0  # all are looked up again, and then a pause
 SEEN_S = 0.5
 SEEN_AT_ONCE = 64
 MAX_SEEN = 100_000
@@ -66,9 +67,10 @@ class PresenceRunner:
         circles = await until_available(lambda: self._circles(users))
         index.rebuild(sessions, circles)
         self._metrics.watch(index)
+        self._again = TiesAgain(index, self._circles, self._changed.set)
         self._loops += [
             asyncio.create_task(every(GONE_SWEEP_S, lambda: self._sweep_gone(index, store), "gone")),
-            asyncio.create_task(every(TIES_AGAIN_S, lambda: self._look_again(index), "ties")),
+            asyncio.create_task(every(TIES_REST_S, self._look_again, "ties")),
             asyncio.create_task(every(SEEN_S, self._write_seen, "seen")),
             asyncio.create_task(every(settings.presence.flush_s, lambda: self._flush(index), "presence")),
         ]
@@ -105,7 +107,9 @@ class PresenceRunner:
         """Ties or choices of these users have changed in the store: of a tie, both. Raises Unavailable."""
         index = await self._index()
         async with self._taking:
-            index.refresh(await self._circles(user_ids))
+            circles = await self._circles(user_ids)
+            self._again.came(circles)
+            index.refresh(circles)
         self._changed.set()
 
     async def info(self) -> dict[str, Any]:
@@ -115,7 +119,9 @@ class PresenceRunner:
 
     async def _take(self, index: PresenceIndex, changes: Sequence[SessionPresence]) -> None:
         async with self._taking:
-            index.apply(changes, await self._circles(index.unknown(changes)))
+            circles = await self._circles(index.unknown(changes))
+            self._again.came(circles)
+            index.apply(changes, circles)
         if changes:
             self._changed.set()
 
@@ -136,13 +142,9 @@ class PresenceRunner:
             gone = await store.missing(known[start : start + GONE_BATCH])
             await self._take(index, index.over(gone))
 
-    async def _look_again(self, index: PresenceIndex) -> None:
+    async def _look_again(self) -> None:
         """Who changes a tie tells this index; should that be lost, privacy must not be for longer than this."""
-        users = index.users()
-        for start in range(0, len(users), TIES_AT_ONCE):
-            async with self._taking:
-                index.refresh(await self._circles(users[start : start + TIES_AT_ONCE]))
-            self._changed.set()
+        await self._again.look(TIES_ROUND_S, time.monotonic, asyncio.sleep)
 
     async def _flush(self, index: PresenceIndex) -> None:
         """At once if nothing changed for a while; what changes meanwhile goes with the next."""

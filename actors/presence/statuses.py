@@ -1,6 +1,10 @@
 """Statuses of presence, and which may follow on which, by what caused it (row 3.2). Plain values.
 
 A session has a status that its user chose, and is idle or not. What others are shown follows from both: `effective`.
+
+The four choices (online, away, busy, invisible) may follow on each other in any order: the table does not rule a user's will. It
+rules the rest. A session begins online, busy or invisible, never away. Only whoever is online becomes away by resting, and comes
+back from that by doing something. Nobody chooses offline: a session's end alone leads there, and a session's beginning alone away.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from actors.chat.text import clean
 from actors.presence import statuses
 from actors.presence.changes import SessionPresence, presence_of
+from actors.presence.saying import said_metadata, said_text
 from actors.session.hearing import Hearing
 from actors.session.session import Session
 from actors.session.table import SessionTable
@@ -75,24 +75,13 @@ class Belongings:
                 statuses.check(new.status, status, "chosen")
                 new = replace(new, status=status)
             if text is not None:
-                new = replace(new, status_text=clean(text, self._presence.max_text) if text else "")
+                new = replace(new, status_text=said_text(text, self._presence))
             if metadata is not None:
-                new = replace(new, status_metadata=self._checked(metadata))
+                new = replace(new, status_metadata=said_metadata(metadata, self._presence))
             if new != session.record:
                 await self._table.write(session, new)
                 self._announce(session)
             return {"status": new.status, "text": new.status_text, "metadata": new.status_metadata}
-
-    def _checked(self, metadata: Mapping[str, str]) -> dict[str, str]:
-        limits = self._presence
-        if len(metadata) > limits.max_metadata:
-            raise InvalidInput([("metadata", f"more than {limits.max_metadata} members")])
-        for name, value in metadata.items():
-            if not 1 <= len(name) <= limits.max_metadata_key:
-                raise InvalidInput([("metadata", f"a name has 1 to {limits.max_metadata_key} characters")])
-            if len(value) > limits.max_metadata_value:
-                raise InvalidInput([(f"metadata.{name}", f"more than {limits.max_metadata_value} characters")])
-        return dict(metadata)
 
     async def set_idle(self, session_id: str, attach_epoch: int, idle: bool) -> None:
         """The client has done nothing for a while, or does something again."""

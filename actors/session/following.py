@@ -17,7 +17,7 @@ import structlog
 from actors.session.lane import ReliableLane
 from actors.session.outbox import Body
 from actors.session.together import Together, each_of
-from cluster.errors import RealmError, Unavailable
+from cluster.errors import Unavailable
 from cluster.ports.bus import Subscription
 from cluster.ports.outbox import OutboxLog
 from cluster.ports.sessions import Fence
@@ -83,8 +83,8 @@ class Following:
         """
         self._members.clear()
         self._behind.clear()
-        while self._subscriptions:
-            await self._subscriptions.popitem()[1].unsubscribe()
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        await self._unsubscribe(subscriptions.values())
         places = await self._log.cursors(self._fence.actor)
         over = [topic for topic in places if topic not in members]
         if over:
@@ -94,14 +94,20 @@ class Following:
         self._members = {topic: dict.fromkeys(session_ids) for topic, session_ids in members.items()}
         self._behind = dict.fromkeys(self._members)
 
-    async def join(self, topic: str, session_id: str) -> None:
-        """The session hears the topic from now on: everything published after this returns. Raises Unavailable, Fenced."""
+    async def join(self, topic: str, session_id: str) -> bool:
+        """The session hears the topic from now on: everything published after this returns. Raises Unavailable, Fenced.
+
+        True: nobody here did before, so that what was published before this is not known here.
+        """
         while topic not in self._members:
             await self._opening.get(topic)
-            if topic in self._subscriptions:  # not closed again meanwhile
+            if topic in self._places:  # not closed again meanwhile
                 self._members.setdefault(topic, {})
                 self._behind[topic] = None  # what came between its place and the subscription
-        self._members[topic][session_id] = None
+        members = self._members[topic]
+        first = not members
+        members[session_id] = None
+        return first
 
     async def leave(self, topic: str, session_id: str) -> None:
         """The session hears the topic no more. Raises Fenced."""
@@ -120,12 +126,14 @@ class Following:
             new = [topic for topic in topics if topic not in self._subscriptions]
             unknown = [topic for topic in new if topic not in self._places]
             places: dict[str, str] = {}
+            subscriptions: dict[str, Subscription] = {}
             try:
-                await each_of([self._begin(unknown, places), self._listen_to(new)])
-            except RealmError:
-                await self._unsubscribe(new)
+                await each_of([self._begin(unknown, places), self._listen_to(new, subscriptions)])
+            except BaseException:  # whatever it was: no topic has a subscription and no place
+                await self._unsubscribe(subscriptions.values())
                 raise
             self._places |= places
+            self._subscriptions |= subscriptions
         return dict.fromkeys(topics)
 
     async def _begin(self, topics: list[str], places: dict[str, str]) -> None:
@@ -134,25 +142,26 @@ class Following:
             # A place from before it was left may still be there, should that have failed: the later one counts.
             await self._log.follow(self._fence, places)
 
-    async def _listen_to(self, topics: list[str]) -> None:
+    async def _listen_to(self, topics: list[str], subscriptions: dict[str, Subscription]) -> None:
+        async def listen(topic: str) -> None:
+            subscriptions[topic] = await self._listen(topic, self.receive)
+
         for start in range(0, len(topics), OPENED_AT_ONCE):
-            await each_of(self._listen_to_one(topic) for topic in topics[start : start + OPENED_AT_ONCE])
+            await each_of(listen(topic) for topic in topics[start : start + OPENED_AT_ONCE])
 
-    async def _listen_to_one(self, topic: str) -> None:
-        self._subscriptions[topic] = await self._listen(topic, self.receive)
-
-    async def _unsubscribe(self, topics: Iterable[str]) -> None:
-        for topic in topics:
-            self._places.pop(topic, None)
-            subscription = self._subscriptions.pop(topic, None)
-            if subscription is not None:
-                await subscription.unsubscribe()
+    async def _unsubscribe(self, subscriptions: Iterable[Subscription]) -> None:
+        todo = list(subscriptions)
+        for start in range(0, len(todo), OPENED_AT_ONCE):
+            await each_of(subscription.unsubscribe() for subscription in todo[start : start + OPENED_AT_ONCE])
 
     async def _close(self, topics: list[str]) -> dict[str, None]:
         """Read them no more, if nobody has joined them meanwhile. Raises Fenced."""
         async with self._changing:
             over = [topic for topic in topics if topic in self._subscriptions and topic not in self._members]
-            await self._unsubscribe(over)
+            for topic in over:
+                self._places.pop(topic, None)
+            # All are closed before the first wait: who joins meanwhile opens them anew.
+            await self._unsubscribe([self._subscriptions.pop(topic) for topic in over])
             try:
                 if over:
                     await self._log.unfollow(self._fence, over)
@@ -188,10 +197,12 @@ class Following:
         for topic in asked:  # what turns out to be missing meanwhile is asked for next time
             del self._behind[topic]
         try:
-            found = await self._topics.after(asked, READ_AT_ONCE)
-        except Unavailable:
+            self._take_all(asked, await self._topics.after(asked, READ_AT_ONCE))
+        except BaseException:  # whatever it was: they are read again
             self._lag(asked)
             raise
+
+    def _take_all(self, asked: Iterable[str], found: Iterable[TopicMessage]) -> None:
         read: dict[str, int] = dict.fromkeys(asked, 0)
         waiting: set[str] = set()
         for message in found:

@@ -77,7 +77,8 @@ class SessionHost:
         for session in sessions:
             if session.record.gateway_id:
                 self._gateways.known(session.record.gateway_id, now)
-            self.announce(session)
+            if session.record.attach_epoch:  # the status of one that never had a socket is not what its user chose
+                self.announce(session)
         await self._lane.restore()
         await self._hearing.restore(sessions)
         return len(self.sessions)

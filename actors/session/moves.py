@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -12,7 +11,8 @@ from actors.session.hearing import Hearing
 from actors.session.session import Session
 from actors.session.states import SessionState
 from actors.session.table import SessionTable
-from cluster.errors import Fenced, RealmError
+from actors.session.together import each_of
+from cluster.errors import Fenced, RealmError, Unavailable
 
 SETTLED_AT_ONCE = 32
 
@@ -32,12 +32,21 @@ class Moves:
         """These walked into another zone; `settle` writes it down."""
         self._moved.update((session_id, zone_id) for session_id in session_ids if session_id in self._table.sessions)
 
+    @property
+    def waiting(self) -> bool:
+        """There are moves that are not written down."""
+        return bool(self._moved)
+
     async def settle(self) -> None:
-        """Called several times a second. A move that is lost does no harm: the zones know better (whereabouts.py)."""
-        moved, self._moved = self._moved, {}
-        todo = list(moved.items())
+        """Called several times a second. What the store could not take is tried again the next time. Raises Fenced.
+
+        A move that is not heard of at all is told again by the zone (orphans.py). Until then calls find their way
+        (whereabouts.py), but presence names the old zone, and the session hears the old zone's chat.
+        """
+        todo = list(self._moved)
         for start in range(0, len(todo), SETTLED_AT_ONCE):
-            await asyncio.gather(*(self._settle_one(*move) for move in todo[start : start + SETTLED_AT_ONCE]))
+            part = [(s, self._moved.pop(s)) for s in todo[start : start + SETTLED_AT_ONCE] if s in self._moved]
+            await each_of(self._settle_one(*move) for move in part)
 
     async def _settle_one(self, session_id: str, zone_id: str) -> None:
         session = self._table.sessions.get(session_id)
@@ -53,7 +62,11 @@ class Moves:
                 await self._table.write(session, replace(record, zone_id=zone_id))
             except Fenced:
                 raise
-            except RealmError as error:
+            except Unavailable as error:
+                log.warning("move_waits", session=session_id, what=str(error))
+                self._moved.setdefault(session_id, zone_id)  # a newer one counts
+                return
+            except RealmError as error:  # the record is gone, or of a session that ends
                 log.warning("move_not_noted", session=session_id, what=str(error))
                 return
             await self._hearing.retune(session)

@@ -52,6 +52,8 @@ RESEND_S = 0.2
 CATCH_UP_S = 0.05
 FLUSH_PAUSE_S = 0.1  # after the log was away
 REFRESH_PAUSE_S = 2.0  # at most, while the stores of friends and parties are away
+TIES_AGAIN_S = 60.0  # at most, should a refresh have been lost
+RETRY_S = 1.0  # at most, before what failed for single sessions is tried again
 MOVES_S = 0.2
 POST_DEADLINE_S = 4.0
 PRESENCE_DEADLINE_S = 2.0
@@ -98,8 +100,10 @@ class SessionsRunner:
             asyncio.create_task(every(CATCH_UP_S, self._catch_up, "catch_up")),
             asyncio.create_task(every(LOOK_S, self._following.look, "look")),
             asyncio.create_task(every(settings.session.record_ttl_s / 3, host.keep_alive, "keep_alive")),
-            asyncio.create_task(every(MOVES_S, self._moves.settle, "moves")),
+            asyncio.create_task(every(MOVES_S, self._settle_moves, "moves")),
+            asyncio.create_task(every(RETRY_S / 2, self._retry_topics, "topics")),
             asyncio.create_task(self._refresh_for_ever()),
+            asyncio.create_task(every(TIES_AGAIN_S / 2, self._look_again, "ties")),
             asyncio.create_task(every(settings.presence.flush_s, self._flush_presence, "presence")),
         ]
         log.info("sessions_started", actor=self._name, epoch=epoch, restored=restored)
@@ -212,6 +216,20 @@ class SessionsRunner:
                 pause = min(2 * pause, REFRESH_PAUSE_S)
             else:
                 pause = FLUSH_PAUSE_S
+
+    async def _look_again(self) -> None:
+        """Each actor at moments of its own, so that the stores are not asked by all of them at once."""
+        await asyncio.sleep(random.uniform(0.0, TIES_AGAIN_S / 2))  # noqa: S311 - jitter
+        await self._hearing.look_again()
+
+    async def _retry_topics(self) -> None:
+        await asyncio.sleep(random.uniform(0.0, RETRY_S / 2))  # noqa: S311 - jitter
+        await self._hearing.retry()
+
+    async def _settle_moves(self) -> None:
+        await self._moves.settle()
+        if self._moves.waiting:
+            await asyncio.sleep(random.uniform(0.5, 1.0) * RETRY_S)  # noqa: S311 - jitter
 
     async def _sweep(self) -> None:
         self._lane.expire()

@@ -14,12 +14,13 @@ NOBODY: frozenset[str] = frozenset()
 
 @dataclass(slots=True)
 class _Person:
-    """`asked`: the number of the question whose answer this is; 0: nobody has asked yet."""
+    """`asked`: the number of the question whose answer this is, or, while it is not `known`, of the first one that counts."""
 
     sessions: set[str] = field(default_factory=set)
     blocked: frozenset[str] = NOBODY
     party: str = ""
     asked: int = 0
+    known: bool = False
 
 
 class Ties:
@@ -54,8 +55,12 @@ class Ties:
         self._questions += 1
         return self._questions
 
-    def answer(self, number: int, blocked: Mapping[str, frozenset[str]], parties: Mapping[str, str]) -> None:
-        """What the stores said to question `number` about the users that `blocked` names; `parties` lacks those who are in none."""
+    def answer(self, number: int, blocked: Mapping[str, frozenset[str]], parties: Mapping[str, str]) -> set[str]:
+        """What the stores said to question `number` about the users that `blocked` names; `parties` lacks those who are in none.
+
+        Returns those of whom something else was known about their party.
+        """
+        changed: set[str] = set()
         for user_id, theirs in blocked.items():
             person = self._people.get(user_id)
             if person is None or person.asked > number:
@@ -63,11 +68,24 @@ class Ties:
             self._hear(person.sessions, person.blocked - theirs)
             for other in theirs - person.blocked:
                 self._deaf.setdefault(other, set()).update(person.sessions)
-            person.blocked, person.party, person.asked = theirs, parties.get(user_id, ""), number
+            party = parties.get(user_id, "")
+            if person.known and party != person.party:
+                changed.add(user_id)
+            person.blocked, person.party, person.asked, person.known = theirs, party, number, True
+        return changed
+
+    def doubt(self, user_id: str) -> None:
+        """What is known of the user may be old: only answers to questions from now on count."""
+        person = self._people.get(user_id)
+        if person is not None:
+            person.asked, person.known = self._questions + 1, False
 
     def known(self, user_id: str) -> bool:
         person = self._people.get(user_id)
-        return person is not None and person.asked > 0
+        return person is not None and person.known
+
+    def users(self) -> list[str]:
+        return list(self._people)
 
     def party(self, user_id: str) -> str:
         """The id, or ""."""

@@ -1,10 +1,10 @@
-"""Entities that nobody speaks for any more: their session ended while the zone was away, or an entry failed half way. Plain
-asyncio.
+"""Entities that nobody speaks for any more: their session ended while the zone was away, or an entry failed half way. And those
+whose sessions were not told that they are here. Plain asyncio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -22,7 +22,9 @@ log = structlog.get_logger(__name__)
 
 
 class Orphans:
-    """`leave(session_id)` takes an entity out for good. Whoever looks lost must look so twice."""
+    """`leave(session_id)` takes an entity out for good, `tell(session_ids)` says that they are here. Whoever looks lost must look
+    so twice.
+    """
 
     def __init__(
         self,
@@ -31,19 +33,22 @@ class Orphans:
         sessions: SessionStore,
         characters: CharacterStore,
         leave: Callable[[str], Awaitable[Standing | None]],
+        tell: Callable[[Sequence[str]], None],
     ) -> None:
         self._zone = zone
         self._store = store
         self._sessions = sessions
         self._characters = characters
         self._leave = leave
+        self._tell = tell
         self._strays: set[tuple[str, int]] = set()
+        self._misplaced: set[tuple[str, int]] = set()
 
     async def sweep(self) -> None:
         entities = dict(self._zone.table.by_session)
         named = await self._sessions.zones_of(list(entities))
         kept = await self._store.zones_of(list(entities))
-        suspects = set()
+        suspects, misplaced = set(), set()
         for session_id, entity in entities.items():
             if self._zone.table.by_session.get(session_id) is not entity:
                 continue  # it went while the stores were asked
@@ -52,6 +57,13 @@ class Orphans:
             elif not named[session_id] or kept.get(session_id, self._zone.id) != self._zone.id:
                 # The record is written after the entry: only who is a stray twice is one.
                 suspects.add((session_id, entity.incarnation))
+            elif named[session_id] != self._zone.id:
+                # The message that it walked here may still be on its way, or was lost.
+                misplaced.add((session_id, entity.incarnation))
+        if again := sorted(session_id for session_id, _ in misplaced & self._misplaced):
+            log.info("move_told_again", zone=self._zone.id, sessions=len(again))
+            self._tell(again)
+        self._misplaced = misplaced
         for session_id, _ in suspects & self._strays:
             log.info("stray_removed", zone=self._zone.id, entity=entities[session_id].entity_id)
             await self._out(session_id)

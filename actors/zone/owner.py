@@ -87,10 +87,10 @@ class ZoneOwner:
             tools.metrics.watch_game(self.game)
         self.desk = CallDesk(world, message, guarded)
         tools.metrics.watch_calls(self.desk)
-        self.orphans = Orphans(zone, tools.store, tools.sessions, tools.characters, self.leave)
         self._tools = tools
         self._probes: dict[str, int] = {}  # gateway -> what it asked to hear
         self.transit = Transit(zone, self.writer, tools.bus, tools.subjects, tools.clock, tools.wall_clock, tools.rng)
+        self.orphans = Orphans(zone, tools.store, tools.sessions, tools.characters, self.leave, self.transit.tell)
         self._work: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -21,6 +21,7 @@ from cluster.subjects import Subjects
 from realm_proto import internal_pb2
 
 CLAIM_S = 0.5  # how often a zone looks for arrivals that nobody told it of
+TOLD_AT_ONCE = 1_000  # sessions in a message
 
 log = structlog.get_logger(__name__)
 
@@ -104,10 +105,14 @@ class Transit:
             self._arrivals.clear()
             arrived = await self._writer.claim()
             admitted = self._zone.admit(arrived, self._clock(), self._wall_clock())
-            sessions = [entity.session_id for entity in admitted if entity.session_id]
-            if sessions:
-                moved = internal_pb2.SessionsMoved(zone_id=self._zone.id, session_ids=sessions)
-                self._bus.publish(self._subjects.sessions_moved(), moved.SerializeToString())
+            self.tell([entity.session_id for entity in admitted if entity.session_id])
+
+    def tell(self, session_ids: Sequence[str]) -> None:
+        """Tell session actors that these are in this zone now."""
+        for start in range(0, len(session_ids), TOLD_AT_ONCE):
+            part = session_ids[start : start + TOLD_AT_ONCE]
+            moved = internal_pb2.SessionsMoved(zone_id=self._zone.id, session_ids=part)
+            self._bus.publish(self._subjects.sessions_moved(), moved.SerializeToString())
 
     async def look_for(self, session_id: str) -> None:
         """A call comes for a session that the zone may not know: it may have been handed over just now."""

@@ -13,7 +13,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A named channel with an owner. Those without a record are open to everybody and belong to nobody. `slow_s`: 0 is off."""
+    """What is set for a channel. Those without a record are open to everybody and belong to nobody, as those whose `owner` is
+    empty do: moderators alone change these. `slow_s`: 0 is off.
+    """
 
     name: str
     owner: str
@@ -68,11 +70,17 @@ class ChatStore(Protocol):
 
     async def create(self, channel: Channel, most_of_owner: int, keep_s: float) -> None:
         """Until `keep_s` after the last message. Raises Conflict("channel_taken"), Conflict("too_many_channels"). The same call
-        again changes nothing.
+        again changes nothing. What belongs to nobody does not count as anybody's.
+
+        With an owner, also "channel_taken" while any session listens, invisible or not: what the owner says is not for those who
+        were there before. Whoever joins calls `joined`, then looks whether it may, and only then listens.
         """
 
-    async def change(self, name: str, private: bool | None, slow_s: float | None) -> Channel:
-        """None leaves a member as it is. Raises NotFound("no_such_channel")."""
+    async def change(self, name: str, private: bool | None, slow_s: float | None, most_invited: int) -> Channel:
+        """None leaves a member as it is. `private=True` of one that was open invites everybody who listens then, also those who are
+        invisible: they go on hearing it, so it must not look as if they did not. Raises NotFound("no_such_channel"), and
+        Conflict("too_many_invited"), with nothing changed, if `most_invited` are fewer than that.
+        """
 
     async def invite(self, name: str, user_id: str, most: int) -> None:
         """As long as the channel's record is kept. Raises NotFound("no_such_channel"), Conflict("too_many_invited")."""
@@ -116,8 +124,10 @@ class ChatStore(Protocol):
     async def keep(self, user_id: str, waiting: Waiting, most: int, keep_s: float) -> None:
         """Until it is read; the oldest go first. A message that is there already stays as it is."""
 
-    async def unread(self, user_id: str, limit: int) -> list[Waiting]:
-        """Oldest first."""
+    async def unread(self, user_id: str, limit: int, after: int = 0) -> tuple[list[Waiting], int]:
+        """Oldest first, from the place `after` on; and the place to go on from, 0 if these were the last. A place stays
+        one when messages are read.
+        """
 
     async def read(self, user_id: str, message_ids: Sequence[str]) -> int:
         """How many of them were unread."""

@@ -26,8 +26,8 @@ class OutboxLog(Protocol):
     ) -> None:
         """In one step: append the batch, note the newest number of each session and how far each topic's log was read.
 
-        Batches older than `keep_s` go. Sessions whose record is gone are left out. The same call again does no harm (the log then
-        holds the batch twice). Raises Fenced, Unavailable.
+        Batches older than `keep_s` go. Sessions whose record is gone are left out, and topics that are not followed (any more). The
+        same call again does no harm (the log then holds the batch twice). Raises Fenced, Unavailable.
         """
 
     async def follow(self, fence: Fence, cursors: Mapping[str, str]) -> None:

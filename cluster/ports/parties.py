@@ -1,6 +1,7 @@
 """The port to parties: groups of players that stay together across zones and reconnects. Each method is one atomic step.
 
-Every method may raise Unavailable. Times are Unix seconds. A user is in one party at most. Invitations end by themselves. The
+Every method may raise Unavailable. Times are Unix seconds. A user is in one party at most. Invitations end by themselves, and so
+do parties that nobody has used or looked at for months. The
 adapter may have to repeat a call over a broken connection: it is then answered as the first time, with the party as it is by now.
 """
 
@@ -29,6 +30,8 @@ class Invitation:
 class Party:
     """`members` in the order in which they joined; `invited`: user ids, the invitation that ends first is the first. `version`
     grows with every change but the end of an invitation's time. A party that has ended has no leader and no members.
+
+    `invited_as`: what the member who invited called each of `invited`; empty if by id. It says nothing of them that was not known.
     """
 
     party_id: str
@@ -36,6 +39,7 @@ class Party:
     members: tuple[Member, ...]
     invited: tuple[str, ...]
     version: int
+    invited_as: tuple[str, ...] = ()
 
 
 MOST_RECEIVED = 50  # invitations that a user can have at once
@@ -64,9 +68,10 @@ class PartyStore(Protocol):
         most_invited: int,
         expires_at: float,
         now: float,
+        other_name: str = "",
     ) -> Party:
-        """Any member may. `name` is the user's. Inviting again prolongs, and is the newer one's invitation. Who is invited by too
-        many loses the invitations that end first.
+        """Any member may. `name` is the user's, `other_name` as in `Party.invited_as`. Inviting again prolongs, and is the newer
+        one's invitation, but keeps the first `other_name`. Who is invited by too many loses the invitations that end first.
 
         Raises InvalidState("not_in_party"), Conflict("already_member"), Conflict("party_full"), Conflict("too_many_invitations") of
         the party.

@@ -18,10 +18,15 @@ Audience = Literal["all", "friends", "nobody"]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Somebody another user has to do with, and since when."""
+    """Somebody another user has to do with, and since when.
+
+    `name`: in `outgoing` and `blocked`, what the user called the other when it asked or blocked; empty if by id. It says nothing of
+    the other that the user did not know.
+    """
 
     user_id: str
     at: float
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,9 @@ class Limits:
 
 
 # What a request came to. "hidden": the other side blocks the asker or has a full inbox; it is kept on the asker's side alone, and
-# looks as if requested: the other is not told.
-Asked = Literal["requested", "friends", "hidden", "already_requested", "already_friends"]
+# looks as if requested: the other is not told. "shown": it was hidden, and the other sees it from now on; to the asker that looks
+# as "already_requested" does.
+Asked = Literal["requested", "friends", "hidden", "shown", "already_requested", "already_friends"]
 
 CHOICES = frozenset({"status", "text", "metadata", "show_zone", "show_character"})
 
@@ -90,11 +96,11 @@ def check_choices(changes: Mapping[str, object]) -> None:
 class SocialStore(Protocol):
     """Users are friends of each other. A request is in the asker's `outgoing` and, unless hidden, in the other's `incoming`."""
 
-    async def request(self, user_id: str, other_id: str, limits: Limits, now: float) -> Asked:
+    async def request(self, user_id: str, other_id: str, limits: Limits, now: float, name: str = "") -> Asked:
         """Ask for friendship; who was asked by the other becomes a friend at once ("friends"), also where that was hidden.
 
-        Asking again shows a hidden request to the other, once nothing hides it any more; the answer is "already_requested" in any
-        case, and the other is not told.
+        `name`: as in `Link`; asking again keeps the first. Asking again shows a hidden request to the other ("shown"), once nothing
+        hides it any more.
         Raises InvalidInput for oneself, InvalidState("blocked") if the user blocks the other, Conflict("too_many_friends") as
         `accept` and for one's own, Conflict("too_many_requests") for one's own limit.
         """
@@ -112,9 +118,9 @@ class SocialStore(Protocol):
     async def remove(self, user_id: str, other_id: str) -> bool:
         """Friends no more, on both sides. Whether they were."""
 
-    async def block(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
-        """Friendship and requests between the two go. Whether it is new. Raises InvalidInput for oneself,
-        Conflict("too_many_blocked")."""
+    async def block(self, user_id: str, other_id: str, limits: Limits, now: float, name: str = "") -> bool:
+        """Friendship and requests between the two go. Whether it is new; else it keeps its `name` (as in `Link`). Raises
+        InvalidInput for oneself, Conflict("too_many_blocked")."""
 
     async def unblock(self, user_id: str, other_id: str) -> bool:
         """Whether there was a block."""

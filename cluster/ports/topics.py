@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,12 @@ def each_params(topics: Sequence[str], params_json: bytes | Sequence[bytes]) -> 
     return dict(zip(topics, each, strict=True))
 
 
+def each_of(topics: Sequence[str], value: T | Sequence[T]) -> dict[str, T]:
+    """The limit, or the time, of each topic, for `publish_many`."""
+    each = value if isinstance(value, Sequence) else [value] * len(topics)
+    return dict(zip(topics, each, strict=True))
+
+
 class TopicLog(Protocol):
     async def publish(
         self,
@@ -60,7 +68,7 @@ class TopicLog(Protocol):
         sender: str = "",
         refresh: str = "",
     ) -> Published:
-        """Append, keeping about `limit` messages, until `keep_s` after the last one.
+        """Append, keeping about `limit` messages, until `keep_s` after this one, or for as long as an earlier one asked for.
 
         With a `key` that was used in the last `key_ttl_s` nothing is appended. The same call again after a lost answer appends
         twice unless it has a key: callers give one. Raises Unavailable.
@@ -71,17 +79,17 @@ class TopicLog(Protocol):
         topics: Sequence[str],
         method: str,
         params_json: bytes | Sequence[bytes],
-        limit: int,
+        limit: int | Sequence[int],
         key: str = "",
         result: str = "",
         key_ttl_s: float = 600.0,
-        keep_s: float = 3_600.0,
+        keep_s: float | Sequence[float] = 3_600.0,
         sender: str = "",
         refresh: str = "",
     ) -> PublishedMany:
         """`publish` to all of them in one atomic step, with one key. Raises Unavailable.
 
-        `params_json`: one for all, or one for each topic.
+        `params_json`, `limit`, `keep_s`: one for all, or one for each topic.
         """
 
     async def newest(self, topics: Sequence[str]) -> dict[str, str]:

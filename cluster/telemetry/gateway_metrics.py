@@ -69,6 +69,7 @@ class GatewayMetrics(Metrics):
         self._errors = Tally()
         self._protocol_errors = Tally()
         self._recoveries = Tally(("recovered", "resumed", "new"))
+        self._untold = Tally(("no_room", "unavailable"))
         self._connection_s = PlainHistogram(CONNECTION_S)
         self.add(
             GaugeSource("websocket_active_connections", "Sockets open", lambda: self.opened - self._closed),
@@ -111,6 +112,12 @@ class GatewayMetrics(Metrics):
                 "Sockets by what they got: recovered (nothing missed), resumed (missed messages are gone), a new session",
                 lambda: self._recoveries,
                 "outcome",
+            ),
+            CounterSource(
+                "rayrealm_gateway_consequences_lost_total",
+                "Changes among users that others were never told of: too much waited (no_room), or a part was away too long",
+                lambda: self._untold,
+                "reason",
             ),
             CounterSource("rayrealm_gateway_closes_total", "Sockets closed", lambda: self._closes, "code"),
             CounterSource(
@@ -187,6 +194,10 @@ class GatewayMetrics(Metrics):
     def refused(self, reason: str) -> None:
         """An upgrade was refused; `reason` as in PROTOCOL.md."""
         self._refused.add(reason)
+
+    def untold(self, reason: str, steps: int) -> None:
+        """What follows from a change was given up."""
+        self._untold.add(reason, steps)
 
     def failed(self, reason: str) -> None:
         """A socket ended without a close frame, or by an error of ours."""

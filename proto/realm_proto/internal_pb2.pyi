@@ -359,9 +359,11 @@ class PartyPosition(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., user_id: _Optional[str] = ..., name: _Optional[str] = ..., zone: _Optional[str] = ..., x: _Optional[float] = ..., z: _Optional[float] = ..., gone: _Optional[bool] = ...) -> None: ...
 
 class PartyPositions(_message.Message):
-    __slots__ = ("gateway_id", "members")
+    __slots__ = ("gateway_id", "members", "ties_changed")
     GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    TIES_CHANGED_FIELD_NUMBER: _ClassVar[int]
     gateway_id: str
     members: _containers.RepeatedCompositeFieldContainer[PartyPosition]
-    def __init__(self, gateway_id: _Optional[str] = ..., members: _Optional[_Iterable[_Union[PartyPosition, _Mapping]]] = ...) -> None: ...
+    ties_changed: bool
+    def __init__(self, gateway_id: _Optional[str] = ..., members: _Optional[_Iterable[_Union[PartyPosition, _Mapping]]] = ..., ties_changed: _Optional[bool] = ...) -> None: ...

@@ -23,14 +23,15 @@ Step = Callable[[], Awaitable[object]]
 async def see_to(services: Services, what: str, *steps: Step) -> None:
     """Take all steps at once; what is not available is tried again in the background, for about a minute.
 
-    Each step must bear to be taken twice.
+    Each step must bear to be taken twice. What is given up is logged and counted.
     """
     left = await _take(steps)
-    if left:
-        services.hub.spawn(_again(what, left))
+    if left and not services.hub.spawn(_again(services, what, left)):
+        log.error("consequences_dropped", what=what, steps=len(left))
+        services.hub.metrics.untold("no_room", len(left))
 
 
-async def _again(what: str, steps: Sequence[Step]) -> None:
+async def _again(services: Services, what: str, steps: Sequence[Step]) -> None:
     left = list(steps)
     for _ in range(ATTEMPTS):
         log.warning("consequences_postponed", what=what, steps=len(left))
@@ -39,6 +40,7 @@ async def _again(what: str, steps: Sequence[Step]) -> None:
         if not left:
             return
     log.error("consequences_failed", what=what, steps=len(left))
+    services.hub.metrics.untold("unavailable", len(left))
 
 
 async def _take(steps: Sequence[Step]) -> list[Step]:

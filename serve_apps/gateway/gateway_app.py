@@ -109,7 +109,9 @@ class GatewayRunner:
             load_filter(settings.chat.filter, settings.chat.words, settings.chat.max_text),
         )
         hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics))
-        link = PartyLink(gateway_id, settings, services.parties, bus, subjects, hub.notify, time.monotonic)
+        link = PartyLink(
+            gateway_id, settings, services.parties, services.social, bus, subjects, hub.notify, time.monotonic
+        )
         hub.use_parties(link)
         metrics.watch_zones(hub.zones)
         metrics.watch_reliable(hub.reliable, lambda: len(hub.degraded))

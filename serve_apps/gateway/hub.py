@@ -97,6 +97,7 @@ class Hub:
     def use_parties(self, parties: PartyLink) -> None:
         self._parties = parties
         self.reliable.taps["party.changed"] = parties.doubt
+        self.reliable.taps["friends.changed"] = parties.doubt_ties
 
     # --- sockets -----------------------------------------------------------------------------------------------
 

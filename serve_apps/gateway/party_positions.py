@@ -7,7 +7,7 @@ nobody speaks of any more nothing is known after STALE_S.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,11 @@ class Said:
         return out.SerializeToString() if out.members else b""
 
 
+def ties_changed(gateway_id: str) -> bytes:
+    """A PartyPositions that says only that members' ties are to be looked up."""
+    return internal_pb2.PartyPositions(gateway_id=gateway_id, ties_changed=True).SerializeToString()
+
+
 @dataclass(frozen=True, slots=True)
 class _Word:
     standing: Standing
@@ -121,8 +126,8 @@ class Heard:
         self._limit = limit
         self._heard: dict[str, _Word] = {}  # the one heard last is last
 
-    def take(self, data: bytes, now: float) -> None:
-        """A PartyPositions of any gateway's, this one's too."""
+    def take(self, data: bytes, now: float) -> bool:
+        """A PartyPositions of any gateway's, this one's too. Returns whether members' ties are to be looked up."""
         said = internal_pb2.PartyPositions.FromString(data)
         for m in said.members:
             known = self._heard.get(m.session_id)
@@ -134,6 +139,7 @@ class Heard:
                 self._heard[m.session_id] = _Word(standing, said.gateway_id, now)
         while len(self._heard) > self._limit:
             del self._heard[next(iter(self._heard))]
+        return said.ties_changed
 
     def members(self, now: float) -> list[Standing]:
         """One for each user, by user id. Of one who plays several characters always the same."""
@@ -144,7 +150,8 @@ class Heard:
 
 
 class Notices:
-    """The params of party.positions for each member of a party: all the others. Each member is encoded once."""
+    """The params of party.positions for each member of a party: all the others, but for those it is `apart` from (user ids; one of
+    the two blocks the other). Each member is encoded once."""
 
     def __init__(self, members: Iterable[Standing]) -> None:
         self._members = [
@@ -152,8 +159,9 @@ class Notices:
             for m in members
         ]
 
-    def to(self, user_id: str) -> bytes:
-        return b'{"members":[' + b",".join(said for about, said in self._members if about != user_id) + b"]}"
+    def to(self, user_id: str, apart: Collection[str] = ()) -> bytes:
+        seen = (said for about, said in self._members if about != user_id and about not in apart)
+        return b'{"members":[' + b",".join(seen) + b"]}"
 
 
 NOBODY = Notices(()).to("")

@@ -1,7 +1,8 @@
 """Who is meant, what somebody is called, and how often one may ask: for routes where users have to do with each other (row 3.3).
 
 Names are those of characters, which are public in the world. What a user is called elsewhere is the character that was played last,
-to those whom the user shows it to.
+to friends whom the user shows it to. Others are called what one called them oneself when one asked, invited or blocked them; to
+look their names up would tell whose ids are anybody's, and which characters those play who want to be left alone.
 """
 
 from __future__ import annotations
@@ -46,13 +47,17 @@ async def find_other(services: Services, client: Client, who: Person) -> str:
 
     Raises NotFound("no_such_player") for a name that nobody has, InvalidInput for oneself.
     """
-    user_id = who.user_id
-    if user_id is None:
-        character = await services.characters.by_name(who.name or "")
-        if character is None:
-            raise NotFound("no_such_player")
-        user_id = character.user_id
-    return not_oneself(client, user_id, "user_id" if who.name is None else "name")
+    return (await find_named(services, client, who))[0]
+
+
+async def find_named(services: Services, client: Client, who: Person) -> tuple[str, str]:
+    """As `find_other`, and the name by which the client named somebody, as its character writes it; empty if by id."""
+    if who.user_id is not None:
+        return not_oneself(client, who.user_id), ""
+    character = await services.characters.by_name(who.name or "")
+    if character is None:
+        raise NotFound("no_such_player")
+    return not_oneself(client, character.user_id, "name"), character.name
 
 
 def not_oneself(client: Client, user_id: str, field: str = "user_id") -> str:
@@ -74,9 +79,9 @@ async def own_name(services: Services, client: Client) -> str:
     return name_of(client, (await services.social.profiles([client.user_id]))[client.user_id])
 
 
-def name_for(profile: Profile, *, friend: bool) -> str:
-    """What somebody is called, for one who is a friend or not; empty if that is not shown (row 3.2, privacy)."""
-    return profile.name if may_see(profile.show_character, "friend" if friend else "other") else ""
+def friend_name(profile: Profile) -> str:
+    """What somebody is called, for a friend; empty if that is not shown (row 3.2, privacy)."""
+    return profile.name if may_see(profile.show_character, "friend") else ""
 
 
 async def presences_for(services: Services, client: Client, user_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

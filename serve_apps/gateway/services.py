@@ -130,10 +130,12 @@ class Services:
         result: str = "",
         *,
         sender: str = "",
-        limit: int | None = None,
-        keep_s: float | None = None,
+        limit: Sequence[int | None] | None = None,
+        keep_s: float | Sequence[float] = KEEP_S,
     ) -> str:
-        """To several topics in one step, each with params of its own: in the same order everywhere. As `publish`."""
+        """To several topics in one step, each with params of its own, and if need be a `limit` (None: as of any topic) and time to
+        be kept of its own: in the same order everywhere. As `publish`.
+        """
         return await self._publisher.publish_many(
             topics,
             method,
@@ -142,7 +144,7 @@ class Services:
             result,
             sender=sender,
             limit=limit,
-            keep_s=KEEP_S if keep_s is None else keep_s,
+            keep_s=keep_s,
         )
 
     @property

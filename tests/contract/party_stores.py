@@ -28,8 +28,10 @@ class Rig:
     async def create(self, party_id: str = P, user_id: str = A, now: float = NOW) -> Party:
         return await self.store.create(party_id, user_id, name(user_id), now)
 
-    async def invite(self, user_id: str, other_id: str, expires_at: float = LATER, now: float = NOW) -> Party:
-        return await self.store.invite(user_id, name(user_id), other_id, MEMBERS, INVITED, expires_at, now)
+    async def invite(
+        self, user_id: str, other_id: str, expires_at: float = LATER, now: float = NOW, other_name: str = ""
+    ) -> Party:
+        return await self.store.invite(user_id, name(user_id), other_id, MEMBERS, INVITED, expires_at, now, other_name)
 
     async def accept(self, user_id: str, party_id: str = P, now: float = NOW) -> Party:
         return await self.store.accept(party_id, user_id, name(user_id), MEMBERS, now)

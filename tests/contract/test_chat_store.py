@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from cluster.errors import Conflict, InvalidState, NotFound, RateLimited
-from cluster.ports.chat import Channel, Gate, Passed
-from tests.contract.chat_stores import ANN, BOB, DAY, GATE_OF_TESTS, HALL, OPEN, OTHER, Rig, rig_of
+from cluster.ports.chat import Channel, Gate, Passed, Presence
+from tests.contract.chat_stores import ANN, BOB, DAY, GATE_OF_TESTS, HALL, OPEN, OTHER, Rig, rig_of, who
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -33,6 +33,30 @@ class TestChannels:
             with pytest.raises(Conflict, match="channel taken"):
                 await rig.store.create(other, 10, DAY)
         assert await rig.store.channel(HALL) == made
+
+    @pytest.mark.parametrize("status", ["online", "invisible"])
+    async def test_where_somebody_listens_already(self, rig: Rig, status: str) -> None:
+        """Also unseen: a squatter must not hear what its owner says in a private channel."""
+        await rig.session("ses_gone", "online")
+        await rig.session("ses_1", status)
+        for session_id in ("ses_gone", "ses_1"):
+            await rig.store.joined(HALL, Presence(session_id, BOB, ""))
+        await rig.end("ses_gone")
+        for private in (True, False):
+            with pytest.raises(Conflict, match="channel taken"):
+                await rig.create(private=private)
+        await rig.store.create(Channel(OTHER, ANN, True, 0.0, 1.0), 1, DAY)  # nothing was used up
+        assert await rig.store.channel(HALL) is None
+        await rig.store.create(Channel(HALL, "", False, 0.0, 1.0), 0, DAY)  # what stays everybody's
+
+    async def test_where_those_who_listened_are_gone(self, rig: Rig) -> None:
+        await rig.session("ses_1", "online")
+        await rig.store.joined(HALL, who(1))
+        await rig.end("ses_1")
+        made = await rig.create(private=True)
+        await rig.session("ses_2", "online")
+        await rig.store.joined(HALL, who(2))
+        await rig.store.create(made, 10, DAY)  # the same again
 
     async def test_so_many_of_one_owner(self, rig: Rig) -> None:
         for name in (HALL, OTHER):
@@ -62,13 +86,47 @@ class TestChannels:
 
     async def test_changed(self, rig: Rig) -> None:
         made = await rig.create()
-        assert await rig.store.change(HALL, None, 3.0) == replace(made, slow_s=3.0)
-        assert await rig.store.change(HALL, True, None) == replace(made, slow_s=3.0, private=True)
-        assert await rig.store.change(HALL, False, 0.0) == made
-        assert await rig.store.change(HALL, None, None) == made == await rig.store.channel(HALL)
+        assert await rig.store.change(HALL, None, 3.0, 10) == replace(made, slow_s=3.0)
+        assert await rig.store.change(HALL, True, None, 10) == replace(made, slow_s=3.0, private=True)
+        assert await rig.store.change(HALL, False, 0.0, 10) == made
+        assert await rig.store.change(HALL, None, None, 10) == made == await rig.store.channel(HALL)
         with pytest.raises(NotFound, match="no such channel"):
-            await rig.store.change(OTHER, True, None)
+            await rig.store.change(OTHER, True, None, 10)
         assert await rig.store.channel(OTHER) is None
+
+    async def test_who_listens_is_invited_into_what_becomes_private(self, rig: Rig) -> None:
+        await rig.create()
+        for number, status in enumerate(("online", "invisible", "online")):
+            await rig.session(f"ses_{number}", status)
+            await rig.store.joined(HALL, who(number))
+        await rig.session("ses_owner", "online")
+        await rig.store.joined(HALL, Presence("ses_owner", ANN, ""))
+        await rig.session("ses_second", "online")
+        await rig.store.joined(HALL, Presence("ses_second", "usr_0", ""))
+        await rig.end("ses_2")
+        for most in (0, 1):
+            with pytest.raises(Conflict, match="too many invited"):
+                await rig.store.change(HALL, True, 5.0, most)
+        unchanged = await rig.store.channel(HALL)
+        assert unchanged is not None
+        assert (unchanged.private, unchanged.slow_s) == (False, 0.0)
+        assert not await rig.store.invited(HALL, "usr_0")
+        for _ in range(2):
+            assert (await rig.store.change(HALL, True, None, 2)).private
+        assert [await rig.store.invited(HALL, f"usr_{number}") for number in range(3)] == [True, True, False]
+        await rig.passes("k", user="usr_1")
+        with pytest.raises(InvalidState, match="not invited"):
+            await rig.passes("l", user="usr_2")
+
+    async def test_what_belongs_to_nobody(self, rig: Rig) -> None:
+        for name in (HALL, OTHER):
+            await rig.store.create(Channel(name, "", False, 0.0, 1.0), 0, DAY)
+        made = await rig.store.change(HALL, None, 60.0, 10)
+        assert made == Channel(HALL, "", False, 60.0, 1.0) == await rig.store.channel(HALL)
+        await rig.passes("a", user=BOB)
+        with pytest.raises(RateLimited, match="slow mode"):
+            await rig.passes("b", user=BOB)
+        await rig.passes("c", user=BOB, gate=replace(OPEN, moderator=True))
 
     async def test_invitations(self, rig: Rig) -> None:
         await rig.create(private=True)
@@ -144,10 +202,10 @@ class TestGate:
     async def test_slow_mode_that_came_later(self, rig: Rig) -> None:
         await rig.create()
         await rig.passes("a", user=BOB)
-        await rig.store.change(HALL, None, 60.0)
+        await rig.store.change(HALL, None, 60.0, 10)
         with pytest.raises(RateLimited, match="slow mode"):
             await rig.passes("b", user=BOB)
-        await rig.store.change(HALL, None, 0.0)
+        await rig.store.change(HALL, None, 0.0, 10)
         await rig.passes("b", user=BOB)
 
     async def test_who_speaks_where_nobody_has_spoken_is_limited(self, rig: Rig) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
 from cluster.adapters.redis.chat import GATE
 from cluster.errors import Unavailable
-from cluster.ports.chat import Gate, Waiting
-from tests.contract.chat_stores import ANN, BOB, DAY, HALL, OTHER, Rig, connected, redis_rig, rig_of, waiting, who
+from cluster.ports.chat import Channel, Gate, Waiting
+from tests.contract.chat_stores import ANN, BOB, DAY, HALL, OPEN, OTHER, Rig, connected, redis_rig, rig_of, waiting, who
 from tests.servers import free_port
 
 
@@ -75,33 +76,46 @@ class TestMembers:
 
 class TestInbox:
     async def test_kept_until_read(self, rig: Rig) -> None:
-        assert await rig.store.unread(ANN, 10) == []
+        assert await rig.store.unread(ANN, 10) == ([], 0)
         for number in range(5):
             await rig.store.keep(ANN, waiting(number), 100, DAY)
-        assert await rig.store.unread(ANN, 10) == [waiting(number) for number in range(5)]
-        assert await rig.store.unread(ANN, 2) == [waiting(0), waiting(1)]
-        assert await rig.store.unread(BOB, 10) == []
+        assert await rig.store.unread(ANN, 10) == ([waiting(number) for number in range(5)], 0)
+        first, place = await rig.store.unread(ANN, 2)
+        assert (first, place > 0) == ([waiting(0), waiting(1)], True)
+        assert await rig.store.unread(BOB, 10) == ([], 0)
         assert await rig.store.read(ANN, ["msg_0", "msg_3", "msg_9"]) == 2
         assert await rig.store.read(ANN, ["msg_0"]) == 0
         assert await rig.store.read(BOB, ["msg_1"]) == 0
-        assert await rig.store.unread(ANN, 10) == [waiting(1), waiting(2), waiting(4)]
+        assert await rig.store.unread(ANN, 10) == ([waiting(1), waiting(2), waiting(4)], 0)
+
+    async def test_page_by_page(self, rig: Rig) -> None:
+        for number in range(6):
+            await rig.store.keep(ANN, waiting(number), 100, DAY)
+        first, place = await rig.store.unread(ANN, 2)
+        await rig.store.read(ANN, ["msg_0", "msg_1", "msg_2"])  # what was read meanwhile moves no place
+        second, after = await rig.store.unread(ANN, 2, place)
+        await rig.store.keep(ANN, waiting(6), 100, DAY)
+        third, end = await rig.store.unread(ANN, 2, after)
+        assert [first, second, third] == [[waiting(n), waiting(n + 1)] for n in (0, 3, 5)]
+        assert (0 < place < after, end) == (True, 0)
+        assert await rig.store.unread(ANN, 100, 10**17) == ([], 0)
 
     async def test_the_same_message_again(self, rig: Rig) -> None:
         await rig.store.keep(ANN, waiting(1), 100, DAY)
         await rig.store.keep(ANN, waiting(2), 100, DAY)
         await rig.store.keep(ANN, Waiting("msg_1", b"other"), 100, DAY)
-        assert await rig.store.unread(ANN, 10) == [waiting(1), waiting(2)]
+        assert await rig.store.unread(ANN, 10) == ([waiting(1), waiting(2)], 0)
 
     async def test_the_oldest_go_first(self, rig: Rig) -> None:
         for number in range(6):
             await rig.store.keep(ANN, waiting(number), 4, DAY)
-        assert await rig.store.unread(ANN, 10) == [waiting(number) for number in range(2, 6)]
+        assert await rig.store.unread(ANN, 10) == ([waiting(number) for number in range(2, 6)], 0)
 
     async def test_they_end(self, rig: Rig) -> None:
         await rig.store.keep(ANN, waiting(1), 100, 0.03)
         await rig.store.keep(ANN, waiting(2), 100, DAY)
         await asyncio.sleep(0.05)
-        assert await rig.store.unread(ANN, 10) == [waiting(2)]
+        assert await rig.store.unread(ANN, 10) == ([waiting(2)], 0)
 
 
 class TestRedis:
@@ -118,8 +132,15 @@ class TestRedis:
         await rig.store.keep(ANN, waiting(1), 10, DAY)
         keys = [key.decode().removeprefix(f"{namespace}:") async for key in client.scan_iter(f"{namespace}:*")]
         assert len(keys) == 10, sorted(keys)
-        lasting = [key for key in keys if await client.pttl(f"{namespace}:{key}") < 0]
-        assert lasting == [f"user:{ANN}:channels"], "bounded by how many channels one user may have"
+        assert [key for key in keys if await client.pttl(f"{namespace}:{key}") < 0] == []
+
+    async def test_what_a_user_owns_is_known_as_long_as_the_last_of_it(self, client: Redis, namespace: str) -> None:
+        rig, owned = redis_rig(client, namespace), f"{namespace}:user:{ANN}:channels"
+        await rig.create()
+        await rig.store.create(Channel(OTHER, ANN, False, 0.0, 1.0), 10, 60.0)
+        assert await client.pttl(owned) > 60_000, "a shorter one takes nothing away"
+        await rig.passes("k", OTHER, BOB, replace(OPEN, keep_s=3 * DAY))
+        assert await client.pttl(owned) > 2 * DAY * 1_000, "a message keeps its channel, and that it is somebody's"
 
     async def test_read_ones_leave_nothing(self, client: Redis, namespace: str) -> None:
         rig = redis_rig(client, namespace)
@@ -154,7 +175,7 @@ class TestRedis:
         await rig.create()
         await rig.store.keep(ANN, waiting(1), 10, DAY)
         assert await other.store.channel(HALL) is None
-        assert await other.store.unread(ANN, 10) == []
+        assert await other.store.unread(ANN, 10) == ([], 0)
 
     async def test_a_server_that_is_away(self, namespace: str) -> None:
         async with connected(f"redis://127.0.0.1:{free_port()}/0") as client:

@@ -105,6 +105,7 @@ class TestAppend:
         """A connection may break after the script ran; the batch is then there twice, and nothing else is different."""
         fence = await rig.stores.actor()
         record = await rig.stores.attached(fence)
+        await rig.log.follow(fence, {"news": ""})
         for _ in range(2):
             await rig.append(fence, b"1", {record.session_id: 3}, {"news": "5-0"})
         assert await rig.batches() == [b"1", b"1"]
@@ -115,6 +116,7 @@ class TestAppend:
         """What was sent over a connection that was given up may reach the server late."""
         fence = await rig.stores.actor()
         record = await rig.stores.attached(fence)
+        await rig.log.follow(fence, {"news": ""})
         for seq, place in ((3, "5-0"), (4, "10-0"), (3, "5-0")):
             await rig.append(fence, b"%d" % seq, {record.session_id: seq}, {"news": place})
         assert await rig.seq(record.session_id) == 4
@@ -122,6 +124,8 @@ class TestAppend:
 
     async def test_actors_have_logs_of_their_own(self, rig: Rig) -> None:
         one, other = await rig.stores.actor(A), await rig.stores.actor(B)
+        for fence in (one, other):
+            await rig.log.follow(fence, {"news": ""})
         await rig.append(one, b"1", cursors={"news": "1-0"})
         await rig.append(other, b"2", cursors={"news": "2-0"})
         assert (await rig.batches(A), await rig.batches(B)) == ([b"1"], [b"2"])
@@ -131,9 +135,11 @@ class TestAppend:
         fence = await rig.stores.actor()
         records = [await rig.stores.attached(fence) for _ in range(50)]
         everyone = {f"ses_gone_{n}": n for n in range(10_000)} | {record.session_id: 7 for record in records}
-        await rig.append(fence, b"1", everyone, {f"topic {n}": f"{n}-1" for n in range(5_000)})
+        places = {f"topic {n}": f"{n}-1" for n in range(5_000)}
+        await rig.log.follow(fence, dict.fromkeys(places, ""))
+        await rig.append(fence, b"1", everyone, places)
         assert {await rig.seq(record.session_id) for record in records} == {7}
-        assert len(await rig.log.cursors(A)) == 5_000
+        assert await rig.log.cursors(A) == places
 
 
 class TestAge:
@@ -215,6 +221,18 @@ class TestPlaces:
         await rig.log.follow(fence, {"news": "9-0"})
         assert await rig.log.cursors(A) == {"more": "1-0", "news": "9-0"}
 
+    async def test_a_batch_that_is_logged_after_the_topic_was_left_does_not_bring_it_back(self, rig: Rig) -> None:
+        fence = await rig.stores.actor()
+        await rig.log.follow(fence, {"news": "", "more": ""})
+        await rig.append(fence, b"1", cursors={"news": "1-0", "more": "1-0"})
+        await rig.log.unfollow(fence, ["news"])
+        await rig.append(fence, b"2", cursors={"news": "2-0", "more": "2-0", "never": "1-0"})
+        assert await rig.log.cursors(A) == {"more": "2-0"}
+        assert await rig.batches() == [b"1", b"2"]
+        await rig.log.follow(fence, {"news": "5-0"})
+        await rig.append(fence, b"3", cursors={"news": "2-1"})
+        assert await rig.log.cursors(A) == {"more": "2-0", "news": "5-0"}
+
     async def test_none_at_all(self, rig: Rig) -> None:
         fence = await rig.stores.actor()
         await rig.log.follow(fence, {})
@@ -231,7 +249,9 @@ class TestPlaces:
         assert await rig.log.cursors(A) == {"up": newer, "down": newer}
 
     async def test_they_survive_the_actor_and_its_batches(self, rig: Rig) -> None:
-        await rig.append(await rig.stores.actor(), b"1", cursors={"news": "7-0"})
+        fence = await rig.stores.actor()
+        await rig.log.follow(fence, {"news": ""})
+        await rig.append(fence, b"1", cursors={"news": "7-0"})
         fence = await rig.stores.actor()
         for n in range(3 * BLOCK):
             await rig.append(fence, b"", now=NOW + 1_000 + n)
@@ -253,6 +273,7 @@ class TestFencing:
     async def test_an_older_incarnation_changes_nothing(self, rig: Rig) -> None:
         old = await rig.stores.actor()
         record = await rig.stores.attached(old)
+        await rig.log.follow(old, {"news": ""})
         await rig.append(old, b"1", {record.session_id: 1}, {"news": "1-0"})
         new = Fence(A, await rig.stores.epochs.take("sessions", A))
         await self.refuses(rig, old, record)
@@ -270,6 +291,7 @@ class TestFencing:
     async def test_in_the_middle_of_many_appends(self, rig: Rig) -> None:
         """After the new epoch is taken not one batch of the old one gets in."""
         old = await rig.stores.actor()
+        await rig.log.follow(old, {"news": ""})
         appends = [asyncio.create_task(rig.append(old, b"%d" % n, cursors={"news": f"{n}-1"})) for n in range(50)]
         await rig.stores.epochs.take("sessions", A)
         at_takeover = (await rig.batches(), await rig.log.cursors(A))
@@ -287,6 +309,7 @@ class TestRedis:
         fence = await rig.stores.actor()
         record = await rig.stores.attached(fence)
         before = await client.pttl(f"{namespace}:session:{record.session_id}")
+        await rig.log.follow(fence, {"news": ""})
         await rig.append(fence, b"1", {record.session_id: 1}, {"news": "1-0"})
         assert 0.9 * KEEP * 1_000 < await client.pttl(f"{namespace}:outbox:{A}") <= KEEP * 1_000
         assert await client.pttl(f"{namespace}:outbox:{A}:cursors") == -1
@@ -305,7 +328,10 @@ class TestRedis:
 
     async def test_realms_that_share_a_server(self, client: Redis, namespace: str) -> None:
         rig, other = redis_rig(client, namespace), redis_rig(client, f"{namespace}-other")
-        await rig.append(await rig.stores.actor(), b"1", cursors={"news": "1-0"})
+        fence = await rig.stores.actor()
+        await rig.log.follow(fence, {"news": ""})
+        await rig.append(fence, b"1", cursors={"news": "1-0"})
+        assert await rig.log.cursors(A) == {"news": "1-0"}
         assert (await other.batches(), await other.log.cursors(A)) == ([], {})
 
     async def test_a_server_that_is_away(self, namespace: str) -> None:

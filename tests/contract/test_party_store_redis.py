@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import connect
-from cluster.adapters.redis.parties import STEP, RedisPartyStore
+from cluster.adapters.redis.parties import PARTY_TTL_S, STEP, RedisPartyStore
 from cluster.errors import Theirs, Unavailable
 from cluster.settings import RedisSettings
 from tests.contract.outbox_logs import connected
-from tests.contract.party_stores import LATER, NOW, A, B, C, D, P, Q, Rig, memory_rig, redis_rig
+from tests.contract.party_stores import LATER, NOW, A, B, C, D, P, Q, Rig, members, memory_rig, redis_rig
 from tests.servers import free_port
 
 
@@ -49,6 +49,7 @@ class TestRedis:
         for n, (step, party_id, user_id, other_id) in enumerate(story):
             args: list[str | bytes | int | float] = [
                 namespace, f"call-{n}", 60_000, step, party_id, user_id, other_id, str(NOW), "{}", 8, 8, str(LATER), 60_000, 50,
+                "Zoë", 60_000,
             ]  # fmt: skip
             first = await STEP(client, [], args)
             assert await STEP(client, [], args) == first
@@ -59,14 +60,47 @@ class TestRedis:
 
     async def test_nothing_is_left_of_a_party_that_ended(self, client: Redis, rig: Rig, namespace: str) -> None:
         await rig.party(A, B)
-        await rig.invite(A, C)
-        await rig.invite(A, D)
+        await rig.invite(A, C, other_name="Cat")
+        await rig.invite(A, D, other_name="Dan")
         await rig.store.decline(P, D)
         for user_id in (A, B):
             await rig.store.leave(user_id)
         left = [key async for key in client.scan_iter(f"{namespace}:*")]
         assert all(key.startswith(f"{namespace}:party-call:".encode()) for key in left)
         assert all([0 < await client.pttl(key) <= 20_000 for key in left])
+
+    async def test_a_party_that_nobody_returns_to_ends(self, client: Redis, rig: Rig, namespace: str) -> None:
+        most = PARTY_TTL_S * 1_000
+
+        async def lives() -> set[int]:
+            """Of all that makes the party, rounded to days."""
+            keys = [key async for key in client.scan_iter(f"{namespace}:*") if b":party-call:" not in key]
+            party = [key for key in keys if not key.endswith(b":invitations") and b":invitation:" not in key]
+            assert len(party) == 3 + in_it + (await client.exists(f"{namespace}:party:{P}:invited"))
+            return {round(await client.pttl(key) / 86_400_000) for key in party}
+
+        days, in_it = round(most / 86_400_000), 1
+        await rig.create()
+        assert await lives() == {days}
+        await rig.invite(A, B)
+        assert await lives() == {days}
+        await rig.accept(B)
+        in_it = 2
+        assert await lives() == {days}
+        for look in (rig.store.get(P), rig.store.of_user(B), rig.store.lead(A, B)):
+            for key in await client.keys(f"{namespace}:*"):
+                await client.pexpire(key, 10 * 86_400_000)
+            await look
+            assert await lives() == {days}, look
+        for key in await client.keys(f"{namespace}:*part*"):
+            await client.pexpire(key, 30)
+        await asyncio.sleep(0.05)  # what ends by itself has to be waited for
+        assert [await rig.store.get(P), await rig.store.of_user(A), await rig.store.parties_of([A, B])] == [
+            None,
+            None,
+            {},
+        ]
+        assert members(await rig.create()) == [A]
 
     async def test_invitations_expire(self, client: Redis, rig: Rig, namespace: str) -> None:
         await rig.create()
@@ -136,7 +170,7 @@ async def told(rig: Rig, step: tuple[object, ...], now: float) -> object:
             case ("create", str(user_id), str(party_id)):
                 return await rig.create(party_id, user_id, now)
             case ("invite", str(user_id), str(other_id), float(for_s)):
-                return await rig.invite(user_id, other_id, now + for_s, now)
+                return await rig.invite(user_id, other_id, now + for_s, now, "" if now % 3 < 1 else f"as of {now}")
             case ("accept", str(user_id), str(party_id)):
                 return await rig.accept(user_id, party_id, now)
             case ("decline", str(user_id), str(party_id)):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from cluster.adapters.redis.connection import Script, connect, guard, text
 from cluster.errors import Unavailable
 from cluster.settings import RedisSettings
-from tests.servers import Valkey
+from tests.servers import Valkey, free_port
 
 
 @pytest.fixture
@@ -138,6 +140,77 @@ class TestOutages:
             assert "wrong-" not in f"{refused.value!r} {refused.value.__cause__!r} {refused.value.__cause__}"
         finally:
             await client.aclose()
+
+    async def test_a_server_that_may_not_write_now(self, tmp_path: Path, script: Script) -> None:
+        """Each refuses in its own words, also to scripts and pipelines; reading goes on."""
+        with Valkey(tmp_path) as server:
+            client = connect(RedisSettings(url=SecretStr(server.url)), "connection-test")
+
+            @guard()
+            async def plain() -> None:
+                await client.set("a", "1")
+
+            @guard()
+            async def scripted() -> None:
+                await script(client, ["n"], [1])
+
+            @guard()
+            async def together(*, transaction: bool) -> None:
+                async with client.pipeline(transaction=transaction) as pipe:
+                    pipe.get("a")
+                    pipe.set("a", "it's of pipeline")
+                    await pipe.execute()
+
+            async def refused() -> None:
+                for attempt in (
+                    plain,
+                    scripted,
+                    partial(together, transaction=True),
+                    partial(together, transaction=False),
+                ):
+                    with pytest.raises(Unavailable, match="redis"):
+                        await attempt()
+                assert await client.get("a") == b"1"
+
+            try:
+                await plain()
+                await client.config_set("min-replicas-to-write", "1")
+                await refused()
+                await client.config_set("min-replicas-to-write", "0")
+                await plain()
+                await client.config_set("save", "3600 1000000")
+                (tmp_path / "dump.rdb").mkdir()  # a snapshot cannot take its place
+                await client.bgsave()
+                async with asyncio.timeout(20):
+                    while (await client.info("persistence"))["rdb_last_bgsave_status"] != "err":  # noqa: ASYNC110
+                        await asyncio.sleep(0.02)
+                await refused()
+                await client.config_set("save", "")
+                await plain()
+                await client.replicaof("127.0.0.1", str(free_port()))  # READONLY
+                await refused()
+                await client.config_set("replica-serve-stale-data", "no")  # MASTERDOWN
+                with pytest.raises(Unavailable):
+                    async with guard():
+                        await client.get("a")
+            finally:
+                await client.aclose()
+
+    @pytest.mark.parametrize(
+        ("said", "refused"),
+        [
+            ("MISCONF Errors writing to the AOF file: No space left on device", True),
+            ("BUSY Valkey is busy running a script.", True),
+            ("Command # 1 (SET a MISCONF ) of pipeline caused error: ('WRONGTYPE Operation against a key',)", False),
+            ("ERR unknown command 'BUSY '", False),
+            ("BUSYGROUP Consumer Group name already exists", False),
+            ("BUSYKEY Target key name already exists.", False),
+        ],
+    )
+    async def test_what_passes_by_itself_is_an_outage(self, said: str, refused: bool) -> None:
+        with pytest.raises(Unavailable if refused else ResponseError):
+            async with guard():
+                raise ResponseError(said)
 
     async def test_our_own_mistakes_are_no_outage(self, client: Redis, namespace: str) -> None:
         await client.set(f"{namespace}:text", "x")

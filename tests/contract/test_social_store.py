@@ -82,7 +82,8 @@ class TestRequest:
         await store.request(A, B, LIMITS, NOW)
         await store.unblock(B, A)
         assert await store.relations(B) == NOBODY
-        assert await store.request(A, B, LIMITS, NOW + 9) == "already_requested", "the asker must not learn of it"
+        assert await store.request(A, B, LIMITS, NOW + 9) == "shown", "so that the other can be told"
+        assert await store.request(A, B, LIMITS, NOW + 9) == "already_requested"
         assert await store.relations(B) == Relations(incoming=(Link(A, NOW),))
         assert await store.accept(B, A, LIMITS, NOW)
 
@@ -268,6 +269,61 @@ class TestBlock:
         for n, other_id in enumerate((D, B, C)):
             await store.request(other_id, A, LIMITS, NOW + n)
         assert ids((await store.relations(A)).incoming) == [D, B, C]
+
+
+class TestNames:
+    """What a user called others when it asked or blocked them."""
+
+    async def test_only_the_one_who_named_sees_it(self, store: SocialStore) -> None:
+        await store.request(A, B, LIMITS, NOW, 'Zoë "1"')
+        await store.block(A, C, LIMITS, NOW, "Cat")
+        await store.request(A, D, LIMITS, NOW)
+        assert await store.relations(A) == Relations(
+            outgoing=(Link(B, NOW, 'Zoë "1"'), Link(D, NOW)), blocked=(Link(C, NOW, "Cat"),)
+        )
+        assert (await store.relations(B)).incoming == (Link(A, NOW),)
+
+    async def test_hidden_ones_too(self, store: SocialStore) -> None:
+        await store.block(B, A, LIMITS, NOW, "Ann")
+        await store.request(A, B, LIMITS, NOW, "Bob")
+        assert (await store.relations(A)).outgoing == (Link(B, NOW, "Bob"),)
+        await store.unblock(B, A)
+        await store.request(A, B, LIMITS, NOW, "Other")
+        assert (await store.relations(B)).incoming == (Link(A, NOW),)
+
+    @pytest.mark.parametrize("first", ["", "Bob"])
+    async def test_asking_again_keeps_the_first(self, store: SocialStore, first: str) -> None:
+        for act, row in ((store.request, "outgoing"), (store.block, "blocked")):
+            for name in (first, "Other"):
+                await act(A, B, LIMITS, NOW, name)
+                assert getattr(await store.relations(A), row) == (Link(B, NOW, first),)
+
+    async def test_it_goes_with_the_link(self, store: SocialStore) -> None:
+        async def end(*steps: str) -> None:
+            await store.request(A, B, LIMITS, NOW, "Bob")
+            for step in steps:
+                who, method = step.split()
+                other = B if who == A else A
+                if method in ("accept", "block"):
+                    await getattr(store, method)(who, other, LIMITS, NOW)
+                else:
+                    await getattr(store, method)(who, other)
+            await store.request(A, B, LIMITS, NOW)
+            assert (await store.relations(A)).outgoing == (Link(B, NOW),)
+            await store.cancel(A, B)
+
+        await end(f"{A} cancel")
+        await end(f"{B} decline")
+        await end(f"{B} accept", f"{A} remove")
+        await end(f"{B} block", f"{B} unblock")
+        await end(f"{A} block", f"{A} unblock")
+
+    async def test_a_block_back_leaves_the_other_s_name(self, store: SocialStore) -> None:
+        await store.block(A, B, LIMITS, NOW, "Bob")
+        await store.request(B, A, LIMITS, NOW, "Ann")
+        await store.block(B, A, LIMITS, NOW, "Anna")
+        assert (await store.relations(A)).blocked == (Link(B, NOW, "Bob"),)
+        assert (await store.relations(B)).blocked == (Link(A, NOW, "Anna"),)
 
 
 class TestProfile:

@@ -46,6 +46,7 @@ class TestRedis:
             ("block", A, B, b"changed"),
             ("request", B, A, b"hidden"),
             ("unblock", A, B, b"changed"),
+            ("request", B, A, b"shown"),
         ]
         for n, (step, user_id, other_id, expected) in enumerate(story):
             args: list[str | bytes | int | float] = [
@@ -57,15 +58,16 @@ class TestRedis:
                 other_id,
                 str(NOW),
                 *numbers,
+                "Zoë",
             ]
             for _ in range(2):
                 assert await STEP(client, [], args) == expected
 
     async def test_what_is_left(self, client: Redis, namespace: str) -> None:
         store = RedisSocialStore(client, namespace)
-        await store.request(A, B, LIMITS, NOW)
+        await store.request(A, B, LIMITS, NOW, "Bob")
         await store.decline(B, A)
-        await store.block(A, B, LIMITS, NOW)
+        await store.block(A, B, LIMITS, NOW, "Bob")
         await store.unblock(A, B)
         left = [key async for key in client.scan_iter(f"{namespace}:*")]
         assert len(left) == 4
@@ -76,7 +78,7 @@ class TestRedis:
         store = RedisSocialStore(client, namespace)
         await befriend(store, A, B)
         await store.block(A, C, LIMITS, NOW)
-        await store.request(A, D, LIMITS, NOW)
+        await store.request(A, D, LIMITS, NOW, "Dan")
         await store.choose(A, {"status": "busy"})
         keys = {key.decode().removeprefix(namespace) async for key in client.scan_iter(f"{namespace}:user:*")}
         assert keys == {
@@ -85,6 +87,7 @@ class TestRedis:
             f":user:{A}:blocked",
             f":user:{C}:blocked-by",
             f":user:{A}:outgoing",
+            f":user:{A}:names",
             f":user:{D}:incoming",
             f":user:{A}:profile",
         }
@@ -131,8 +134,11 @@ numbers = itertools.count()
 
 async def told(store: SocialStore, step: str, user_id: str, other_id: str, now: float) -> object:
     try:
-        if step in ("request", "accept", "block"):
-            return await getattr(store, step)(user_id, other_id, TIGHT, now)
+        if step in ("request", "block"):
+            name = "" if now % 3 < 1 else f"as of {now}"
+            return await getattr(store, step)(user_id, other_id, TIGHT, now, name)
+        if step == "accept":
+            return await store.accept(user_id, other_id, TIGHT, now)
         return await getattr(store, step)(user_id, other_id)
     except Theirs as refused:
         return type(refused), refused.reason

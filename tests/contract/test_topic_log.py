@@ -107,6 +107,16 @@ class TestMany:
         assert await rig.after("", OTHER) == [published.messages[1]]
         assert await rig.log.publish_many([NEWS, OTHER], "m", [b"3", b"4"], LIMIT, "k") == PublishedMany((), "")
 
+    async def test_each_topic_may_have_its_own_limit(self, rig: Rig) -> None:
+        """A channel with a short history must not take from users what they have not been given yet."""
+        for n in range(4 * BLOCK):
+            await rig.log.publish_many([NEWS, OTHER], "m", b"%d" % n, [BLOCK, 10 * BLOCK], keep_s=[60.0, 3_600.0])
+        assert BLOCK <= len(await rig.after("", NEWS)) <= 2 * BLOCK
+        assert len(await rig.after("", OTHER)) == 4 * BLOCK
+        for limits in ([LIMIT], [LIMIT, LIMIT, LIMIT]):
+            with pytest.raises(ValueError, match="zip"):
+                await rig.log.publish_many([NEWS, OTHER], "m", b"", limits)
+
     async def test_one_message_in_several_topics(self, rig: Rig) -> None:
         news = await rig.publish(NEWS)
         published = await rig.log.publish_many([NEWS, OTHER, NEWS], "chat.message", b"{}", LIMIT, result="msg_1")

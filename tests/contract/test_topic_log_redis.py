@@ -36,10 +36,23 @@ class TestRedis:
             await rig.log.publish(NEWS, "m", b"", LIMIT, "k", "", 30.0)
         assert 3_500_000 < await client.pttl(log) <= 3_600_000
         await rig.log.publish(NEWS, "m", b"", LIMIT, keep_s=60.0)
-        assert 50_000 < await client.pttl(log) <= 60_000, "until then after the last one"
+        assert 3_500_000 < await client.pttl(log) <= 3_600_000, "a shorter one takes nothing away"
+        await rig.log.publish(NEWS, "m", b"", LIMIT, keep_s=7_200.0)
+        assert 7_100_000 < await client.pttl(log) <= 7_200_000
         assert await client.pttl(f"{log}:newest") > 29 * 86_400_000
         assert 29_000 < await client.pttl(f"{namespace}:topic-key:k") <= 30_000
         assert len(await client.keys(f"{namespace}:*")) == 3, "and there is nothing else"
+
+    async def test_how_long_each_topic_is_kept(self, client: Redis, namespace: str) -> None:
+        rig, log = redis_rig(client, namespace), f"{namespace}:topic:{{}}"
+        days = 60 * 86_400.0
+        await rig.log.publish_many([NEWS, OTHER], "m", b"", LIMIT, keep_s=[days, 60.0])
+        lives = [await client.pttl(log.format(topic.encode().hex())) / 1_000 for topic in (NEWS, OTHER)]
+        assert lives == [pytest.approx(days, abs=10), pytest.approx(60.0, abs=10)]
+        await rig.log.publish_many([NEWS, OTHER], "m", [b"1", b"2"], LIMIT, keep_s=[60.0, 120.0])
+        lives = [await client.pttl(log.format(topic.encode().hex())) / 1_000 for topic in (NEWS, OTHER)]
+        assert lives == [pytest.approx(days, abs=10), pytest.approx(120.0, abs=10)]
+        assert await client.pttl(log.format(f"{NEWS.encode().hex()}:newest")) / 1_000 == pytest.approx(days, abs=10)
 
     async def test_a_server_whose_clock_went_back(self, client: Redis, namespace: str) -> None:
         rig, log = redis_rig(client, namespace), f"{namespace}:topic:{NEWS.encode().hex()}"
@@ -65,14 +78,15 @@ class TestRedis:
         """Over a broken connection: its second answer is that of the first, so that the caller still tells the realm."""
         topics = [topic.encode().hex() for topic in (NEWS, OTHER)]
         args: list[str | bytes | int | float] = [
-            namespace, "m", "{}", LIMIT, "k", "msg_1", "call", 60_000, 60_000, 60_000, "", "", len(topics), *topics,
+            namespace, "m", "{}", "k", "msg_1", "call", 60_000, "", "", len(topics),
+            *(part for topic in topics for part in (topic, LIMIT, 60_000, 60_000)),
         ]  # fmt: skip
         first = await PUBLISH(client, [], args)
         assert await PUBLISH(client, [], args) == first
         assert first[0] == b"msg_1"
         rig = redis_rig(client, namespace)
         assert [m.id.encode() for topic in (NEWS, OTHER) for m in await rig.after("", topic)] == [first[1], first[3]]
-        args[6] = "another call"
+        args[5] = "another call"
         assert await PUBLISH(client, [], args) == [b"msg_1"]
 
     async def test_a_server_that_forgot_the_scripts(self, client: Redis, namespace: str) -> None:

@@ -33,6 +33,7 @@ class Session:
         self.known: set[int] = set()
         self.needs_reset = True
         self.channels: set[str] = set()
+        self.topics: set[str] = set()
         self.seq = 0
         self.kept: dict[int, wire.WebSocketMessage] = {}  # by number: what is not acknowledged
 

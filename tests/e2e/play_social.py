@@ -70,6 +70,9 @@ class Social:
                 return self._friends(me, what, params)
             case ["party", what]:
                 return self._party(me, what, params)
+            case ["system", "subscribe"]:
+                session.topics |= set(params["topics"])
+                return {"topics": sorted(session.topics)}
             case ["chat", "inbox"]:
                 return {"messages": self.inbox[me]}
             case ["chat", "read"]:

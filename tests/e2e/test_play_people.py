@@ -169,6 +169,30 @@ async def _whisper(server: PlayServer, name: str, text: str) -> None:
     await server._tell_channel(f"direct:{ME}", name, text, f"usr_{name.lower()}")
 
 
+def test_news_of_the_realm(entered: Page, play_server: PlayServer) -> None:
+    page, toasts = entered, entered.locator("#toasts li")
+    wait_for_state(page, lambda s: play_server.sessions[s["session"]].topics == {"news"}, "listening to the news")
+    play_server.tell_all("system.topic", {"topic": "news", "data": {"text": "<img src=x> The <b>fair</b> has begun."}})
+    expect(toasts).to_have_text(["<img src=x> The <b>fair</b> has begun."])
+    assert page.locator("#toasts b, #toasts img").count() == 0
+    for data in ({"text": ""}, {"text": {"deep": 1}}, {"more": 1}, [1], None):
+        play_server.tell_all("system.topic", {"topic": "news", "data": data})
+    play_server.tell_all("system.topic", {"topic": "weather", "data": {"text": "rain"}})
+    play_server.tell_all("system.message", {"text": "Down at noon. " + "x" * 8_000, "from": "operator"})
+    expect(toasts).to_have_count(2)
+    expect(toasts.last).to_contain_text("Down at noon. xxx")
+    assert len(toasts.last.inner_text()) == 300
+    assert faults(page) == {}
+
+
+def test_a_realm_without_news(page: Page, play_server: PlayServer) -> None:
+    play_server.social.refusals["system.subscribe"] = Refusal(-32000, "topic_not_allowed")
+    register_and_enter(page, play_server.url, "marlow", "Marlow")
+    wait_for_state(page, lambda _: "system.subscribe" not in play_server.social.refusals, "asking for the news")
+    play_server.tell_all("system.message", {"text": "hello", "from": "operator"})
+    expect(page.locator("#toasts li")).to_have_text(["hello"])
+
+
 def test_what_was_said_before_is_shown_once(page: Page, play_server: PlayServer) -> None:
     for number in range(40):
         play_server.say("zone", "Alder", f"line {number}")

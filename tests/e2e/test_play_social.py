@@ -50,6 +50,13 @@ def expect_status(page: Page, status: str, timeout_s: float = 10.0) -> None:
     expect(dot).to_have_attribute("data-status", status, timeout=timeout_s * 1000)
 
 
+def choose_status(page: Page, status: str, words: str) -> None:
+    page.click("#own-status")
+    page.check(f"#status-menu [value={status}]")
+    page.fill("#status-text", words)
+    page.press("#status-text", "Enter")
+
+
 def say(page: Page, text: str) -> None:
     page.fill("#chat-text", text)
     page.press("#chat-text", "Enter")
@@ -154,11 +161,14 @@ def test_two_players_stay_in_touch(realm: RealRealm, open_context_page: OpenPage
     assert faults(ayla) == {}
     screenshot(ayla, folder / "social-desktop-party.png")
 
-    # Away, in words of one's own.
-    borin.click("#own-status")
-    borin.check("#status-menu [value=away]")
-    borin.fill("#status-text", "feeding the cat")
-    borin.press("#status-text", "Enter")
+    # Away, in words of one's own: both see it of each other.
+    choose_status(ayla, "away", "at the well")
+    expect_status(borin, "away")
+    expect(friend(borin).locator(".about")).to_contain_text("away · at the well")
+    choose_status(ayla, "online", "")
+    expect_status(borin, "online")
+    expect(friend(borin).locator(".about")).not_to_contain_text("at the well")
+    choose_status(borin, "away", "feeding the cat")
     ayla.click("#tab-friends")
     expect_status(ayla, "away")
     expect(friend(ayla).locator(".about")).to_contain_text("away · feeding the cat")

@@ -1,4 +1,4 @@
-"""The browser library's people: presences, friends, parties and chat, on a stage of the test's own (rows 2.3, 3.2, 3.3)."""
+"""The browser library's people: presences, friends and parties, on a stage of the test's own (rows 2.3, 3.2, 3.3)."""
 
 from __future__ import annotations
 
@@ -7,57 +7,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import RunScript
+from tests.e2e.social_stage import MORE
 from tests.e2e.web_stage import PRELUDE
-
-MORE = """
-  const presence = (userId, status, version) => ({ user_id: userId, status, version, zone: null, character_id: null });
-  const meet = async () => {
-    const { Social } = await load("social");
-    const { Channels } = await load("channels");
-    const stage = await dial();
-    const social = new Social(stage.connection);
-    const channels = new Channels(stage.connection);
-    stage.connection.addEventListener("notification", ({ detail }) =>
-      channels.heed(detail.method, detail.params) || social.receive(detail.method, detail.params));
-    const asked = [];
-    const answers = {
-      "friends.list": () => ({ friends: [], incoming: [], outgoing: [], blocked: [] }),
-      "party.get": () => ({ party: null, invitations: [] }),
-      "chat.inbox": () => ({ messages: [] }),
-      "presence.subscribe": ({ user_ids: ids }) => ({ presences: ids.map((id) => presence(id, "online", 5)) }),
-      "presence.unsubscribe": () => ({ watching: 0 }),
-    };
-    const { unpackAny } = await load("messages");
-    // The realm answers all there is to answer, until nothing is asked any more.
-    const serve = async () => {
-      for (;;) {
-        await settle();
-        const socket = stage.sockets.at(-1);
-        const waiting = socket.sent.splice(0).filter((message) => message.request);
-        if (waiting.length === 0) return;
-        for (const { idNumber, request } of waiting) {
-          const params = { ...unpackAny(request.params) };
-          asked.push([request.method, params]);
-          const result = (answers[request.method] ?? (() => ({})))(params);
-          socket.tell({ jsonrpc: "2.0", idNumber, response: { result: stage.packStruct(result) } });
-        }
-      }
-    };
-    const again = async (more) => {
-      stage.sockets.at(-1).drop(1006);
-      await stage.clock.advance(3);
-      asked.length = 0;
-      stage.sockets.at(-1).ready("ses_1", more);
-      await serve();
-    };
-    const tell = async (method, params) => { stage.sockets.at(-1).note(method, params); await settle(); };
-    stage.connection.connect();
-    await settle();
-    stage.sockets[0].ready();
-    await serve();
-    return { ...stage, social, channels, asked, answers, serve, again, tell };
-  };
-"""
 
 
 @pytest.fixture
@@ -180,6 +131,20 @@ def test_friends_are_asked_for_again_when_something_changed(run: RunScript) -> N
     assert requested == "asked B"
 
 
+def test_a_refusal_asks_for_the_lists_too(run: RunScript) -> None:
+    """It is often that the lists are old: somebody was faster."""
+    code, asked = run("""
+      const { social, serve, asked, answers } = await meet();
+      asked.length = 0;
+      answers["friends.accept"] = () => new Error("-32003");
+      const accepting = social.friends.accept("usr_b").catch((error) => error.code);
+      await serve();
+      return [await accepting, asked.map(([method]) => method)];
+    """)
+    assert code == -32003
+    assert asked == ["friends.accept", "friends.list"]
+
+
 def test_a_party_from_invitation_to_end(run: RunScript) -> None:
     steps, asked = run("""
       const { social, serve, asked, answers, tell } = await meet();
@@ -222,33 +187,38 @@ def test_a_party_from_invitation_to_end(run: RunScript) -> None:
     assert asked == [["party.create", {}], ["party.invite", {"name": "D"}], ["party.leave", {}]]
 
 
-def test_what_waited_and_what_comes_are_one(run: RunScript) -> None:
-    heard, asked = run("""
-      const { channels, serve, asked, answers, again, tell } = await meet();
-      const heard = [];
-      channels.addEventListener("chat", ({ detail }) => heard.push([detail.message_id, detail.waited ?? false]));
-      const message = (id) => ({ message_id: id, channel: "direct:usr_b", from: "usr_b", name: "B", text: "hi", sent_at: 1 });
-      await tell("chat.message", message("msg_1"));
-      answers["chat.inbox"] = () => ({ messages: [message("msg_1"), message("msg_2")] });
-      await again({ resumed: true, recovered: true });
-      await again({ resumed: true });
-      await tell("chat.message", message("msg_2"));
-      await tell("chat.message", message("msg_3"));
-      const read = channels.markRead(["msg_1"]);
+def test_a_change_of_a_party_that_was_overtaken(run: RunScript) -> None:
+    """Each one is retried on its own, so an older one may come after a newer one: it brings nobody back."""
+    steps, told = run("""
+      const { social, serve, answers, tell } = await meet();
+      const { party } = social;
+      const told = [];
+      party.addEventListener("party", ({ detail }) => told.push(detail.why));
+      const of = (id, version, ...ids) =>
+        ({ party_id: id, leader: ids[0], members: ids.map((each) => ({ user_id: each, name: each })), invited: [], version });
+      const steps = [];
+      const change = async (version, why, now, id = "pty_1") => {
+        await tell("party.changed", { party_id: id, version, party: now, why, user_id: "usr_me" });
+        steps.push([party.current?.party_id ?? "", party.current?.version ?? 0]);
+      };
+      await change(3, "joined", of("pty_1", 3, "usr_b", "usr_me"));
+      await change(5, "kicked", null);
+      await change(4, "leader", of("pty_1", 4, "usr_me", "usr_b"));
+      await change(6, "joined", of("pty_1", 6, "usr_b", "usr_me"));
+      await change(5, "kicked", null);
+      await change(2, "declined", of("pty_1", 4, "usr_b", "usr_me"), "pty_2"); // another party's, with how one's own was
+      const leaving = party.leave();
       await serve();
-      await read;
-      answers["chat.history"] = () => ({ messages: [message("msg_0")], cursor: null });
-      const older = channels.history("zone", "c9", 5);
-      await serve();
-      heard.push((await older).messages.length);
-      return [heard, asked.filter(([method]) => method.startsWith("chat."))];
+      await leaving;
+      await change(6, "joined", of("pty_1", 6, "usr_b", "usr_me"));
+      await change(7, "left", null);
+      for (let n = 0; n < 64; n += 1) await change(1, "declined", null, `pty_other${n}`);
+      await change(1, "joined", of("pty_1", 1, "usr_b", "usr_me")); // what is remembered is bounded
+      return [[...steps.slice(0, 8), steps.at(-1)], told.filter((why) => why !== "declined")];
     """)
-    assert heard == [["msg_1", False], ["msg_2", True], ["msg_3", False], 1]
-    assert asked == [
-        ["chat.inbox", {}],
-        ["chat.read", {"message_ids": ["msg_1"]}],
-        ["chat.history", {"channel": "zone", "limit": 5, "cursor": "c9"}],
-    ]
+    there = [["pty_1", 3], ["", 0], ["", 0], ["pty_1", 6], ["pty_1", 6], ["pty_1", 6], ["", 0], ["", 0], ["pty_1", 1]]
+    assert steps == there
+    assert told == ["joined", "kicked", "joined", "left", "left", "joined"]
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again_and_then_given_up(run: RunScript) -> None:

@@ -202,10 +202,60 @@ class TestChannelsOfOnesOwn:
         await join("den", cat)
         assert reason(await refused(cat, "chat.channel.change", channel="den", private=True)) == "not_allowed"
         await done(ann, "chat.channel.change", channel="den", private=True)
+        dan = await Player.join(realm, "usr_d", framing)
+        await join("global", ann, dan)
+        assert reason(await refused(dan, "chat.channel.join", channel="den")) == "not_invited"
         for method, more in (("chat.message", {"text": "me too"}), ("chat.history", {}), ("chat.channel.members", {})):
-            assert reason(await refused(cat, method, channel="den", **more)) == "not_invited"
-        assert [said["text"] for said in (await done(bob, "chat.history", channel="den"))["messages"]] == ["hello"]
-        await leave(ann, bob, cat)
+            assert reason(await refused(dan, method, channel="den", **more)) == "not_in_channel"
+        await says(cat, "den", "and I go on")
+        for player in (ann, bob, cat):  # who was in it is invited
+            await hears(player, *(["hello"] if player is not cat else []), "and I go on", channel="den")
+        kept = (await done(cat, "chat.history", channel="den"))["messages"]
+        assert [said["text"] for said in kept] == ["hello", "and I go on"]
+        await done(cat, "chat.channel.leave", channel="den")
+        await join("den", cat)
+        await says(ann, "global", "the end")
+        await hears(dan, "the end")
+        await leave(ann, bob, cat, dan)
+
+    async def test_an_unseen_squatter_hears_nothing(self, realm: LocalRealm, framing: Framing) -> None:
+        """Nobody owns a channel that somebody listens to, seen or not."""
+        ann, bob = await Player.join(realm, "usr_a", framing), await Player.join(realm, "usr_b", framing)
+        await done(bob, "presence.update", status="invisible")
+        await join("den", bob)
+        failure = await refused(ann, "chat.channel.create", channel="den", private=True)
+        assert (failure.code, reason(failure)) == (-32005, "channel_taken")
+        await done(bob, "chat.channel.leave", channel="den")
+        await done(ann, "chat.channel.create", channel="den", private=True)
+        assert reason(await refused(bob, "chat.channel.join", channel="den")) == "not_invited"
+        await leave(ann, bob)
+
+    async def test_the_unseen_are_invited_too(self, realm: LocalRealm, framing: Framing) -> None:
+        """Nobody listens to a private channel who may not."""
+        ann, bob = await Player.join(realm, "usr_a", framing), await Player.join(realm, "usr_b", framing)
+        await done(bob, "presence.update", status="invisible")
+        await done(ann, "chat.channel.create", channel="den")
+        await join("den", bob)
+        await done(ann, "chat.channel.change", channel="den", private=True)
+        await join("den", ann)
+        assert [each["user_id"] for each in (await done(bob, "chat.channel.members", channel="den"))["members"]] == [
+            "usr_a"
+        ]
+        await says(bob, "den", "I may speak")
+        await hears(ann, "I may speak")
+        await leave(ann, bob)
+
+    async def test_one_that_too_many_are_in_stays_open(
+        self, valkey_url: str, nats_url: str, nats_token: str, namespace: str, framing: Framing
+    ) -> None:
+        async with local_realm(valkey_url, nats_url, nats_token, namespace, chat={"max_invited": 1}) as realm:
+            players = [await Player.join(realm, f"usr_{n}", framing) for n in range(4)]
+            await done(players[0], "chat.channel.create", channel="den")
+            await join("den", *players[:3])
+            failure = await refused(players[0], "chat.channel.change", channel="den", private=True)
+            assert (failure.code, reason(failure)) == (-32005, "too_many_invited")
+            await join("den", players[3])
+            await leave(*players)
 
     async def test_taken_ones(self, realm: LocalRealm, framing: Framing) -> None:
         ann, bob = await Player.join(realm, "usr_a", framing), await Player.join(realm, "usr_b", framing)
@@ -239,6 +289,32 @@ class TestChannelsOfOnesOwn:
         await hears(bob, "one", "owners", "are", "free", "two")
         await leave(ann, bob)
 
+    async def test_slow_mode_of_what_belongs_to_nobody(self, realm: LocalRealm, framing: Framing) -> None:
+        """`global`, and `zone` in all zones: for moderators to change."""
+        ann = await in_world(realm, "usr_a", framing, name="Ann")
+        mod = await moderator(realm, "usr_m", framing)
+        for channel in ("global", "zone"):
+            await join(channel, ann)
+            assert reason(await refused(ann, "chat.channel.change", channel=channel, slow_s=30)) == "not_allowed"
+            assert (
+                reason(await refused(mod, "chat.channel.change", channel=channel, private=True))
+                == "is open to everybody"
+            )
+            for slow_s in (60, 30):
+                changed = await done(mod, "chat.channel.change", channel=channel, slow_s=slow_s)
+                assert (changed["owner"], changed["private"], changed["slow_s"]) == ("", False, slow_s)
+            await says(ann, channel, "one")
+            failure = await refused(ann, "chat.message", channel=channel, text="two")
+            assert (failure.code, reason(failure)) == (-32001, "slow_mode")
+            assert 25 < detail(failure)["retryAfter"] <= 30
+            await done(mod, "chat.channel.change", channel=channel, slow_s=0)
+            await says(ann, channel, "two")
+        await join("global", mod)
+        for text in ("moderators", "are", "free"):
+            await done(mod, "chat.channel.change", channel="global", slow_s=30)
+            await says(mod, "global", text)
+        await leave(ann, mod)
+
     async def test_muting(self, realm: LocalRealm, framing: Framing) -> None:
         ann, bob, mod = (
             await Player.join(realm, "usr_a", framing),
@@ -271,6 +347,13 @@ class TestChannelsOfOnesOwn:
 
         assert await members(ann) == {"usr_a": "Ann", "usr_b": "Bob", "usr_c": ""}
         await done(cat, "presence.update", status="invisible")
+        assert await members(ann) == {"usr_a": "Ann", "usr_b": "Bob"}
+        for audience, to_ann in (("nobody", ""), ("friends", ""), ("all", "Bob"), ("friends", "")):
+            await done(bob, "presence.privacy", character=audience)
+            assert await members(ann) == {"usr_a": "Ann", "usr_b": to_ann}
+            assert await members(bob) == {"usr_a": "Ann", "usr_b": "Bob"}
+        await done(ann, "friends.request", user_id="usr_b")
+        await done(bob, "friends.accept", user_id="usr_a")
         assert await members(ann) == {"usr_a": "Ann", "usr_b": "Bob"}
         await done(bob, "chat.channel.leave", channel="hall")
         assert await members(ann) == {"usr_a": "Ann"}

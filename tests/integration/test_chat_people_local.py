@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 
+from cluster.adapters.redis.chat import RedisChatStore
+from cluster.ports.chat import Waiting
 from rayrealm_client.codec import Framing
 from tests.integration.chatters import (
     FRAMINGS,
@@ -87,10 +90,26 @@ class TestDirect:
         assert await done(bob, "chat.read", message_ids=[ids[0], ids[2], "msg_0123456789abcdef"]) == {"read": 2}
         assert [each["text"] for each in (await done(bob, "chat.inbox"))["messages"]] == ["1"]
         assert await done(bob, "chat.read", message_ids=ids) == {"read": 1}
-        assert await done(bob, "chat.inbox") == {"messages": [], "more": False}
-        assert await done(ann, "chat.inbox") == {"messages": [], "more": False}
+        assert await done(bob, "chat.inbox") == {"messages": [], "more": False, "cursor": None}
+        assert await done(ann, "chat.inbox") == {"messages": [], "more": False, "cursor": None}
         assert len((await done(bob, "chat.history", channel="direct:usr_a"))["messages"]) == 3
         await leave(ann, bob)
+
+    async def test_page_by_page(self, realm: LocalRealm, framing: Framing) -> None:
+        bob = await Player.join(realm, "usr_b", framing)
+        store = RedisChatStore(realm.gateway._runtime.redis, realm.settings.namespace)
+        for n in range(205):
+            said = {"message_id": f"msg_{n:016x}", "from": "usr_a", "text": f"{n}"}
+            await store.keep("usr_b", Waiting(f"msg_{n:016x}", orjson.dumps(said)), 1_000, 60.0)
+        box = await done(bob, "chat.inbox")
+        found, sizes = list(box["messages"]), [len(box["messages"])]
+        while box["more"]:
+            box = await done(bob, "chat.inbox", cursor=box["cursor"])
+            found, sizes = found + box["messages"], [*sizes, len(box["messages"])]
+        assert [each["text"] for each in found] == [f"{n}" for n in range(205)]
+        assert (sizes, box["cursor"]) == ([100, 100, 5], None)
+        assert reason(await refused(bob, "chat.inbox", cursor="x"))
+        await leave(bob)
 
     async def test_to_oneself_and_to_nobody(self, realm: LocalRealm, framing: Framing) -> None:
         ann = await Player.join(realm, "usr_a", framing)

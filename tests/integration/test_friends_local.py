@@ -62,11 +62,11 @@ async def test_every_change_reaches_all_devices_of_both(realm: LocalRealm, frami
     assert [(link["user_id"], link["name"]) for link in (await bob_2.ask("friends.list"))["incoming"]] == [(A, "Ann")]
     assert await ann.ask("friends.cancel", user_id=B) == {"user_id": B, "changed": True}
     await both("cancelled")
-    await ann.ask("friends.request", user_id=B)
+    await ann.ask("friends.request", name="Bob")
     await both("asked", "request")
     assert await bob_2.ask("friends.decline", user_id=A) == {"user_id": A, "changed": True}
     await both("declined")
-    await ann.ask("friends.request", user_id=B)
+    await ann.ask("friends.request", name="Bob")
     await both("asked", "request")
     assert await bob.ask("friends.accept", user_id=A) == {"user_id": A, "changed": True}
     await both("friends")
@@ -76,7 +76,7 @@ async def test_every_change_reaches_all_devices_of_both(realm: LocalRealm, frami
     assert (presence["user_id"], presence["status"], presence["zone"]) == (B, "online", "zon_meadow")
     assert await ann.ask("friends.remove", user_id=B) == {"user_id": B, "changed": True}
     await both("removed")
-    assert await ann.ask("friends.block", user_id=B) == {"user_id": B, "changed": True}
+    assert await ann.ask("friends.block", name="BOB") == {"user_id": B, "changed": True}
     for mine in (ann, ann_2):
         assert await mine.changes(1) == [("blocked", B, "Bob")]
     assert [link["user_id"] for link in (await ann_2.ask("friends.list"))["blocked"]] == [B]
@@ -94,7 +94,7 @@ async def test_two_who_ask_each_other_are_friends(realm: LocalRealm, framing: Fr
     ann, bob = await device(realm, A, framing, "Ann"), await device(realm, B, "json", "Bob")
     await ann.ask("friends.request", user_id=B)
     assert (await bob.ask("friends.request", name="Ann"))["result"] == "friends"
-    assert await ann.changes(2) == [("asked", B, "Bob"), ("friends", B, "Bob")]
+    assert await ann.changes(2) == [("asked", B, ""), ("friends", B, "Bob")]
     assert await bob.changes(2) == [("request", A, "Ann"), ("friends", A, "Ann")]
     assert (await ann.ask("friends.request", user_id=B))["result"] == "already_friends"
     for who in (ann, bob):
@@ -137,22 +137,57 @@ async def test_nobody_learns_who_exists_or_who_blocks(realm: LocalRealm, framing
     ]
     await bob.ask("friends.block", name="Ann")
     await bob.changes(1)
-    for other in (B, C, "usr_nobody"):
+    others = (B, C, "usr_nobody")
+
+    async def notices() -> list[dict[str, Any]]:
+        """The next one about each of the others, whole, but for when it was."""
+        await ann.until(lambda: len(ann.of("friends.changed")) >= len(others))
+        said = ann.of("friends.changed")
+        ann.told.clear()
+        assert all(each.pop("at") > 0 for each in said)
+        return said
+
+    for other in others:
         assert await ann.ask("friends.request", user_id=other) == {"user_id": other, "result": "requested"}
-        assert (await ann.ask("friends.request", user_id=other))["result"] == "already_requested"
+        assert await ann.ask("friends.request", user_id=other) == {"user_id": other, "result": "already_requested"}
+    assert await notices() == [{"kind": "asked", "user_id": other, "name": ""} for other in others]
     outgoing = (await ann.ask("friends.list"))["outgoing"]
-    assert [link["user_id"] for link in outgoing] == [B, C, "usr_nobody"]
-    assert [kind for kind, _, _ in await ann.changes(3)] == ["asked"] * 3
+    assert all(link.pop("at") > 0 for link in outgoing)
+    assert outgoing == [{"user_id": other, "name": ""} for other in others]
     assert await cat.changes(1) == [("request", A, "Ann")]
     assert (await bob.ask("friends.list"))["incoming"] == []
-    for other in (B, C, "usr_nobody"):
-        assert await ann.ask("friends.cancel", user_id=other) == {"user_id": other, "changed": True}
+    for method, kind in (("cancel", "cancelled"), ("block", "blocked"), ("unblock", "unblocked")):
+        for other in others:
+            assert await ann.ask(f"friends.{method}", user_id=other) == {"user_id": other, "changed": True}
+        assert await notices() == [{"kind": kind, "user_id": other, "name": ""} for other in others]
+        blocked = (await ann.ask("friends.list"))["blocked"]
+        assert all(link.pop("at") > 0 for link in blocked)
+        assert blocked == ([{"user_id": other, "name": ""} for other in others] if method == "block" else [])
     assert await cat.changes(1) == [("cancelled", A, "Ann")]
     await bob.ask("system.ping")
     assert bob.of("friends.changed") == []
     assert await ann.refused("friends.accept", user_id=B) == (-32602, "no_such_request")
     assert await ann.refused("friends.accept", user_id="usr_nobody") == (-32602, "no_such_request")
     for who in (ann, bob, cat):
+        await who.leave()
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+async def test_a_request_that_was_hidden_is_told_of_when_it_is_shown(realm: LocalRealm, framing: Framing) -> None:
+    ann, bob = await device(realm, A, framing, "Ann"), await device(realm, B, framing, "Bob")
+    await bob.ask("friends.block", user_id=A)
+    await ann.ask("friends.request", name="bob")
+    hidden = await ann.ask("friends.request", user_id=B)
+    assert await ann.changes(1) == [("asked", B, "Bob")]
+    await bob.ask("friends.unblock", user_id=A)
+    await bob.changes(2)
+    assert await ann.ask("friends.request", user_id=B) == hidden == {"user_id": B, "result": "already_requested"}
+    assert await bob.changes(1) == [("request", A, "Ann")]
+    (asked,) = (await bob.ask("friends.list"))["incoming"]
+    await bob.ask("friends.accept", user_id=A)
+    assert await ann.changes(1) == [("friends", B, "Bob")], "and nothing before that"
+    assert asked["name"] == "Ann"
+    for who in (ann, bob):
         await who.leave()
 
 

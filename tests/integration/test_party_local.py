@@ -194,9 +194,14 @@ class TestInvitations:
         ]
         await ann.ask("party.create")
         await bob.ask("friends.block", user_id=A)
+        rows: list[dict[str, str]] = []
         for other in (B, C, "usr_nobody"):
             party = (await ann.ask("party.invite", user_id=other))["party"]
-            assert party["invited"][-1]["user_id"] == other
+            rows.append({"user_id": other, "name": ""})
+            assert party["invited"] == rows
+            said = await ann.hear("party.changed", lambda said: said["why"] == "invited")
+            assert (said["party"], said["user_id"], said["version"]) == (party, other, party["version"])
+        assert (await ann.ask("party.get"))["party"]["invited"] == rows
         await cat.hear("party.invited")
         assert (await bob.ask("party.get"))["invitations"] == []
         assert bob.of("party.invited") == []
@@ -329,6 +334,32 @@ class TestPlaces:
         await bob.hear("party.positions", shows(set()))
         assert dan.of("party.positions") == []
         await leave(ann, bob, cat, dan)
+
+    @pytest.mark.parametrize("framing", FRAMINGS)
+    async def test_members_who_block_each_other_are_not_shown_to_each_other(
+        self, realm: LocalRealm, framing: Framing
+    ) -> None:
+        """Everybody else is, whatever they show to those outside."""
+        ann, bob = await device(realm, A, framing, "Ann", 100.0), await device(realm, B, framing, "Bob", 104.0)
+        cat = await device(realm, C, framing, "Cat", 108.0)
+        await cat.ask("presence.privacy", zone="nobody")
+        await cat.ask("presence.update", status="invisible")
+        await party_of(ann, bob, cat)
+        for who, others in ((ann, {B, C}), (bob, {A, C}), (cat, {A, B})):
+            await who.hear("party.positions", shows(others))
+        await bob.ask("friends.block", user_id=A)
+        for who in (ann, bob):
+            await who.hear("party.positions", shows({C}))
+            who.told.clear()
+        await ann.move(100.3, 100.0)
+        await cat.hear("party.positions", lambda said: said["members"][0]["x"] == 100.3)
+        for who in (ann, bob):
+            await who.ask("system.ping")
+            assert all(shows({C})(said) for said in who.of("party.positions"))
+        await bob.ask("friends.unblock", user_id=A)
+        for who, others in ((ann, {B, C}), (bob, {A, C})):
+            await who.hear("party.positions", shows(others))
+        await leave(ann, bob, cat)
 
     @pytest.mark.parametrize("framing", FRAMINGS)
     async def test_who_has_left_is_shown_nothing_any_more(self, realm: LocalRealm, framing: Framing) -> None:

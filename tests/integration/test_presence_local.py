@@ -68,6 +68,19 @@ class TestRoutes:
         assert (own["status"], own["text"], own["metadata"]) == ("online", "", {})
         await all_leave(ann)
 
+    async def test_10_000_names_at_once(self, stage: Stage, framing: Framing) -> None:
+        """More than 500 are refused; a frame that is too long for that ends the socket."""
+        ann, bob = await stage.watcher("usr_a", framing), await stage.watcher("usr_b", framing)
+        refused = await ann.ask("presence.get", user_ids=[f"usr_{number}" for number in range(5_000)])
+        assert isinstance(refused, Failure)
+        assert isinstance(refused.data, dict)
+        assert (refused.code, [each["field"] for each in refused.data["errors"]]) == (-32602, ["user_ids"])
+        assert len(await ann.get(*(f"usr_{number}" for number in range(500)))) == 500
+        await ann.notify("presence.get", user_ids=[f"usr_{number}" for number in range(10_000)])
+        assert await ann.closed() == 1009
+        assert len(await bob.get("usr_b")) == 1
+        await all_leave(bob)
+
     async def test_get(self, stage: Stage, framing: Framing) -> None:
         ann, bob = await stage.playing("usr_a", framing, "Ann"), await stage.watcher("usr_b", framing)
         await stage.online("usr_a")
@@ -194,6 +207,19 @@ class TestStatuses:
         await bob.hears("usr_a", status="online", text="shy")
         assert bob.told[told:] == [("usr_a", "online")]
         await all_leave(again, bob)
+
+    async def test_who_chose_another_status_since_does_not_come_back_unseen(self, stage: Stage) -> None:
+        ann, bob = await stage.watcher("usr_a"), await stage.watcher("usr_b")
+        await bob.subscribe("usr_a")
+        for last in ("away", "online"):
+            for status in ("invisible", last):
+                await ann.ask("presence.update", status=status)
+            await bob.hears("usr_a", status=last)
+            await ann.leave()
+            await bob.hears("usr_a", status="offline")
+            ann = await stage.watcher("usr_a")
+            await bob.hears("usr_a", status="online")
+        await all_leave(ann, bob)
 
     async def test_several_devices_are_one_user_until_the_last_one_left(self, stage: Stage) -> None:
         bob = await stage.watcher("usr_b")

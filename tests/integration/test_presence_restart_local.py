@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from cluster.ports.social import Ties
 from cluster.settings import SessionSettings
 from tests.integration.backstage import PRESENCE, SESSIONS
 from tests.integration.presence_rig import NO_LIMITS, Stage, Watcher, all_leave
@@ -96,8 +98,31 @@ async def test_a_block_that_it_was_not_told_of_is_found_by_looking(stage: Stage)
     await bob.subscribe("usr_a")
     await stage.social.block("usr_a", "usr_b", NO_LIMITS, 3.0)
     runner = stage.runner(PRESENCE)
-    await runner._look_again(await runner._index())
+    await runner._index()
+    await runner._again.look(0.0, time.monotonic, asyncio.sleep)
     await bob.hears("usr_a", status="offline")
+    await all_leave(ann, bob)
+
+
+async def test_changes_do_not_wait_while_it_looks(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = await stage.watcher("usr_a"), await stage.watcher("usr_b")
+    await bob.subscribe("usr_a")
+    runner = stage.runner(PRESENCE)
+    real, asked, answered = stage.social.ties, asyncio.Event(), asyncio.Event()
+
+    async def slow(user_ids: Sequence[str]) -> Mapping[str, Ties]:
+        asked.set()
+        await answered.wait()
+        return await real(user_ids)
+
+    monkeypatch.setattr(runner._social, "ties", slow)
+    looking = asyncio.create_task(runner._again.look(0.0, time.monotonic, asyncio.sleep))
+    await asked.wait()
+    await ann.ask("presence.update", status="busy")
+    await bob.hears("usr_a", status="busy")
+    assert not looking.done()
+    answered.set()
+    await looking
     await all_leave(ann, bob)
 
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from actors.games.api import Game
+from actors.session import sessions_actor
 from actors.zone.game_entity import GameEntity
 from actors.zone.game_zone import GameZone
 from cluster.adapters.redis.parties import RedisPartyStore
@@ -32,6 +33,7 @@ LIMITS = Limits(100, 100, 100, 100)
 RULES = (
     {"pattern": "staff.*", "subscribe": "moderator"},
     {"pattern": "news"},
+    {"pattern": "news.*"},
 )
 
 
@@ -147,6 +149,39 @@ async def test_a_blocked_user_is_not_heard_from_the_moment_that_one_is_told(rig:
         await player.leave()
 
 
+async def test_a_block_and_a_kick_of_which_nobody_told_the_actor_hold_when_it_looks_again(
+    valkey_url: str, nats_url: str, nats_token: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the gateway dies between the change and its message."""
+    monkeypatch.setattr(sessions_actor, "TIES_AGAIN_S", 0.2)
+    async with local_realm(valkey_url, nats_url, nats_token, namespace) as realm:
+        rig = Rig(realm)
+        ann, bob, eve = user("ann"), user("bob"), user("eve")
+        now = time.time()
+        await rig.parties.create("pty_1", bob, "Bob", now)
+        await rig.parties.invite(bob, "Bob", ann, 8, 8, now + 60.0, now)
+        await rig.parties.accept("pty_1", ann, "Ann", 8, now)
+        phone, other = await rig.join(ann), await rig.join(bob)
+        await rig.say("party:pty_1", "all of us", sender=bob)
+        await has(phone, "all of us")
+        await rig.social.block(ann, eve, LIMITS, now)
+        await rig.parties.kick(bob, ann)
+        actor = rig.runner(SESSIONS)
+        await rig.until(lambda: bool(actor._hearing._ties.deaf(eve)) and "party:pty_1" not in members(actor, phone))
+        await rig.say("party:pty_1", "without her", sender=bob)
+        await rig.tell(ann, "from eve", sender=eve)
+        await rig.tell(ann, "end")
+        await has(other, "all of us", "without her")
+        await has(phone, "all of us", "end")
+        for player in (phone, other):
+            await player.leave()
+
+
+def members(actor: Any, player: Player) -> set[str]:
+    """The topics that the player's session hears."""
+    return {topic for topic, sessions in actor._following._members.items() if player.session_id in sessions}
+
+
 async def test_a_party_is_heard_by_all_devices_of_its_members_and_by_new_ones(rig: Rig) -> None:
     ann, bob, party = user("ann"), user("bob"), "pty_1"
     phone, other = await rig.join(ann), await rig.join(bob)
@@ -249,6 +284,20 @@ async def test_server_topics_have_rules(rig: Rig, framing: Framing) -> None:
     assert await back.ask("system.subscribe", topics=["staff.night"]) == {
         "topics": ["staff.duty", "news", "staff.night"]
     }, "the role is the session's"
+    room = player.ready["limits"]["max_subscriptions"]
+    names = [f"news.{number}" for number in range(room)]
+    rules = [{"topics": names[start : start + 64]} for start in range(0, room, 64)]
+    for some in rules:
+        assert isinstance(await player.ask("system.subscribe", **some), dict)
+    full: Any = await player.ask("system.subscribe", topics=["news"])
+    assert isinstance(full, Failure)
+    assert (full.code, full.data) == (-32004, {"limit": room})
+    left = await player.ask("system.unsubscribe", topics=[names[0], "no.such.topic"])
+    assert left == {"topics": names[1:]}
+    assert await player.ask("system.subscribe", topics=["news"]) == {"topics": [*names[1:], "news"]}
+    await rig.say(names[0], "not any more")
+    await rig.say("news", "heard")
+    await has(player, "heard")
     for who in (player, back):
         await who.leave()
 
@@ -289,7 +338,14 @@ async def test_the_game_and_the_operator_publish_and_players_do_not(heralds: Rig
     for who in (player, listener):
         await who.until(partial(lambda each: len(news(each)) >= 2, who))
         assert sorted(news(who), key=str) == [[1, 2], {"from": "Anna", "said": "hear, hear"}]
-    refused = [await player.ask(m, topic="news", data=1) for m in ("system.publish", "system.topic", "topic.publish")]
-    assert all(isinstance(answer, Failure) and answer.code == -32601 for answer in refused)
+    for who in (player, listener):  # one of each framing
+        refused = [await who.ask(m, topic="news", data=1) for m in ("system.publish", "system.topic", "topic.publish")]
+        assert all(isinstance(answer, Failure) and answer.code == -32601 for answer in refused)
+        refused = [await who.ask("chat.message", channel=channel, text="news") for channel in ("news", "news:all")]
+        assert all(isinstance(answer, Failure) and answer.code == -32003 for answer in refused), (
+            "channels are no topics"
+        )
+    for who in (player, listener):
+        assert len(news(who)) == 2
     for who in (player, listener):
         await who.leave()

@@ -119,7 +119,8 @@ def test_one_order_for_all(wanted: list[Said], seed: int) -> None:
                 theirs = [each["text"] for each in told if each["text"] in kept[topic]]
                 assert theirs == (kept[topic] if user_id in topic.split(":") else [])
             assert all(heard[each["text"]][1] == each["message_id"] for each in told), "as the sender was told"
-            waiting = [orjson.loads(w.params_json)["text"] for w in await people.services.chat.unread(user_id, 1_000)]
+            unread, _ = await people.services.chat.unread(user_id, 1_000)
+            waiting = [orjson.loads(each.params_json)["text"] for each in unread]
             to_me = [text for text, (each, _) in heard.items() if each.channel == f"direct:{user_id}"]
             assert sorted(waiting) == sorted(to_me), "each waits once"
 

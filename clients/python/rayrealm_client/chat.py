@@ -14,7 +14,9 @@ from rayrealm_client.messages import Channel, ChannelInvitation, ChatMessage, De
 from rayrealm_client.wishes import Ask, Wishes
 
 REMEMBERED = 1_024
-"""Ids of messages that were told; the inbox holds fewer."""
+"""Ids of messages that were told; of the inbox fewer are fetched."""
+MOST_PAGES = 10
+"""Of the inbox, 100 messages each, that are fetched at the beginning; the rest waits until these are read."""
 
 
 def direct(user_id: str) -> str:
@@ -66,7 +68,10 @@ class Chat:
         return Channel.of(await self._ask("chat.channel.create", channel, private=private, slow_s=slow_s))
 
     async def change(self, channel: str, *, private: bool | None = None, slow_s: float | None = None) -> Channel:
-        """For its owner, and moderators. What is left out stays."""
+        """For its owner, and moderators, who may set the slow mode of `global` and `zone`, too. What is left out stays.
+
+        A channel that becomes private invites everybody who is in it; Conflict (`too_many_invited`) if they are too many.
+        """
         return Channel.of(await self._ask("chat.channel.change", channel, private=private, slow_s=slow_s))
 
     async def invite(self, channel: str, user_id: str | None = None, *, name: str | None = None) -> None:
@@ -85,9 +90,11 @@ class Chat:
         """For moderators, and the owner of the channel. 0 seconds end it."""
         await self._ask("chat.mute", channel, user_id=user_id, seconds=seconds)
 
-    async def inbox(self) -> Inbox:
-        """Direct messages that wait until they are `read`."""
-        return Inbox.of(object_of(await self._asking.request("chat.inbox")))
+    async def inbox(self, cursor: str | None = None) -> Inbox:
+        """Direct messages that wait until they are `read`, a page of them: the oldest, or those from the cursor of a page on."""
+        return Inbox.of(
+            object_of(await self._asking.request("chat.inbox", None if cursor is None else {"cursor": cursor}))
+        )
 
     async def read(self, message_ids: Iterable[str]) -> None:
         """These have been read, on whatever device, and wait no longer."""
@@ -112,8 +119,14 @@ class Chat:
         """On a link that misses something: tell what waits, if anybody listens."""
         if not self._messages.wanted:
             return
-        for item in object_of(await ask("chat.inbox", {})).get("messages") or []:
-            self.take(item)
+        params: dict[str, Json] = {}
+        for _ in range(MOST_PAGES):
+            page = object_of(await ask("chat.inbox", params))
+            for item in page.get("messages") or []:
+                self.take(item)
+            if not page.get("more") or page.get("cursor") is None:
+                break
+            params = {"cursor": page["cursor"]}
 
     def take(self, params: object) -> None:
         """A message as it was told, by whatever way."""

@@ -67,15 +67,16 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """Direct messages that no device has read, oldest first. `more`: there are others after these."""
+    """Direct messages that no device has read, oldest first. `more`: there are others after these, from `cursor` on."""
 
     messages: tuple[ChatMessage, ...]
     more: bool
+    cursor: str | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         with shape("chat.inbox"):
-            return cls(many(ChatMessage.of, body["messages"]), bool(body.get("more")))
+            return cls(many(ChatMessage.of, body["messages"]), bool(body.get("more")), body.get("cursor"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from rayrealm_client.buffers import NoticeBuffer
 from rayrealm_client.feed import Feed, Remove
 from rayrealm_client.people import Invitation, Party, PartyChange, PartyState, Whereabouts, whereabouts
 
+REMEMBERED = 64
+"""Parties whose newest change is known."""
+
 
 class Parties:
     """A user is in one party at most. Its members talk in the chat channel `party`."""
@@ -19,6 +22,7 @@ class Parties:
         self._changes = Feed("party.changed", PartyChange.of)
         self._invitations = Feed("party.invited", Invitation.of)
         self._positions = Feed("party.positions", whereabouts)
+        self._newest: dict[str, int] = {}  # party -> version, of the changes that came
 
     async def get(self) -> PartyState:
         return PartyState.of(object_of(await self._asking.request("party.get")))
@@ -51,6 +55,7 @@ class Parties:
         return await self._ask("party.lead", {"user_id": user_id})
 
     def on_change(self, callback: Callable[[PartyChange], object]) -> Remove:
+        """In the order of their versions: one that a newer one of the same party has overtaken is not told."""
         return self._changes.on(callback)
 
     def on_invitation(self, callback: Callable[[Invitation], object]) -> Remove:
@@ -67,7 +72,24 @@ class Parties:
         return self._invitations.stream(limit)
 
     def take_change(self, params: object) -> None:
-        self._changes.take(params)
+        """Each change is told once it is kept, and may come after a newer one: what it says is over then, so it is passed over."""
+        change = self._changes.read(params)
+        if change is None or not self._is_news(change):
+            return
+        self._changes.tell(change)
+
+    def _is_news(self, change: PartyChange) -> bool:
+        versions = {change.party_id: change.version}
+        if change.party is not None:  # of who declines, the party that it is in is another one
+            versions[change.party.party_id] = max(change.party.version, versions.get(change.party.party_id, 0))
+        if any(version < self._newest.get(party_id, 0) for party_id, version in versions.items()):
+            return False
+        for party_id, version in versions.items():
+            self._newest.pop(party_id, None)
+            self._newest[party_id] = version
+        while len(self._newest) > REMEMBERED:
+            del self._newest[next(iter(self._newest))]
+        return True
 
     def take_invitation(self, params: object) -> None:
         self._invitations.take(params)

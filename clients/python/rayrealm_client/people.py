@@ -226,17 +226,26 @@ class PartyState:
 @dataclass(frozen=True, slots=True)
 class PartyChange:
     """`party`: what the user is in now. `why`: what `user_id` did or what was done to it: created, joined, left, invited, declined,
-    kicked, leader.
+    kicked, leader. `party_id`: which party changed, also when the user is in it no longer; `version`: its own since then, as
+    `Party.version` in answers.
     """
 
     party: Party | None
     why: str
     user_id: str
+    party_id: str = ""
+    version: int = 0
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         with shape("party.changed"):
-            return cls(Party.or_none(body["party"]), text(body["why"]), text(body.get("user_id") or ""))
+            return cls(
+                Party.or_none(body["party"]),
+                text(body["why"]),
+                text(body.get("user_id") or ""),
+                text(body.get("party_id") or ""),
+                int(body.get("version") or 0),
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,15 @@
-/** Toasts about people: who asks, who invites, who has come online, who said something in private. */
+/** Toasts about people: who asks, who invites, who has come online, who said something in private; and news of the realm. */
 
 import { FRIEND_NEWS, PARTY_ENDS } from "./people_words.js";
+import { RpcError } from "../rayrealm/pending.js";
 import { inWords } from "./words.js";
+
+/** The server topic with news for all players. */
+const NEWS = "news";
+/** The realm refuses what the operator lets nobody hear. */
+const NOT_ALLOWED = -32000;
+/** Characters of a text that a toast shows; a realm may say much more. */
+const MOST_TEXT = 300;
 
 export class PeopleNews {
   /** Friends whose coming was not news: as they were when the page asked. @type {Map<string, string>} */
@@ -60,10 +68,36 @@ export class PeopleNews {
     on(client.channels, "invited", ({ channel, name }) => {
       this.toasts.show(`${name || "Somebody"} invites you into the channel ${channel}.`, [{ words: "Join", run: () => join(channel) }], `channel ${channel}`);
     });
+    on(client.topics, "topic", ({ topic, data }) => {
+      if (topic === NEWS) this.#tell(data?.text);
+    });
+    on(client.topics, "message", ({ text }) => this.#tell(text));
+    on(client.topics, "trouble", (error) => this.toasts.show(inWords(error)));
+    this.#listen(client, isCurrent);
     on(client, "chat", ({ channel, from, name }) => {
       if (!channel.startsWith("direct:") || from === client.userId || isShown(`direct:${from}`)) return;
       this.toasts.show(`${name} wrote to you.`, [{ words: "Read", run: () => converse(from, name) }], `direct ${from}`);
     });
+  }
+
+  /** From the world on, where a player can read them. @param {import("../rayrealm/client.js").RealmClient} client @param {() => boolean} isCurrent */
+  #listen(client, isCurrent) {
+    let listening = false;
+    client.addEventListener("world", () => {
+      if (listening || !client.world || !isCurrent()) return;
+      listening = true;
+      client.topics.subscribe(NEWS).catch((error) => {
+        if (error instanceof RpcError && error.code === NOT_ALLOWED) return; // this realm has no news
+        listening = false; // the next world asks again
+        if (isCurrent()) this.toasts.show(inWords(error));
+      });
+    });
+  }
+
+  /** What the realm says to its players, as text. @param {unknown} text */
+  #tell(text) {
+    if (typeof text !== "string" || !text.trim()) return;
+    this.toasts.show(text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT - 1)}…` : text);
   }
 
   /** @param {Promise<unknown>} work */

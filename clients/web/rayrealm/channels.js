@@ -20,7 +20,7 @@ function newId() {
 }
 
 /** Message ids remembered, to tell a message once that comes as an answer, as a notification and in the inbox. */
-const REMEMBERED = 512;
+const REMEMBERED = 1024;
 
 export class Channels extends EventTarget {
   /** @type {Set<string>} */
@@ -43,6 +43,7 @@ export class Channels extends EventTarget {
         for (const message of messages) this.receive({ ...message, waited: true });
       },
       trouble: (error) => this.#emit("trouble", error),
+      next: ({ more, cursor = null }) => (more && cursor !== null ? { cursor } : null),
     });
     connection.addEventListener("ready", (event) => {
       const begun = this.userId !== "";
@@ -111,6 +112,48 @@ export class Channels extends EventTarget {
     const asked = cursor === null ? { channel } : { channel, cursor };
     const { members, cursor: next = null } = await this.connection.request("chat.channel.members", asked);
     return { members, cursor: next };
+  }
+
+  /**
+   * A channel of one's own, which nobody has used lately.
+   * @param {string} channel
+   * @param {{private?: boolean, slow_s?: number}} [settings] private: only who is invited may join; slow_s: seconds between two messages of one user
+   * @returns {Promise<Record<string, any>>} {channel, owner, private, slow_s, created_at}
+   * @throws {import("./pending.js").RpcError} -32005 `channel_taken`, `too_many_channels`
+   */
+  create(channel, settings = {}) {
+    return this.connection.request("chat.channel.create", { channel, ...settings });
+  }
+
+  /**
+   * For its owner, and moderators; what is left out stays. Who is in a channel that becomes private is invited.
+   * @param {string} channel
+   * @param {{private?: boolean, slow_s?: number}} settings
+   * @returns {Promise<Record<string, any>>} {channel, owner, private, slow_s, created_at}
+   */
+  change(channel, settings) {
+    return this.connection.request("chat.channel.change", { channel, ...settings });
+  }
+
+  /** Into a private channel of one's own. @param {string} channel @param {{user_id: string} | {name: string}} whom */
+  async invite(channel, whom) {
+    await this.connection.request("chat.channel.invite", { channel, ...whom });
+  }
+
+  /** Takes a message back, for moderators and the channel's owner. @param {string} channel @param {string} messageId */
+  async delete(channel, messageId) {
+    await this.connection.request("chat.delete", { channel, message_id: messageId });
+  }
+
+  /**
+   * For moderators and the channel's owner.
+   * @param {string} channel
+   * @param {string} userId
+   * @param {number} seconds from now on; 0 ends it
+   * @returns {Promise<number>} until when, Unix seconds; 0: not at all
+   */
+  async mute(channel, userId, seconds) {
+    return (await this.connection.request("chat.mute", { channel, user_id: userId, seconds })).until;
   }
 
   /** Direct messages that need not wait any longer. @param {string[]} messageIds */

@@ -33,6 +33,7 @@ import { RpcError } from "./pending.js";
 import { Prediction } from "./prediction.js";
 import { Social } from "./social.js";
 import { TickClock } from "./tick_clock.js";
+import { Topics } from "./topics.js";
 import { View } from "./view.js";
 
 /** An entry goes through session, zone and storage; the realm gives each its own deadline, seconds. */
@@ -68,6 +69,7 @@ export class RealmClient extends EventTarget {
     this.interpolation = new Interpolation();
     this.channels = new Channels(connection);
     this.social = new Social(connection);
+    this.topics = new Topics(connection);
     /** @type {World | null} */
     this.world = null;
     /** @type {Prediction | null} */
@@ -81,7 +83,7 @@ export class RealmClient extends EventTarget {
     connection.addEventListener("notification", (event) => {
       const { detail } = /** @type {CustomEvent} */ (event);
       if (detail.method === "game.event") this.#emit("game", detail.params);
-      else if (this.channels.heed(detail.method, detail.params) || this.social.receive(detail.method, detail.params)) return;
+      else if ([this.channels, this.social, this.topics].some((each) => each.heed(detail.method, detail.params))) return;
       else this.#emit("notification", detail);
     });
   }

@@ -77,9 +77,11 @@ export class Friends extends EventTarget {
 
   /** @param {string} what @param {Record<string, any>} params */
   async #do(what, params) {
-    const result = await this.connection.request(`friends.${what}`, params);
-    this.refresh();
-    return result;
+    try {
+      return await this.connection.request(`friends.${what}`, params);
+    } finally {
+      this.refresh(); // a refusal tells that the lists are old, and no answer that it may have been done
+    }
   }
 
   /** @param {string} type @param {any} detail */

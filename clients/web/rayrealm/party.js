@@ -11,7 +11,12 @@
 
 import { Asker } from "./asker.js";
 
+/** Parties whose newest version is remembered. */
+const REMEMBERED = 64;
+
 export class Party extends EventTarget {
+  /** By party id: changes are told each on its own, and an older one may come after a newer one. @type {Map<string, number>} */
+  #newest = new Map();
   /** @type {PartyState | null} */
   current = null;
   /** By party id. @type {Map<string, Invitation>} */
@@ -58,7 +63,9 @@ export class Party extends EventTarget {
   }
 
   async leave() {
+    const left = this.current;
     await this.connection.request("party.leave");
+    if (left) this.#isNews(left.party_id, left.version + 1); // what was told of it as it was is over
     this.#adopt(null, "left");
   }
 
@@ -80,6 +87,7 @@ export class Party extends EventTarget {
   receive(method, params) {
     switch (method) {
       case "party.changed":
+        if (params.party_id !== undefined && !this.#isNews(params.party_id, params.version)) return true;
         // The end of another party than the present one is old.
         if (params.party || !this.current || params.party_id === this.current.party_id) this.#adopt(params.party ?? null, params.why);
         return true;
@@ -111,13 +119,21 @@ export class Party extends EventTarget {
 
   /** @param {PartyState | null} party @param {string} why */
   #adopt(party, why) {
-    const same = party && this.current?.party_id === party.party_id;
-    if (same && party.version < (this.current?.version ?? 0)) return; // an answer that was overtaken
+    if (party && !this.#isNews(party.party_id, party.version)) return; // it was overtaken
     this.current = party && party.members.length > 0 ? party : null;
     const members = new Set(this.current?.members.map((member) => member.user_id));
     this.positions = this.positions.filter((each) => members.has(each.user_id));
     if (this.current) this.invitations.delete(this.current.party_id);
     this.#emit("party", { party: this.current, why });
+  }
+
+  /** Whether nothing newer of the party was known; from now on this is. @param {string} partyId @param {number} version */
+  #isNews(partyId, version) {
+    if (version < (this.#newest.get(partyId) ?? 0)) return false;
+    this.#newest.delete(partyId);
+    this.#newest.set(partyId, version);
+    if (this.#newest.size > REMEMBERED) this.#newest.delete(/** @type {string} */ (this.#newest.keys().next().value)); // the oldest
+    return true;
   }
 
   /** @param {string} partyId */

@@ -49,6 +49,20 @@ export class Presences extends EventTarget {
     return result;
   }
 
+  /**
+   * Who may see the zone, and the character with its name. What is left out stays; the realm keeps it.
+   * @param {{zone?: "all" | "friends" | "nobody", character?: "all" | "friends" | "nobody"}} changes
+   * @returns {Promise<Record<string, any>>} {zone, character}
+   */
+  privacy(changes) {
+    return this.connection.request("presence.privacy", changes);
+  }
+
+  /** How these are at this moment, without following them; at most 500. @param {Iterable<string>} userIds @returns {Promise<Presence[]>} */
+  async get(userIds) {
+    return (await this.connection.request("presence.get", { user_ids: [...userIds] })).presences;
+  }
+
   /** Follows these, and nobody else; at most 200. @param {Iterable<string>} userIds */
   follow(userIds) {
     this.#wanted = new Set(userIds);

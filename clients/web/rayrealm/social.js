@@ -25,7 +25,7 @@ export class Social {
    * @param {Record<string, any>} params
    * @returns {boolean} whether the notification was for here
    */
-  receive(method, params) {
+  heed(method, params) {
     if (method === "presence.changed") this.presences.note(/** @type {import("./presences.js").Presence} */ (params));
     else if (method === "friends.changed") this.friends.receive(params);
     else return this.party.receive(method, params);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,7 +40,8 @@ class MemoryChatStore:
         self._muted: dict[tuple[str, str], float] = {}
         self._deleted: defaultdict[str, dict[str, float]] = defaultdict(dict)  # message id -> until
         self._members: defaultdict[str, dict[str, Presence]] = defaultdict(dict)
-        self._inbox: defaultdict[str, dict[str, tuple[Waiting, float]]] = defaultdict(dict)
+        self._inbox: defaultdict[str, dict[str, tuple[Waiting, float, int]]] = defaultdict(dict)
+        self._places = itertools.count(1)
 
     def _record(self, name: str) -> _Record | None:
         found = self._records.get(name)
@@ -55,16 +57,27 @@ class MemoryChatStore:
             if known.channel != channel:
                 raise Conflict("channel_taken")
             return
+        if channel.owner and any(self._status_of(session) is not None for session in self._members[channel.name]):
+            raise Conflict("channel_taken")
         records = [self._record(name) for name in self._records]
-        if sum(1 for each in records if each and each.channel.owner == channel.owner) >= most_of_owner:
+        own = sum(1 for each in records if each and each.channel.owner == channel.owner)
+        if channel.owner and own >= most_of_owner:
             raise Conflict("too_many_channels")
         self._records[channel.name] = _Record(channel, self._clock() + keep_s)
 
-    async def change(self, name: str, private: bool | None, slow_s: float | None) -> Channel:
+    async def change(self, name: str, private: bool | None, slow_s: float | None, most_invited: int) -> Channel:
         known = self._record(name)
         if known is None:
             raise NotFound("no_such_channel")
         old = known.channel
+        if private and not old.private:
+            listening = {
+                who.user_id for who in self._members[name].values() if self._status_of(who.session_id) is not None
+            }
+            invited = known.invited | (listening - {old.owner})
+            if len(invited) > max(most_invited, len(known.invited)):
+                raise Conflict("too_many_invited")
+            known.invited = invited
         known.channel = replace(
             old,
             private=old.private if private is None else private,
@@ -155,15 +168,18 @@ class MemoryChatStore:
 
     async def keep(self, user_id: str, waiting: Waiting, most: int, keep_s: float) -> None:
         inbox = self._inbox[user_id]
-        inbox.setdefault(waiting.message_id, (waiting, self._clock() + keep_s))
+        if waiting.message_id not in inbox:
+            inbox[waiting.message_id] = waiting, self._clock() + keep_s, next(self._places)
         for oldest in list(inbox)[:-most]:
             del inbox[oldest]
 
-    async def unread(self, user_id: str, limit: int) -> list[Waiting]:
+    async def unread(self, user_id: str, limit: int, after: int = 0) -> tuple[list[Waiting], int]:
         now, inbox = self._clock(), self._inbox[user_id]
-        for message_id in [each for each, (_, until) in inbox.items() if until <= now]:
+        for message_id in [each for each, (_, until, _) in inbox.items() if until <= now]:
             del inbox[message_id]
-        return [waiting for waiting, _ in inbox.values()][:limit]
+        found = [(waiting, place) for waiting, _, place in inbox.values() if place > after]
+        page = found[:limit]
+        return [waiting for waiting, _ in page], page[-1][1] if page and len(found) > limit else 0
 
     async def read(self, user_id: str, message_ids: Sequence[str]) -> int:
         inbox = self._inbox[user_id]

@@ -39,7 +39,7 @@ class MemoryOutboxLog:
             self._sessions.raise_seq(session_id, fence.actor, seq)
         places = self._cursors[fence.actor]
         for topic, place in cursors.items():
-            if _order(place) > _order(places.get(topic, "")):
+            if topic in places and _order(place) > _order(places[topic]):
                 places[topic] = place
 
     async def follow(self, fence: Fence, cursors: Mapping[str, str]) -> None:

@@ -10,16 +10,22 @@ from cluster.ports.parties import MOST_RECEIVED, Invitation, Member, Party
 
 
 class MemoryPartyStore:
-    """Implements `cluster.ports.parties.PartyStore`. Invitations end by the `now` of the calls that carry one, and by `expire`."""
+    """Implements `cluster.ports.parties.PartyStore`. Invitations end by the `now` of the calls that carry one, and by `expire`.
+
+    Parties whose members never return stay: what lives no longer than its process has no need of the time after which they end in
+    Redis.
+    """
 
     def __init__(self) -> None:
-        self._parties: dict[str, Party] = {}  # `invited` is empty in these
+        self._parties: dict[str, Party] = {}  # `invited` and `invited_as` are empty in these
         self._party_of: dict[str, str] = {}
         self._invitations: dict[tuple[str, str], Invitation] = {}  # (party, user)
+        self._called: dict[tuple[str, str], str] = {}  # as these
 
     def expire(self, party_id: str, user_id: str) -> None:
         """What the TTL of an invitation does in Redis."""
         self._invitations.pop((party_id, user_id), None)
+        self._called.pop((party_id, user_id), None)
 
     async def get(self, party_id: str) -> Party | None:
         party = self._parties.get(party_id)
@@ -54,6 +60,7 @@ class MemoryPartyStore:
         most_invited: int,
         expires_at: float,
         now: float,
+        other_name: str = "",
     ) -> Party:
         party = self._parties.get(self._party_of.get(user_id, ""))
         if party is None:
@@ -69,6 +76,7 @@ class MemoryPartyStore:
         if not again and len(list(self._sent(party.party_id))) >= most_invited:
             raise Conflict("too_many_invitations")
         self._invitations[party.party_id, other_id] = Invitation(party.party_id, user_id, name, expires_at)
+        self._called.setdefault((party.party_id, other_id), other_name)
         for first in self._received(other_id)[:-MOST_RECEIVED]:
             self.expire(first.party_id, other_id)
         return self._shown(party) if again else self._keep(party)
@@ -90,8 +98,9 @@ class MemoryPartyStore:
         return self._keep(replace(party, members=(*party.members, Member(user_id, name, now))))
 
     async def decline(self, party_id: str, user_id: str) -> Party | None:
-        if self._invitations.pop((party_id, user_id), None) is None:
+        if (party_id, user_id) not in self._invitations:
             return None
+        self.expire(party_id, user_id)
         return self._keep(self._parties[party_id])
 
     async def leave(self, user_id: str) -> Party | None:
@@ -138,7 +147,8 @@ class MemoryPartyStore:
 
     def _shown(self, party: Party) -> Party:
         sent = sorted(self._sent(party.party_id), key=lambda item: (item[1].expires_at, item[0]))
-        return replace(party, invited=tuple(user_id for user_id, _ in sent))
+        invited = tuple(user_id for user_id, _ in sent)
+        return replace(party, invited=invited, invited_as=tuple(self._called[party.party_id, user] for user in invited))
 
     def _sent(self, party_id: str) -> Iterator[tuple[str, Invitation]]:
         return ((user, kept) for (party, user), kept in self._invitations.items() if party == party_id)

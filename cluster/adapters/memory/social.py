@@ -10,7 +10,7 @@ from typing import Any, cast
 from cluster.errors import Conflict, InvalidState, NotFound
 from cluster.ports.social import Asked, Limits, Link, Profile, Relations, Ties, check_choices, check_others
 
-Lists = defaultdict[str, dict[str, float]]  # user -> other -> since when
+Lists = defaultdict[str, dict[str, Link]]  # user -> other
 
 
 class MemorySocialStore:
@@ -24,18 +24,19 @@ class MemorySocialStore:
         self._blocked_by: Lists = defaultdict(dict)
         self._profiles: dict[str, Profile] = {}
 
-    async def request(self, user_id: str, other_id: str, limits: Limits, now: float) -> Asked:
+    async def request(self, user_id: str, other_id: str, limits: Limits, now: float, name: str = "") -> Asked:
         check_others(user_id, other_id)
         if other_id in self._blocked[user_id]:
             raise InvalidState("blocked", "blocked")
         if other_id in self._friends[user_id]:
             return "already_friends"
         hidden = other_id in self._blocked_by[user_id] or len(self._incoming[other_id]) >= limits.incoming
-        asked_at = self._outgoing[user_id].get(other_id)
-        if asked_at is not None:
-            if not hidden:
-                self._incoming[other_id].setdefault(user_id, asked_at)
-            return "already_requested"
+        before = self._outgoing[user_id].get(other_id)
+        if before is not None:
+            if hidden or user_id in self._incoming[other_id]:
+                return "already_requested"
+            _add(self._incoming, other_id, user_id, before.at)
+            return "shown"
         if len(self._friends[user_id]) >= limits.friends:
             raise Conflict("too_many_friends")
         if user_id in self._outgoing[other_id]:
@@ -43,10 +44,10 @@ class MemorySocialStore:
             return "friends"
         if len(self._outgoing[user_id]) >= limits.outgoing:
             raise Conflict("too_many_requests")
-        self._outgoing[user_id][other_id] = now
+        _add(self._outgoing, user_id, other_id, now, name)
         if hidden:
             return "hidden"
-        self._incoming[other_id][user_id] = now
+        _add(self._incoming, other_id, user_id, now)
         return "requested"
 
     async def accept(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
@@ -75,15 +76,15 @@ class MemorySocialStore:
         self._friends[other_id].pop(user_id, None)
         return True
 
-    async def block(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
+    async def block(self, user_id: str, other_id: str, limits: Limits, now: float, name: str = "") -> bool:
         check_others(user_id, other_id)
         if other_id in self._blocked[user_id]:
             return False
         if len(self._blocked[user_id]) >= limits.blocked:
             raise Conflict("too_many_blocked")
         self._part(user_id, other_id, self._friends, self._incoming, self._outgoing)
-        self._blocked[user_id][other_id] = now
-        self._blocked_by[other_id][user_id] = now
+        _add(self._blocked, user_id, other_id, now, name)
+        _add(self._blocked_by, other_id, user_id, now)
         return True
 
     async def unblock(self, user_id: str, other_id: str) -> bool:
@@ -119,8 +120,8 @@ class MemorySocialStore:
         if max(len(self._friends[user_id]), len(self._friends[other_id])) >= limits.friends:
             raise Conflict("too_many_friends")
         self._part(user_id, other_id, self._incoming, self._outgoing)
-        self._friends[user_id][other_id] = now
-        self._friends[other_id][user_id] = now
+        _add(self._friends, user_id, other_id, now)
+        _add(self._friends, other_id, user_id, now)
 
     def _part(self, user_id: str, other_id: str, *lists: Lists) -> None:
         for found in lists:
@@ -128,5 +129,9 @@ class MemorySocialStore:
             found[other_id].pop(user_id, None)
 
 
-def _links(found: Mapping[str, float]) -> tuple[Link, ...]:
-    return tuple(Link(user_id, at) for user_id, at in sorted(found.items(), key=lambda item: (item[1], item[0])))
+def _add(lists: Lists, user_id: str, other_id: str, at: float, name: str = "") -> None:
+    lists[user_id][other_id] = Link(other_id, at, name)
+
+
+def _links(found: Mapping[str, Link]) -> tuple[Link, ...]:
+    return tuple(sorted(found.values(), key=lambda link: (link.at, link.user_id)))

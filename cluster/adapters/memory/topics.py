@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from cluster.ports.topics import Published, PublishedMany, TopicMessage, each_params
+from cluster.ports.topics import Published, PublishedMany, TopicMessage, each_of, each_params
 
 
 class MemoryTopicLog:
@@ -50,23 +50,23 @@ class MemoryTopicLog:
         topics: Sequence[str],
         method: str,
         params_json: bytes | Sequence[bytes],
-        limit: int,
+        limit: int | Sequence[int],
         key: str = "",
         result: str = "",
         key_ttl_s: float = 600.0,
-        keep_s: float = 3_600.0,
+        keep_s: float | Sequence[float] = 3_600.0,
         sender: str = "",
         refresh: str = "",
     ) -> PublishedMany:
         if key in self._results:
             return PublishedMany((), self._results[key])
-        said = []
+        said, limits = [], each_of(topics, limit)
         for topic, params in each_params(topics, params_json).items():
             previous = self._newest(topic)
             self._counts[topic] += 1
             said.append(TopicMessage(topic, self._newest(topic), previous, method, params, sender, refresh))
             self._messages[topic].append(said[-1])
-            del self._messages[topic][:-limit]
+            del self._messages[topic][: -limits[topic]]
         if key:
             self._results[key] = result
         return PublishedMany(tuple(said), result)

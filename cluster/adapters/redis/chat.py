@@ -1,7 +1,8 @@
 """What chat keeps beside its messages, in Redis (rows 2.3 and 3.3). Channels and topics are in hex in the keys.
 
 `{ns}:chat-channel:{channel}` hash of owner, private, slow_s, created_at; it ends when nobody spoke for long.
-`{ns}:chat-invited:{channel}` set of users, ending with it; `{ns}:user:{id}:channels` set of the channels that a user made.
+`{ns}:chat-invited:{channel}` set of users, ending with it; `{ns}:user:{id}:channels` set of the channels that a user made, ending
+with the last of them.
 `{ns}:chat-gate:{channel}:{user}` hash of tokens, and when the user last spoke; `{ns}:chat-opened:{user}` the same for topics that
 nobody had spoken in (`{ns}:topic:{topic}:newest`, see topics.py). `{ns}:chat-mute:{channel}:{user}` while it lasts.
 `{ns}:chat-said:{key}` the id that a message passed the gate with. `{ns}:topic-key:{key}` is the topic log's (topics.py).
@@ -64,11 +65,13 @@ class RedisChatStore:
             raise Conflict("too_many_channels")
 
     @guard()
-    async def change(self, name: str, private: bool | None, slow_s: float | None) -> Channel:
+    async def change(self, name: str, private: bool | None, slow_s: float | None, most_invited: int) -> Channel:
         changes = ["" if private is None else _flag(private), "" if slow_s is None else repr(float(slow_s))]
-        found = await CHANGE(self._client, [], [self._ns, _hex(name), *changes])
+        found = await CHANGE(self._client, [], [self._ns, _hex(name), *changes, most_invited])
         if not found:
             raise NotFound("no_such_channel")
+        if found == [b"too_many"]:
+            raise Conflict("too_many_invited")
         return _channel(name, found)
 
     @guard()
@@ -145,11 +148,10 @@ class RedisChatStore:
         await KEEP(self._client, [], args)
 
     @guard()
-    async def unread(self, user_id: str, limit: int) -> list[Waiting]:
-        found = await UNREAD(self._client, [], [self._ns, user_id, limit])
-        return [
-            Waiting(message_id.decode(), params) for message_id, params in zip(found[::2], found[1::2], strict=True)
-        ]
+    async def unread(self, user_id: str, limit: int, after: int = 0) -> tuple[list[Waiting], int]:
+        place, *found = await UNREAD(self._client, [], [self._ns, user_id, limit, after])
+        told = zip(found[::2], found[1::2], strict=True)
+        return [Waiting(message_id.decode(), params) for message_id, params in told], int(place)
 
     @guard()
     async def read(self, user_id: str, message_ids: Sequence[str]) -> int:

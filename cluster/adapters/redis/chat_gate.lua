@@ -50,5 +50,6 @@ redis.call('SET', said, id, 'PX', ARGV[9])
 if known[1] then
   redis.call('PEXPIRE', record, record_ttl, 'GT')
   redis.call('PEXPIRE', invited, record_ttl, 'GT')
+  redis.call('PEXPIRE', ns .. ':user:' .. known[1] .. ':channels', record_ttl, 'GT')
 end
 return {'passed', id}

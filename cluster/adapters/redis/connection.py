@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,14 +24,18 @@ DEADLINE_S = 5.0
 RETRIES = 2
 BACKOFF_BASE_S = 0.02
 BACKOFF_CAP_S = 0.25
-# A server that is away, is loading its data, has no memory left, or has just become a replica.
+# A server that is away, is loading its data, has no memory left, or has just become a replica, one without its primary.
 OUTAGES = (
-    refusals.ConnectionError,
+    refusals.ConnectionError,  # LOADING is one, too
     refusals.TimeoutError,
     refusals.OutOfMemoryError,
     refusals.ReadOnlyError,
+    refusals.MasterDownError,
     TimeoutError,
 )
+# It cannot write its data to disk, lacks replicas to write to, or runs a script that does not end: for redis-py these are errors
+# like any other. A pipeline says before them which of its commands it was.
+REFUSED_FOR_NOW = re.compile(r"(?:^|of pipeline caused error: \(['\"])(?:MISCONF|NOREPLICAS|BUSY) ")
 
 
 class _Cancellable:
@@ -95,6 +100,11 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
         async with asyncio.timeout(deadline_s):
             yield
     except OUTAGES as error:
+        DEPENDENCY_ERRORS.add("redis")
+        raise Unavailable("redis") from error
+    except refusals.ResponseError as error:
+        if not REFUSED_FOR_NOW.search(str(error)):
+            raise
         DEPENDENCY_ERRORS.add("redis")
         raise Unavailable("redis") from error
 

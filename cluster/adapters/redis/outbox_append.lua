@@ -31,9 +31,11 @@ local function order(id)
   return tonumber(ms or '-1'), tonumber(count or '-1')
 end
 local cursors = key .. ':cursors'
+-- A topic that is followed has a field (outbox_follow.lua), if an empty one; the place of any other would stay for ever.
 for i = last + 1, #ARGV, 2 do
-  local old_ms, old_count = order(redis.call('HGET', cursors, ARGV[i]) or '')
+  local old = redis.call('HGET', cursors, ARGV[i])
+  local old_ms, old_count = order(old or '')
   local ms, count = order(ARGV[i + 1])
-  if ms > old_ms or (ms == old_ms and count > old_count) then redis.call('HSET', cursors, ARGV[i], ARGV[i + 1]) end
+  if old and (ms > old_ms or (ms == old_ms and count > old_count)) then redis.call('HSET', cursors, ARGV[i], ARGV[i + 1]) end
 end
 return 'ok'

@@ -1,9 +1,11 @@
 """Parties in Redis.
 
 `{ns}:party:{id}` hash: leader, version. `{ns}:party:{id}:members` list of user ids in the order of joining,
-`{ns}:party:{id}:people` hash of JSON by user id, `{ns}:party:{id}:invited` user ids sorted by the time when their invitation ends.
+`{ns}:party:{id}:people` hash of JSON by user id, `{ns}:party:{id}:invited` user ids sorted by the time when their invitation ends,
+`{ns}:party:{id}:called` hash of what those are called who were not invited by id.
 `{ns}:user:{id}:party` the id. `{ns}:user:{id}:invitations` party ids sorted by that time; it expires with the last one.
 `{ns}:invitation:{party}:{user}` JSON; it expires.
+A party and what says who is in it end together, PARTY_TTL_S after somebody did something with it or looked at it last.
 `{ns}:party-call:{call}`: the party of a call, for as long as it may be repeated.
 """
 
@@ -24,6 +26,7 @@ from cluster.ports.parties import MOST_RECEIVED, Invitation, Member, Party
 STEP = Script(__file__, "party_step.lua")
 
 CALL_TTL_S = 4 * DEADLINE_S
+PARTY_TTL_S = 90 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class _Change:
     most_members: int = 0
     most_invited: int = 0
     expires_at: float = 0.0
+    other_name: str = ""
 
 
 class RedisPartyStore:
@@ -83,9 +87,10 @@ class RedisPartyStore:
         most_invited: int,
         expires_at: float,
         now: float,
+        other_name: str = "",
     ) -> Party:
         about = orjson.dumps({"user_id": user_id, "name": name, "expires_at": float(expires_at)})
-        change = _Change("", user_id, other_id, now, about, most_members, most_invited, expires_at)
+        change = _Change("", user_id, other_id, now, about, most_members, most_invited, expires_at, other_name)
         return await self._step("invite", change)
 
     async def accept(self, party_id: str, user_id: str, name: str, most_members: int, now: float) -> Party:
@@ -115,7 +120,8 @@ class RedisPartyStore:
             self._ns, secrets.token_hex(8), milliseconds(CALL_TTL_S), step,
             change.party_id, change.user_id, change.other_id, repr(float(change.now)), change.about,
             change.most_members, change.most_invited, repr(float(change.expires_at)),
-            milliseconds(change.expires_at - change.now), MOST_RECEIVED,
+            milliseconds(change.expires_at - change.now), MOST_RECEIVED, change.other_name,
+            milliseconds(PARTY_TTL_S),
         ]  # fmt: skip
         word, *found = await STEP(self._client, [], args)
         if word != b"ok":
@@ -128,7 +134,13 @@ def _about_member(name: str, now: float) -> bytes:
 
 
 def _read(
-    party_id: bytes, leader: bytes, version: bytes, members: list[bytes], people: list[bytes], invited: list[bytes]
+    party_id: bytes,
+    leader: bytes,
+    version: bytes,
+    members: list[bytes],
+    people: list[bytes],
+    invited: list[bytes],
+    called: list[bytes],
 ) -> Party:
     known = [orjson.loads(about) for about in people]
     return Party(
@@ -140,6 +152,7 @@ def _read(
         ),
         tuple(user_id.decode() for user_id in invited),
         int(version),
+        tuple(name.decode() for name in called),
     )
 
 

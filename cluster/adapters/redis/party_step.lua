@@ -1,10 +1,11 @@
--- Change or read a party. Returns a word, the party id, leader, version, members, what is kept of each, and who is invited.
+-- Change or read a party. Returns a word, the party id, leader, version, members, what is kept of each, who is invited,
+-- and what each of those is called.
 -- Keys are derived from the namespace, so one server (no Redis Cluster).
 -- ARGV: namespace, call, call ttl ms, step, party or '', user, other, now, about, most members, most invited, expires at,
---   invitation ttl ms, most invitations of a user
+--   invitation ttl ms, most invitations of a user, what the other is called or '', party ttl ms
 local ns, step, party, user, other, now, about = ARGV[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local most_members, most_invited, most_received = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[14])
-local call = ns .. ':party-call:' .. ARGV[2]
+local call, ttl = ns .. ':party-call:' .. ARGV[2], ARGV[16]
 
 local function key(list) return ns .. ':party:' .. party .. list end
 local function party_of(id) return redis.call('GET', ns .. ':user:' .. id .. ':party') or '' end
@@ -18,6 +19,7 @@ local function changed() redis.call('HINCRBY', key(''), 'version', 1) end
 local function uninvite(id)
   redis.call('ZREM', received(id), party)
   redis.call('DEL', invitation(id))
+  redis.call('HDEL', key(':called'), id)
   return redis.call('ZREM', key(':invited'), id) == 1
 end
 
@@ -47,22 +49,35 @@ local function drop(id)
   changed()
 end
 
+-- A party whose members never return ends, all of it at once. Changing and looking keep it; who only looks does so once a day.
+local function renew()
+  for _, list in ipairs({'', ':members', ':people', ':invited', ':called'}) do redis.call('PEXPIRE', key(list), ttl) end
+  for _, id in ipairs(redis.call('LRANGE', key(':members'), 0, -1)) do
+    redis.call('PEXPIRE', ns .. ':user:' .. id .. ':party', ttl)
+  end
+end
+
 local function answer(word)
+  if redis.call('PTTL', key('')) < tonumber(ttl) - 86400000 then renew() end
   local found = redis.call('HMGET', key(''), 'leader', 'version')
-  local members, people, invited = redis.call('LRANGE', key(':members'), 0, -1), {}, {}
+  local members, people, invited, called = redis.call('LRANGE', key(':members'), 0, -1), {}, {}, {}
   for n, id in ipairs(members) do people[n] = redis.call('HGET', key(':people'), id) end
   for _, id in ipairs(redis.call('ZRANGE', key(':invited'), 0, -1)) do
-    if redis.call('EXISTS', invitation(id)) == 1 then invited[#invited + 1] = id end
+    if redis.call('EXISTS', invitation(id)) == 1 then
+      invited[#invited + 1] = id
+      called[#called + 1] = redis.call('HGET', key(':called'), id) or ''
+    end
   end
-  return {word, party, found[1] or '', found[2] or '0', members, people, invited}
+  return {word, party, found[1] or '', found[2] or '0', members, people, invited, called}
 end
 
 -- A party that has ended, or, with version 0, that never was.
-local function nothing(version) return {'ok', party, '', version, {}, {}, {}} end
+local function nothing(version) return {'ok', party, '', version, {}, {}, {}, {}} end
 
 -- The answer of a step that changed something. One call may be sent twice over a broken connection: the second time it gets the
 -- party as it is by then.
 local function done()
+  renew()
   redis.call('SET', call, party, 'PX', ARGV[3])
   return answer('ok')
 end
@@ -103,7 +118,10 @@ function steps.invite()
     local first = redis.call('ZPOPMIN', mine)[1]
     redis.call('DEL', ns .. ':invitation:' .. first .. ':' .. other)
   end
-  if not again then changed() end
+  if not again then
+    if ARGV[15] ~= '' then redis.call('HSET', key(':called'), other, ARGV[15]) end
+    changed()
+  end
   return done()
 end
 

@@ -1,6 +1,7 @@
 """Friends, blocks and profiles in Redis (rows 3.2 and 3.3).
 
 `{ns}:user:{id}:friends`, `:incoming`, `:outgoing`, `:blocked`, `:blocked-by`: sets of user ids sorted by the time since when.
+`{ns}:user:{id}:names`: a hash of what the user called those in its `outgoing` and `blocked`, without those that it named by id.
 `{ns}:user:{id}:profile`: a hash. `{ns}:social-call:{call}`: the answer of a call, for as long as it may be repeated.
 """
 
@@ -32,9 +33,9 @@ class RedisSocialStore:
         self._client = client
         self._ns = namespace
 
-    async def request(self, user_id: str, other_id: str, limits: Limits, now: float) -> Asked:
+    async def request(self, user_id: str, other_id: str, limits: Limits, now: float, name: str = "") -> Asked:
         check_others(user_id, other_id)
-        return cast(Asked, await self._step("request", user_id, other_id, limits, now))
+        return cast(Asked, await self._step("request", user_id, other_id, limits, now, name))
 
     async def accept(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
         return await self._step("accept", user_id, other_id, limits, now) == "friends"
@@ -48,9 +49,9 @@ class RedisSocialStore:
     async def remove(self, user_id: str, other_id: str) -> bool:
         return await self._step("remove", user_id, other_id) == "changed"
 
-    async def block(self, user_id: str, other_id: str, limits: Limits, now: float) -> bool:
+    async def block(self, user_id: str, other_id: str, limits: Limits, now: float, name: str = "") -> bool:
         check_others(user_id, other_id)
-        return await self._step("block", user_id, other_id, limits, now) == "changed"
+        return await self._step("block", user_id, other_id, limits, now, name) == "changed"
 
     async def unblock(self, user_id: str, other_id: str) -> bool:
         return await self._step("unblock", user_id, other_id) == "changed"
@@ -61,9 +62,12 @@ class RedisSocialStore:
             for name in ("friends", "incoming", "outgoing", "blocked"):
                 pipe.zrange(self._key(user_id, name), 0, -1, withscores=True)
             pipe.zrange(self._key(user_id, "blocked-by"), 0, -1)
-            *lists, blocked_by = await pipe.execute()
-        friends, incoming, outgoing, blocked = map(_links, lists)
-        return Relations(friends, incoming, outgoing, blocked, _ids(blocked_by))
+            pipe.hgetall(self._key(user_id, "names"))
+            friends, incoming, outgoing, blocked, blocked_by, stored = await pipe.execute()
+        names = texts(stored)
+        return Relations(
+            _links(friends), _links(incoming), _links(outgoing, names), _links(blocked, names), _ids(blocked_by)
+        )
 
     @guard()
     async def ties(self, user_ids: Sequence[str]) -> dict[str, Ties]:
@@ -106,10 +110,12 @@ class RedisSocialStore:
         await SEEN(self._client, [self._key(user_id, "profile")], [repr(float(now)), name])
 
     @guard()
-    async def _step(self, step: str, user_id: str, other_id: str, limits: Limits = _ANY, now: float = 0.0) -> str:
+    async def _step(
+        self, step: str, user_id: str, other_id: str, limits: Limits = _ANY, now: float = 0.0, name: str = ""
+    ) -> str:
         args: list[str | bytes | int | float] = [
             self._ns, secrets.token_hex(8), milliseconds(CALL_TTL_S), step, user_id, other_id, repr(float(now)),
-            limits.friends, limits.outgoing, limits.incoming, limits.blocked,
+            limits.friends, limits.outgoing, limits.incoming, limits.blocked, name,
         ]  # fmt: skip
         answer: str = (await STEP(self._client, [], args)).decode()
         match answer:
@@ -129,8 +135,9 @@ def _ids(members: Sequence[bytes]) -> frozenset[str]:
     return frozenset(member.decode() for member in members)
 
 
-def _links(members: Sequence[tuple[bytes, float]]) -> tuple[Link, ...]:
-    return tuple(Link(member.decode(), at) for member, at in members)
+def _links(members: Sequence[tuple[bytes, float]], names: Mapping[str, str] | None = None) -> tuple[Link, ...]:
+    names = names or {}
+    return tuple(Link(user_id := member.decode(), at, names.get(user_id, "")) for member, at in members)
 
 
 def _stored(value: object) -> str | bytes:

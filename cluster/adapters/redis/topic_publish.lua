@@ -1,11 +1,11 @@
 -- Append a message to topics' logs, unless its key was used. Returns the result that goes with the key, then for each topic the
 -- message's id and the id before; with a key that was used, the result alone.
--- ARGV: namespace, method, params, limit, key or '', result, call, key ttl ms, topic ttl ms, newest ttl ms, sender or '', refresh or '',
--- number of topics, topics in hex..., and params of each unless they all have the same ones...
-local ns, method, params, limit = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local key, result, call, sender, refresh = ARGV[5], ARGV[6], ARGV[7], ARGV[11], ARGV[12]
-local FIRST, topics = 14, tonumber(ARGV[13])
-local own = #ARGV >= FIRST + topics
+-- ARGV: namespace, method, params, key or '', result, call, key ttl ms, sender or '', refresh or '', number of topics,
+-- (topic in hex, limit, topic ttl ms, newest ttl ms)..., and params of each unless they all have the same ones...
+local ns, method, params = ARGV[1], ARGV[2], ARGV[3]
+local key, result, call, sender, refresh = ARGV[4], ARGV[5], ARGV[6], ARGV[8], ARGV[9]
+local FIRST, EACH, topics = 11, 4, tonumber(ARGV[10])
+local own = #ARGV >= FIRST + EACH * topics
 
 local used = ns .. ':topic-key:' .. key
 if key ~= '' then
@@ -22,9 +22,10 @@ end
 local time = redis.call('TIME')
 local clock = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local ids = {}
-for i = FIRST, FIRST + topics - 1 do
+for n = 0, topics - 1 do
+  local topic, limit, keep, keep_newest = unpack(ARGV, FIRST + EACH * n, FIRST + EACH * n + EACH - 1)
   -- Ids are times of this server, or just above the newest one when the clock is behind it.
-  local log = ns .. ':topic:' .. ARGV[i]
+  local log = ns .. ':topic:' .. topic
   local previous = redis.call('GET', log .. ':newest') or ''
   local ms, count = clock, 0
   local newest_ms, newest_count = string.match(previous, '^(%d+)-(%d+)$')
@@ -32,7 +33,7 @@ for i = FIRST, FIRST + topics - 1 do
     ms, count = tonumber(newest_ms), tonumber(newest_count) + 1
   end
   local id = string.format('%.0f-%.0f', ms, count)
-  local entry = {'method', method, 'params', own and ARGV[i + topics] or params, 'previous', previous}
+  local entry = {'method', method, 'params', own and ARGV[FIRST + EACH * topics + n] or params, 'previous', previous}
   for name, value in pairs({sender = sender, refresh = refresh}) do
     if value ~= '' then
       entry[#entry + 1] = name
@@ -40,14 +41,16 @@ for i = FIRST, FIRST + topics - 1 do
     end
   end
   redis.call('XADD', log, 'MAXLEN', '~', limit, id, unpack(entry))
-  redis.call('PEXPIRE', log, ARGV[9])
-  redis.call('SET', log .. ':newest', id, 'PX', ARGV[10])
+  -- What an earlier message asked for stays: a short-lived one takes nothing away.
+  redis.call('PEXPIRE', log, string.format('%.0f', math.max(redis.call('PTTL', log), tonumber(keep))))
+  local newest = log .. ':newest'
+  redis.call('SET', newest, id, 'PX', string.format('%.0f', math.max(redis.call('PTTL', newest), tonumber(keep_newest))))
   ids[#ids + 1] = id
   ids[#ids + 1] = previous
 end
 if key ~= '' then
   redis.call('HSET', used, 'call', call, 'ids', cjson.encode(ids), 'result', result)
-  redis.call('PEXPIRE', used, ARGV[8])
+  redis.call('PEXPIRE', used, ARGV[7])
 end
 local answer = {result}
 for _, id in ipairs(ids) do answer[#answer + 1] = id end

@@ -1,7 +1,9 @@
 """Topics' logs in Redis (rows 1.5 and 2.3).
 
-`{ns}:topic:{hex}` stream of messages (method, params, previous; sender and refresh if they have one); it ends `keep_s` after the
-last one. `{ns}:topic:{hex}:newest` the newest id; it stays for 30 days, so that `previous` is true even when the messages are gone.
+`{ns}:topic:{hex}` stream of messages (method, params, previous; sender and refresh if they have one); it ends when no message asks
+for it to be kept any longer.
+`{ns}:topic:{hex}:newest` the newest id; it stays for 30 days, so that `previous` is true even when the messages are
+gone.
 `{ns}:topic-key:{key}` hash of what was done with a key.
 
 Ids are `<milliseconds of the server's clock>-<count>`, and above the newest one whatever the clock says. When a topic was
@@ -18,7 +20,7 @@ from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import Script, guard
 from cluster.adapters.redis.sessions import milliseconds
-from cluster.ports.topics import Published, PublishedMany, TopicMessage, each_params
+from cluster.ports.topics import Published, PublishedMany, TopicMessage, each_of, each_params
 
 PUBLISH = Script(__file__, "topic_publish.lua")
 
@@ -56,21 +58,25 @@ class RedisTopicLog:
         topics: Sequence[str],
         method: str,
         params_json: bytes | Sequence[bytes],
-        limit: int,
+        limit: int | Sequence[int],
         key: str = "",
         result: str = "",
         key_ttl_s: float = 600.0,
-        keep_s: float = 3_600.0,
+        keep_s: float | Sequence[float] = 3_600.0,
         sender: str = "",
         refresh: str = "",
     ) -> PublishedMany:
         """One call of a script."""
         each = each_params(topics, params_json)
+        limits, keeps = each_of(topics, limit), each_of(topics, keep_s)
         shared = params_json if isinstance(params_json, bytes) else b""
+        about: list[str | int] = []
+        for topic in each:
+            newest_s = max(keeps[topic], NEWEST_TTL_S)
+            about += [topic.encode().hex(), limits[topic], milliseconds(keeps[topic]), milliseconds(newest_s)]
         args: list[str | bytes | int | float] = [
-            self._ns, method, shared, limit, key, result, secrets.token_hex(8), milliseconds(key_ttl_s),
-            milliseconds(keep_s), milliseconds(max(keep_s, NEWEST_TTL_S)), sender, refresh,
-            len(each), *(topic.encode().hex() for topic in each), *([] if shared == params_json else each.values()),
+            self._ns, method, shared, key, result, secrets.token_hex(8), milliseconds(key_ttl_s), sender, refresh,
+            len(each), *about, *([] if shared == params_json else each.values()),
         ]  # fmt: skip
         kept, *ids = [part.decode() for part in await PUBLISH(self._client, [], args)]
         messages = tuple(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from actors.chat.channels import GLOBAL, PREFIX, Kind, in_charge, kind_of, subscription
-from cluster.errors import Conflict, InvalidInput, InvalidState
+from actors.chat.channels import GLOBAL, PREFIX, ZONE, Kind, in_charge, kind_of, subscription
+from actors.presence.privacy import Place, may_see
+from cluster.errors import Conflict, InvalidInput, InvalidState, SubscriptionLimit
 from cluster.ports.chat import Channel, Presence
 from serve_apps.gateway.addressing import ChannelName, check_private, pace, reach
 from serve_apps.gateway.client import Client
@@ -19,6 +21,8 @@ from serve_apps.gateway.services import Services
 
 PAGE = 200
 MAX_SLOW_S = 6 * 3_600.0
+
+NOBODYS = frozenset({GLOBAL, ZONE})  # channels that only moderators change, and that are never private
 
 SlowMode = Annotated[float, Field(ge=0.0, le=MAX_SLOW_S, allow_inf_nan=False)]
 
@@ -48,10 +52,22 @@ class Invitation(Person):
 async def join(services: Services, client: Client, params: ChannelParams) -> dict[str, Any]:
     kind = _must_join(params.channel)
     await check_private(services, client, params.channel)
-    channels = await _change(services, client, [subscription(params.channel)], [])
-    if kind is Kind.NAMED:
-        who = Presence(client.session_id, client.user_id, await own_name(services, client))
-        await services.chat.joined(params.channel, who)
+    if kind is not Kind.NAMED:
+        return await _change(services, client, [subscription(params.channel)], [])
+    who = Presence(client.session_id, client.user_id, await own_name(services, client))
+    # On the list before it listens: nobody becomes the owner of a channel while somebody is on it, and who makes one private
+    # invites all who are on it, and so nobody listens uninvited.
+    await services.chat.joined(params.channel, who)
+    topic = subscription(params.channel)
+    try:
+        await check_private(services, client, params.channel)
+        channels = await _change(services, client, [topic], [])
+        await check_private(services, client, params.channel)
+    except (InvalidState, SubscriptionLimit):
+        if topic in client.topics:
+            await _change(services, client, [], [topic])
+        await services.chat.left(params.channel, client.session_id)
+        raise
     return channels
 
 
@@ -77,7 +93,10 @@ async def _change(services: Services, client: Client, add: list[str], remove: li
 
 
 async def members(services: Services, client: Client, params: Members) -> dict[str, Any]:
-    """Users, without those who are invisible, and those who and the client block each other. For who is among them."""
+    """Users, without those who are invisible, and those who and the client block each other. For who is among them.
+
+    Names as in presence: of those who show their character to the client; empty otherwise.
+    """
     kind = kind_of(params.channel)
     if kind not in (Kind.NAMED, Kind.PARTY):
         raise InvalidInput([("channel", "has no list of members")])
@@ -90,9 +109,13 @@ async def members(services: Services, client: Client, params: Members) -> dict[s
     cursor = int(params.cursor) if params.cursor is not None else 0
     page, cursor = await services.chat.members(params.channel, cursor, PAGE)
     ties = (await services.social.ties([client.user_id]))[client.user_id]
-    return _members(
-        {each.user_id: each.name for each in page if each.user_id not in ties.blocked | ties.blocked_by}, cursor
-    )
+    listed = {each.user_id: each.name for each in page if each.user_id not in ties.blocked | ties.blocked_by}
+    profiles = await services.social.profiles(list(listed))
+    for user_id in listed:
+        place: Place = "self" if user_id == client.user_id else "friend" if user_id in ties.friends else "other"
+        if not may_see(profiles[user_id].show_character, place):
+            listed[user_id] = ""
+    return _members(listed, cursor)
 
 
 def _members(names: dict[str, str], cursor: int) -> dict[str, Any]:
@@ -104,7 +127,10 @@ def _members(names: dict[str, str], cursor: int) -> dict[str, Any]:
 
 
 async def create(services: Services, client: Client, params: New) -> dict[str, Any]:
-    """A channel that nobody has used lately becomes the client's. The same once more gives the same answer."""
+    """A channel that nobody has used lately becomes the client's. The same once more gives the same answer.
+
+    Raises Conflict("channel_taken") also while anybody listens to it, seen or not.
+    """
     if kind_of(params.channel) is not Kind.NAMED or params.channel == GLOBAL:
         raise InvalidInput([("channel", "belongs to nobody")])
     await pace(services, client, "channels")
@@ -114,9 +140,8 @@ async def create(services: Services, client: Client, params: New) -> dict[str, A
             raise Conflict("channel_taken")
         return _described(known)
     topic = subscription(params.channel)
-    listeners, _ = await services.chat.members(params.channel, 0, 1)
-    if listeners or (await services.topics.newest([topic]))[topic]:
-        raise Conflict("channel_taken")  # by those who talk in it, and what they said there is not to be somebody's
+    if (await services.topics.newest([topic]))[topic]:
+        raise Conflict("channel_taken")  # by those who talked in it, and what they said there is not to be somebody's
     made = Channel(params.channel, client.user_id, params.private, params.slow_s, services.wall_clock())
     chat = services.settings.chat
     await services.chat.create(made, chat.channels_per_user, chat.history_s + RECORD_S)
@@ -124,9 +149,17 @@ async def create(services: Services, client: Client, params: New) -> dict[str, A
 
 
 async def change(services: Services, client: Client, params: Change) -> dict[str, Any]:
+    """By its owner and moderators; `global`, and `zone` in all zones, by moderators. Who is in what becomes private stays."""
     await pace(services, client, "channels")
     await _own(services, client, params.channel)
-    return _described(await services.chat.change(params.channel, params.private, params.slow_s))
+    chat = services.settings.chat
+    if params.channel in NOBODYS:
+        if params.private:
+            raise InvalidInput([("private", "is open to everybody")])
+        new = Channel(params.channel, "", False, 0.0, services.wall_clock())
+        with suppress(Conflict):  # it was changed before, and has a record
+            await services.chat.create(new, 0, chat.history_s + RECORD_S)
+    return _described(await services.chat.change(params.channel, params.private, params.slow_s, chat.max_invited))
 
 
 async def invite(services: Services, client: Client, params: Invitation) -> dict[str, Any]:

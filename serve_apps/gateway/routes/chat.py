@@ -17,7 +17,7 @@ from actors.chat.mentions import mentioned
 from actors.chat.text import clean
 from cluster.errors import InvalidState
 from cluster.ports.chat import Gate, Passed, Waiting
-from cluster.publishing import user_topic
+from cluster.publishing import KEEP_S, user_topic
 from serve_apps.gateway.addressing import Address, ChannelName, reach
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.people import own_name
@@ -137,7 +137,7 @@ async def _say_direct(
         return
     theirs = orjson.dumps({**said, "channel": DIRECT + me})
     await services.chat.keep(address.other, Waiting(message_id, theirs), chat.inbox, chat.inbox_s)
-    # In one step, so that both see what they say to each other in the same order.
+    # In one step, so that both see what they say to each other in the same order. Users' topics are no history.
     await services.publish_many(
         [address.topic, user_topic(address.other), user_topic(me)],
         METHOD,
@@ -145,8 +145,8 @@ async def _say_direct(
         key,
         message_id,
         sender=me,
-        limit=chat.history,
-        keep_s=chat.history_s,
+        limit=[chat.history, None, None],
+        keep_s=[chat.history_s, KEEP_S, KEEP_S],
     )
 
 

@@ -14,7 +14,7 @@ from cluster.ports.topics import TopicMessage
 from serve_apps.gateway.addressing import Address, ChannelName, address_of, check_private, pace, reach
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.people import UserId
-from serve_apps.gateway.router import NoParams, Params, Router
+from serve_apps.gateway.router import Params, Router
 from serve_apps.gateway.routes.chat import METHOD
 from serve_apps.gateway.services import Services
 
@@ -29,6 +29,10 @@ class History(Params):
     channel: ChannelName
     cursor: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     limit: int = Field(default=50, ge=1, le=100)
+
+
+class Inbox(Params):
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,18}$")] | None = None
 
 
 class Read(Params):
@@ -96,16 +100,17 @@ async def _shown(
 # --- direct messages that wait ---------------------------------------------------------------------------------
 
 
-async def inbox(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
-    """Direct messages that no device has read, oldest first. `more`: there are others after these."""
-    waiting = await services.chat.unread(client.user_id, INBOX_PAGE)
+async def inbox(services: Services, client: Client, params: Inbox) -> dict[str, Any]:
+    """Direct messages that no device has read, oldest first. `more`: there are others after these, from `cursor` on."""
+    after = int(params.cursor) if params.cursor is not None else 0
+    waiting, cursor = await services.chat.unread(client.user_id, INBOX_PAGE, after)
     blocked = (await services.social.ties([client.user_id]))[client.user_id].blocked
     said = [(each.message_id, orjson.loads(each.params_json)) for each in waiting]
     unwanted = [message_id for message_id, each in said if each["from"] in blocked]
     if unwanted:
         await services.chat.read(client.user_id, unwanted)
     messages = [each for _, each in said if each["from"] not in blocked]
-    return {"messages": messages, "more": len(waiting) == INBOX_PAGE}
+    return {"messages": messages, "more": cursor > 0, "cursor": str(cursor) if cursor else None}
 
 
 async def read(services: Services, client: Client, params: Read) -> dict[str, Any]:
@@ -155,7 +160,7 @@ async def _in_charge(services: Services, client: Client, channel: str) -> None:
 
 def add_to(router: Router) -> None:
     router.add("chat.history", History, history)
-    router.add("chat.inbox", NoParams, inbox)
+    router.add("chat.inbox", Inbox, inbox)
     router.add("chat.read", Read, read)
     router.add("chat.delete", Delete, delete)
     router.add("chat.mute", Mute, mute)

@@ -1,7 +1,8 @@
 """party.*: groups of players that stay together across zones and reconnects.
 
 Each change is told to all members (`party.changed`): `party` is what the one who is told is in now, or null. Members stay members
-when their sessions end; who leads goes on to lead, until it leaves or hands over.
+when their sessions end; who leads goes on to lead, until it leaves or hands over. Who comes or goes once more, and finds it done,
+makes its own sessions look their party up again, silently: what went wrong in telling them is healed by repeating it.
 
 | `why` | what `user_id` did, or what was done to it |
 |---|---|
@@ -17,10 +18,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
-import structlog
 from pydantic import Field
 
-from cluster.errors import InvalidState, Unavailable
+from cluster.errors import InvalidState
 from cluster.ports.parties import Invitation, Party
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.consequences import Step, see_to
@@ -29,16 +29,13 @@ from serve_apps.gateway.people import (
     UserParams,
     count_change,
     count_request,
-    find_other,
-    name_for,
+    find_named,
     not_oneself,
     own_name,
     presences_for,
 )
 from serve_apps.gateway.router import NoParams, Params, Router
 from serve_apps.gateway.services import Services
-
-log = structlog.get_logger(__name__)
 
 
 class PartyParams(Params):
@@ -51,7 +48,7 @@ async def get(services: Services, client: Client, _: NoParams) -> dict[str, Any]
     party = await services.parties.of_user(me)
     invitations = await services.parties.invitations(me, services.wall_clock())
     blocked = (await services.social.ties([me]))[me].blocked if invitations else frozenset()
-    said = await _said(services, party)
+    said = _said(party)
     if said is not None:
         presences = await presences_for(services, client, [member["user_id"] for member in said["members"]])
         said["members"] = [{**member, "presence": presences[member["user_id"]]} for member in said["members"]]
@@ -67,30 +64,18 @@ def _invitation(invitation: Invitation) -> dict[str, Any]:
     }
 
 
-async def _said(services: Services, party: Party | None) -> dict[str, Any] | None:
+def _said(party: Party | None) -> dict[str, Any] | None:
     """The party as its members are told of it."""
     if party is None:
         return None
-    names = await _names(services, party.invited)
+    invited = zip(party.invited, party.invited_as, strict=True)
     return {
         "party_id": party.party_id,
         "leader": party.leader,
         "members": [{"user_id": m.user_id, "name": m.name, "joined_at": m.joined_at} for m in party.members],
-        "invited": [{"user_id": user, "name": names.get(user, "")} for user in party.invited],
+        "invited": [{"user_id": user, "name": name} for user, name in invited],
         "version": party.version,
     }
-
-
-async def _names(services: Services, user_ids: Sequence[str]) -> dict[str, str]:
-    """What those who are invited are called. None are named where the store is away: the party has changed all the same."""
-    if not user_ids:
-        return {}
-    try:
-        profiles = await services.social.profiles(user_ids)
-    except Unavailable as error:
-        log.warning("names_missing", what=str(error))
-        return {}
-    return {user_id: name_for(profile, friend=False) for user_id, profile in profiles.items()}
 
 
 async def create(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
@@ -103,13 +88,14 @@ async def create(services: Services, client: Client, _: NoParams) -> dict[str, A
 async def invite(services: Services, client: Client, params: Person) -> dict[str, Any]:
     """Who blocks the user is not told, and looks as if it were."""
     await count_request(services, client)
-    other, me = await find_other(services, client, params), client.user_id
+    (other, called), me = await find_named(services, client, params), client.user_id
     ties = await services.social.ties([me, other])
     if other in ties[me].blocked:
         raise InvalidState("blocked", client.state.value)
     name, now, limits = await own_name(services, client), services.wall_clock(), services.settings.social
     ends = now + limits.party_invitation_s
-    party = await services.parties.invite(me, name, other, limits.party_members, limits.party_invited, ends, now)
+    most = limits.party_members, limits.party_invited
+    party = await services.parties.invite(me, name, other, *most, ends, now, called)
     asked = _invitation(Invitation(party.party_id, me, name, ends))
     # Each one is told once, also who is invited again.
     key = f"party:{party.party_id}:{secrets.token_hex(8)}:{other}"
@@ -123,14 +109,15 @@ async def accept(services: Services, client: Client, params: PartyParams) -> dic
     name, before = await own_name(services, client), await services.parties.of_user(me)
     party = await services.parties.accept(params.party_id, me, name, most, services.wall_clock())
     if before is not None:  # it has accepted before, and all were told
-        return {"party": await _said(services, party)}
+        await _look_again(services, me)
+        return {"party": _said(party)}
     return await _tell(services, party, "joined", me, moved=me)
 
 
 async def decline(services: Services, client: Client, params: PartyParams) -> dict[str, Any]:
     await count_change(services, client)
     me = client.user_id
-    own = await _said(services, await services.parties.of_user(me))
+    own = _said(await services.parties.of_user(me))
     party = await services.parties.decline(params.party_id, me)
     if party is not None:
         said = _change(params.party_id, party.version, own, "declined", me)
@@ -142,7 +129,9 @@ async def decline(services: Services, client: Client, params: PartyParams) -> di
 async def leave(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
     await count_change(services, client)
     party = await services.parties.leave(client.user_id)
-    if party is not None:
+    if party is None:
+        await _look_again(services, client.user_id)
+    else:
         await _tell(services, party, "left", client.user_id, moved=client.user_id)
     return {"party": None}
 
@@ -167,7 +156,7 @@ async def _tell(
 
     Returns the answer of the method. A change is told once, also if it is asked for again.
     """
-    said = await _said(services, party)
+    said = _said(party)
     members = [member.user_id for member in party.members]
     told = _change(party.party_id, party.version, said, why, user_id)
     others = [member for member in members if member != moved]
@@ -180,6 +169,13 @@ async def _tell(
         steps.append(partial(services.tell, moved, "party.changed", theirs, key, refresh="party"))
     await see_to(services, f"party {party.party_id}: {why}", *steps)
     return {"party": said}
+
+
+async def _look_again(services: Services, user_id: str) -> None:
+    """The user's sessions look up which party they are in. Clients see nothing of it."""
+    key = f"party:again:{secrets.token_hex(8)}"
+    again = partial(services.tell, user_id, "", {}, key, refresh="party")
+    await see_to(services, f"party of {user_id}: again", again)
 
 
 def _change(party_id: str, version: int, party: dict[str, Any] | None, why: str, user_id: str) -> dict[str, Any]:

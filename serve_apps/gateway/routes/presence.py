@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from actors.presence.saying import said_metadata, said_text
 from actors.presence.statuses import at_start
 from cluster.errors import InvalidInput, SubscriptionLimit
 from cluster.ports.calls import presence_actor
@@ -17,6 +18,8 @@ from serve_apps.gateway.consequences import see_to
 from serve_apps.gateway.people import UserId
 from serve_apps.gateway.router import Params, Router
 from serve_apps.gateway.services import Services
+
+FILTERED_AS = "presence"  # what a word filter is told as the channel
 
 
 class Update(Params):
@@ -45,14 +48,17 @@ class Users(Params):
 
 
 async def update(services: Services, client: Client, params: Update) -> dict[str, Any]:
-    """For this session; and kept, so that the user's next one starts like it."""
-    now: dict[str, Any] = await services.session(client, "set_presence", params.status, params.text, params.metadata)
+    """For this session; and kept, so that the user's next one starts like it: not away, but as whoever is no longer invisible."""
+    limits, said = services.settings.presence, partial(services.words.apply, channel=FILTERED_AS)
+    text = None if params.text is None else said_text(params.text, limits, said)
+    metadata = None if params.metadata is None else said_metadata(params.metadata, limits, said)
+    now: dict[str, Any] = await services.session(client, "set_presence", params.status, text, metadata)
     kept: dict[str, object] = {}
-    if params.status is not None and at_start(params.status) == params.status:
-        kept["status"] = params.status
-    if params.text is not None:
+    if params.status is not None:
+        kept["status"] = at_start(params.status)
+    if text is not None:
         kept["text"] = now["text"]
-    if params.metadata is not None:
+    if metadata is not None:
         kept["metadata"] = now["metadata"]
     if kept:
         await services.social.choose(client.user_id, kept)

@@ -69,5 +69,9 @@ async def test_how_much_is_kept() -> None:
     assert [m.params_json for m in await rig.log.after({"news": ""}, 10)] == [b"2", b"3", b"4"]
     await rig.publisher.publish("news", "m", b"5", "", limit=10)
     assert len(await rig.log.after({"news": ""}, 10)) == 4
-    await rig.publisher.publish_many(["news"], "m", b"6", "", limit=1)
+    await rig.publisher.publish_many(["news", ANN, BEN], "m", b"6", "", limit=[1, None, 2])
     assert [m.params_json for m in await rig.log.after({"news": ""}, 10)] == [b"6"]
+    for n in range(7, 12):
+        await rig.publisher.publish_many([ANN, BEN], "m", b"%d" % n, "", limit=[None, 2])
+    assert [m.params_json for m in await rig.log.after({ANN: ""}, 10)] == [b"9", b"10", b"11"], "as any topic"
+    assert [m.params_json for m in await rig.log.after({BEN: ""}, 10)] == [b"10", b"11"]

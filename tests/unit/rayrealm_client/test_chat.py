@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rayrealm_client.chat import REMEMBERED, Chat, direct
+from rayrealm_client.chat import MOST_PAGES, REMEMBERED, Chat, direct
 from rayrealm_client.errors import NoticesLost
 from rayrealm_client.messages import Channel, ChannelInvitation, ChatMessage, Deleted, Members, Mention
 from rayrealm_client.people import Listener
@@ -80,6 +80,31 @@ async def test_the_inbox_and_live_messages_are_one(chat: Chat, asked: Asked) -> 
     chat.take(message(3))
     await chat.fetch_inbox(asked.request)
     assert heard == ["msg_2", "msg_1", "msg_3"]
+
+
+async def test_the_inbox_is_fetched_to_its_end(chat: Chat) -> None:
+    heard: list[str] = []
+    calls: list[Any] = []
+    chat.on_message(lambda each: heard.append(each.message_id))
+
+    async def ask(method: str, params: Any) -> Any:
+        calls.append((method, params))
+        number = int(params.get("cursor", 0))
+        more = number < 2
+        return {"messages": [message(number)], "more": more, "cursor": str(number + 1) if more else None}
+
+    await chat.fetch_inbox(ask)
+    assert heard == ["msg_0", "msg_1", "msg_2"]
+    assert calls == [("chat.inbox", {}), ("chat.inbox", {"cursor": "1"}), ("chat.inbox", {"cursor": "2"})]
+
+
+async def test_an_inbox_without_an_end_is_left(chat: Chat, asked: Asked) -> None:
+    chat.on_message(print)
+    asked.answer("chat.inbox", {"messages": [message(1)], "more": True, "cursor": "7"})
+    await chat.fetch_inbox(asked.request)
+    assert len(asked.calls) == MOST_PAGES
+    assert (await chat.inbox("7")).cursor == "7"
+    assert asked.calls[-1] == ("chat.inbox", {"cursor": "7"})
 
 
 async def test_an_inbox_that_nobody_wants_is_not_fetched(chat: Chat, asked: Asked) -> None:

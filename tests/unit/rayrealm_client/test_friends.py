@@ -8,7 +8,7 @@ import pytest
 
 from rayrealm_client.errors import CodecError
 from rayrealm_client.friends import Friends
-from rayrealm_client.party import Parties
+from rayrealm_client.party import REMEMBERED, Parties
 from rayrealm_client.people import (
     FriendChange,
     Invitation,
@@ -119,17 +119,51 @@ class TestParties:
         asked.answer("party.get", {"party": None})
         assert await parties.get() == PartyState(None, ())
 
+    async def test_a_change_that_was_overtaken(self, asked: Asked) -> None:
+        """Each one is retried on its own, so an older one may come after a newer one."""
+        parties, heard = Parties(asked), []
+        parties.on_change(lambda change: heard.append((change.party_id, change.version, change.why)))
+
+        def take(version: int, why: str, party_id: str = "pty_1", party: int | None = None) -> None:
+            """`party`: the version of pty_1, which the user is in."""
+            inside = None if party is None else PARTY | {"version": party}
+            parties.take_change(
+                {"party_id": party_id, "version": version, "party": inside, "why": why, "user_id": "usr_a"}
+            )
+
+        take(3, "joined", party=3)
+        take(3, "invited", party=3)  # again: no change of the version
+        take(5, "kicked")
+        take(4, "leader", party=4)
+        take(1, "declined", "pty_2")
+        take(2, "declined", "pty_3", party=4)  # what it says of the user's own party is over
+        take(6, "joined", party=6)
+        take(2, "declined", "pty_3", party=6)
+        assert heard == [
+            ("pty_1", 3, "joined"),
+            ("pty_1", 3, "invited"),
+            ("pty_1", 5, "kicked"),
+            ("pty_2", 1, "declined"),
+            ("pty_1", 6, "joined"),
+            ("pty_3", 2, "declined"),
+        ]
+        for number in range(REMEMBERED):
+            take(1, "declined", f"pty_other{number}")
+        take(5, "left")
+        assert heard[-1] == ("pty_1", 5, "left"), "what is remembered is bounded"
+
     async def test_what_is_told(self, asked: Asked) -> None:
         parties = Parties(asked)
         heard: list[Any] = []
         for listen in (parties.on_change, parties.on_invitation, parties.on_positions):
             listen(heard.append)
-        parties.take_change({"party": None, "why": "kicked", "user_id": "usr_a"})
+        kicked = {"party_id": "pty_1", "version": 4, "party": None, "why": "kicked", "user_id": "usr_a"}
+        parties.take_change(kicked)
         parties.take_invitation(INVITED)
         parties.take_positions({"members": [{"user_id": "usr_b", "name": "B", "zone": "zon_a", "x": 1, "z": 2.5}]})
         parties.take_positions({"members": [{"user_id": "usr_b"}]})
         assert heard == [
-            PartyChange(None, "kicked", "usr_a"),
+            PartyChange(None, "kicked", "usr_a", "pty_1", 4),
             Invitation("pty_2", "usr_d", "D", 60.0),
             (Whereabouts("usr_b", "B", "zon_a", 1.0, 2.5),),
         ]

@@ -54,6 +54,14 @@ async def test_a_text_is_cleaned(stage: Stage, session_id: str) -> None:
     assert stage.told[-1].text == "\u00e9 old"
 
 
+async def test_metadata_is_cleaned_names_and_values(stage: Stage, session_id: str) -> None:
+    now = await stage.belongings.set_presence(
+        session_id, 1, None, None, {"so\u202eng": "e\u0301 \u2066x\u0007", "on": ""}
+    )
+    assert now["metadata"] == {"song": "\u00e9 x", "on": ""}
+    assert stage.told[-1].metadata == (await stage.record(session_id)).status_metadata == now["metadata"]
+
+
 @pytest.mark.parametrize(
     ("text", "metadata", "field"),
     [
@@ -63,6 +71,9 @@ async def test_a_text_is_cleaned(stage: Stage, session_id: str) -> None:
         (None, {"": "x"}, "metadata"),
         (None, {"n" * 33: "x"}, "metadata"),
         (None, {"song": "x" * 129}, "metadata.song"),
+        (None, {"song": "\u202e"}, "metadata.song"),
+        (None, {"\u202e": "x"}, "metadata"),
+        (None, {"song": "x", "so\u202eng": "y"}, "metadata"),
     ],
 )
 async def test_limits(
@@ -127,3 +138,33 @@ async def test_a_session_begins_as_its_user_left(stage: Stage) -> None:
     record = await stage.record(attached.session_id)
     assert (record.status, record.status_text, record.status_metadata) == ("invisible", "out", {"song": "x"})
     assert {change.status for change in stage.told} == {"invisible"}, "from the first moment on"
+
+
+async def test_a_restart_announces_nobody_who_never_had_a_socket(stage: Stage) -> None:
+    """Its record says online, whatever the user chose: it would speak for one who is invisible."""
+    await stage.social.inner.choose("usr_a", {"status": "invisible"})
+    hidden = (await stage.attach(await stage.host())).session_id
+    detached = (await stage.attach(await stage.host(), "usr_b")).session_id
+    await (await stage.host()).detach(detached, 1)
+    placed = await stage.place("usr_a")
+    stage.told.clear()
+    host = await stage.host()
+    assert placed in host.sessions
+    assert sorted((change.session_id, change.status) for change in stage.told) == [
+        (hidden, "invisible"),
+        (detached, "online"),
+    ]
+    attached = await host.attach(Attach(placed, "usr_a", "gtw_a"))
+    assert (attached.attach_epoch, stage.told[-1].status) == (1, "invisible")
+
+
+async def test_a_session_that_never_had_a_socket_is_no_sign_of_life(stage: Stage) -> None:
+    """Nor does its end tell friends that somebody invisible was there."""
+    await stage.social.inner.choose("usr_a", {"status": "invisible"})
+    await stage.host()
+    placed = await stage.place("usr_a")
+    host = await stage.host()
+    assert placed in host.sessions
+    await stage.wait(host, stage.settings.session.grace_s + 2)
+    assert placed not in host.sessions
+    assert (await stage.social.inner.profiles(["usr_a"]))["usr_a"].last_online == 0.0

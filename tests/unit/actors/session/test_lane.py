@@ -10,7 +10,7 @@ import pytest
 from actors.session import lane as lane_module
 from actors.session.lane import BATCH_MESSAGES
 from cluster.errors import Fenced, Unavailable
-from cluster.ports.sessions import SessionRecord
+from cluster.ports.sessions import Fence, SessionRecord
 from tests.unit.actors.session.lane_rig import ACTOR, Rig, body
 
 
@@ -23,6 +23,7 @@ class TestFlush:
     async def test_what_waits_goes_together(self, rig: Rig) -> None:
         rig.session("ses_1"), rig.session("ses_2", "gtw_b", 4)
         lane = await rig.lane()
+        await rig.log.follow(Fence(ACTOR, 1), {"news": "", "chat:a": ""})
         lane.put(["ses_1", "ses_2"], body("1"), ("news", "5-0"))
         lane.put(["ses_2"], body("2"))
         lane.put(["ses_1"], body("3"), ("news", "7-0"))

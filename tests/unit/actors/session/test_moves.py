@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.errors import Fenced, Unavailable
+from cluster.errors import Fenced, InvalidState, RealmError, SessionGone, Unavailable
 from tests.unit.actors.session.stage import FOREST, MEADOW, Stage
 
 
@@ -43,16 +43,44 @@ async def test_who_is_in_no_zone_does_not_move(stage: Stage) -> None:
         assert (await stage.record(each.session_id)).zone_id == ""
 
 
-async def test_a_store_that_is_away_loses_the_move_and_nothing_else(stage: Stage) -> None:
+async def test_a_store_that_is_away_loses_nothing(stage: Stage) -> None:
+    host = await stage.host()
+    first, second = await stage.enter(host), await stage.enter(host, "usr_b", "Bob")
+    stage.store.fail("write", Unavailable("redis"))
+    stage.moves.moved(FOREST, [first.session_id, second.session_id])
+    await stage.moves.settle()
+    assert (await stage.record(first.session_id)).zone_id == MEADOW
+    assert (await stage.record(second.session_id)).zone_id == FOREST
+    assert stage.moves.waiting
+    await stage.moves.settle()
+    assert (await stage.record(first.session_id)).zone_id == FOREST
+    assert not stage.moves.waiting
+
+
+async def test_a_move_that_waits_does_not_undo_a_newer_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     host = await stage.host()
     attached = await stage.enter(host)
-    stage.store.fail("write", Unavailable("redis"))
+
+    async def away(*args: object) -> None:
+        stage.moves.moved(MEADOW, [attached.session_id])
+        raise Unavailable("redis")
+
+    monkeypatch.setattr(stage.records, "write", away)
     stage.moves.moved(FOREST, [attached.session_id])
+    await stage.moves.settle()
+    monkeypatch.undo()
     await stage.moves.settle()
     assert (await stage.record(attached.session_id)).zone_id == MEADOW
+
+
+@pytest.mark.parametrize("error", [SessionGone("session_unknown"), InvalidState("state", "disconnecting")])
+async def test_one_that_cannot_be_noted_any_more_is_not_tried_for_ever(stage: Stage, error: RealmError) -> None:
+    host = await stage.host()
+    attached = await stage.enter(host)
+    stage.store.fail("write", error)
     stage.moves.moved(FOREST, [attached.session_id])
     await stage.moves.settle()
-    assert (await stage.record(attached.session_id)).zone_id == FOREST
+    assert not stage.moves.waiting
 
 
 async def test_an_older_incarnation_stops(stage: Stage) -> None:

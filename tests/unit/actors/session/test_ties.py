@@ -34,7 +34,7 @@ def test_sessions_and_users_that_are_gone_leave_nothing() -> None:
     ties.remove("usr_a", "ses_1")
     ties.remove("usr_a", "ses_1")
     assert ties.deaf("usr_x") == {"ses_2"}
-    assert (ties.known("usr_a"), ties.party("usr_a"), ties.sessions("usr_a")) == (False, "", frozenset())
+    assert (ties.users(), ties.party("usr_a"), ties.sessions("usr_a")) == (["usr_b"], "", frozenset())
     ties.remove("usr_b", "ses_2")
     assert (len(ties), ties._deaf) == (0, {})
 
@@ -46,6 +46,22 @@ def test_an_older_answer_does_not_replace_a_newer_one() -> None:
     answer(ties, "usr_a", "usr_x", party="pty_2", number=newer)
     answer(ties, "usr_a", party="pty_1", number=older)
     assert (ties.deaf("usr_x"), ties.party("usr_a")) == ({"ses_1"}, "pty_2")
+
+
+def test_an_answer_says_whose_party_is_another_than_was_known() -> None:
+    ties = Ties()
+    for user_id in ("usr_a", "usr_b"):
+        ties.add(user_id, f"ses_{user_id}")
+
+    def answered(**parties: str) -> set[str]:
+        return ties.answer(ties.question(), {"usr_a": frozenset(), "usr_b": frozenset({"usr_x"})}, parties)
+
+    older = ties.question()
+    assert answered(usr_a="pty_1") == set(), "whoever is new begins with it"
+    assert answered(usr_a="pty_1") == set()
+    assert answered(usr_a="pty_2", usr_b="pty_2") == {"usr_a", "usr_b"}
+    assert answered(usr_b="pty_2") == {"usr_a"}
+    assert ties.answer(older, {"usr_b": frozenset()}, {}) == set(), "an older one says nothing"
 
 
 def test_an_answer_about_somebody_who_left_meanwhile() -> None:

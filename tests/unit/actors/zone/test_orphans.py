@@ -33,7 +33,10 @@ class Stage:
         self.store = MemoryZoneStore(epochs)
         self.characters = MemoryCharacters(lambda session_id: session_id in self.sessions._records)
         self.gone: list[str] = []
-        self.orphans = Orphans(self.zone, self.store, self.sessions, self.characters, self._leave)
+        self.told: list[list[str]] = []
+        self.orphans = Orphans(
+            self.zone, self.store, self.sessions, self.characters, self._leave, lambda ids: self.told.append(list(ids))
+        )
 
     async def _leave(self, session_id: str) -> Standing | None:
         standing = self.zone.leave(session_id)
@@ -107,11 +110,42 @@ async def test_a_stray_is_one_when_it_looks_so_twice(stage: Stage, record: str, 
 
 
 async def test_one_that_walked_here_while_its_session_was_not_told(stage: Stage) -> None:
-    """The record names the zone before this one, but the zones' store knows better."""
+    """The record names the zone before this one, but the zones' store knows better: it is told until it says so, too."""
     await stage.enter("ann", record=OTHER)
-    for _ in range(3):
+    await stage.enter("bob")
+    await stage.orphans.sweep()
+    assert stage.told == [], "the message may be on its way"
+    for _ in range(2):
         await stage.orphans.sweep()
+    assert stage.told == [["ses_ann"], ["ses_ann"]]
+    stage.sessions._records["ses_ann"] = stage.record("ann", SPEC.id)
+    await stage.orphans.sweep()
+    stage.sessions._records["ses_ann"] = stage.record("ann", OTHER)
+    await stage.orphans.sweep()
+    assert len(stage.told) == 2, "seen once since"
     assert stage.gone == []
+
+
+@pytest.mark.parametrize(("record", "kept"), [("", SPEC.id), (OTHER, OTHER)])
+async def test_of_one_that_is_not_here_nobody_says_that_it_is(stage: Stage, record: str, kept: str) -> None:
+    await stage.enter("ann", record=record, kept=kept)
+    for _ in range(2):
+        await stage.orphans.sweep()
+    assert (stage.gone, stage.told) == (["ann"], [])
+
+
+async def test_one_that_walks_on_while_the_stores_are_asked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stage.enter("ann", record=OTHER)
+    await stage.orphans.sweep()
+    zones_of = stage.store.zones_of
+
+    async def slowly(session_ids: Any) -> dict[str, str]:
+        stage.zone.leave("ses_ann")
+        return await zones_of(session_ids)
+
+    monkeypatch.setattr(stage.store, "zones_of", slowly)
+    await stage.orphans.sweep()
+    assert stage.told == []
 
 
 async def test_one_that_looked_lost_and_was_found(stage: Stage) -> None:

@@ -76,7 +76,9 @@ class People:
         ]
 
     async def kinds(self, user_id: str) -> list[tuple[str, str, str]]:
-        """(kind, user, name) of each friends.changed since the last call."""
+        """(kind, user, name) of each friends.changed since the last call; ("", "", "") of what only makes sessions look ties up."""
         told = await self.told(user_id)
-        assert all(said["method"] == "friends.changed" and said["refresh"] == "ties" for said in told)
-        return [(said["kind"], said["user_id"], said["name"]) for said in told]
+        assert all(said["method"] in ("friends.changed", "") and said["refresh"] == "ties" for said in told)
+        silent = {"kind": "", "user_id": "", "name": ""}
+        found = [silent | said if said["method"] else silent for said in told]
+        return [(said["kind"], said["user_id"], said["name"]) for said in found]

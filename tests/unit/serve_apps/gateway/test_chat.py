@@ -10,8 +10,11 @@ import pytest
 
 from actors.chat.filtering import Contained, MaskedWords, load_filter
 from cluster.errors import InvalidInput, Unavailable
+from cluster.ports.chat import Channel, Presence
 from cluster.ports.social import Limits
+from serve_apps.gateway.client import Client
 from serve_apps.gateway.routes import chat as chat_routes
+from serve_apps.gateway.services import Services
 from tests.unit.serve_apps.gateway.fakes import WALL
 from tests.unit.serve_apps.gateway.people_rig import People
 
@@ -57,6 +60,81 @@ def fails(monkeypatch: pytest.MonkeyPatch, store: Any, method: str, times: int =
         return await real(*args, **kwargs)
 
     monkeypatch.setattr(store, method, away)
+
+
+async def test_a_direct_message_is_kept_as_history_in_its_channel_alone(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short history must not take from users' topics what their devices have not been given, nor a long one fill them."""
+    real: Any = people.services.topics.publish_many
+    kept_as: dict[str, tuple[int, float]] = {}
+
+    async def spy(topics: list[str], method: str, params: Any, limit: list[int], *args: Any, **more: Any) -> Any:
+        kept_as.update(zip(topics, zip(limit, more["keep_s"], strict=True), strict=True))
+        return await real(topics, method, params, limit, *args, **more)
+
+    monkeypatch.setattr(people.services.topics, "publish_many", spy)
+    settings = people.services.settings
+    monkeypatch.setitem(settings.chat.__dict__, "history", 10)
+    await people.ask("usr_a", "chat.message", channel="direct:usr_b", text="hello")
+    users = (settings.session.topic_log, 3_600.0)
+    assert kept_as == {
+        DIRECT: (10, settings.chat.history_s),
+        "user:usr_a": users,
+        "user:usr_b": users,
+    }
+
+
+class TestJoining:
+    """Somebody makes the channel a private one while another joins: whoever comes first, nobody hears it uninvited."""
+
+    @pytest.mark.parametrize("step", ["before it is on the list", "when it is on the list"])
+    async def test_a_channel_that_is_made_meanwhile(
+        self, people: People, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        real, made = people.services.chat.joined, []
+
+        async def make() -> None:
+            made.append(await people.ask("usr_b", "chat.channel.create", channel="guild", private=True))
+
+        async def joined(channel: str, who: Presence) -> None:
+            if step == "before it is on the list":
+                await make()
+            await real(channel, who)
+            if step == "when it is on the list":
+                await make()
+
+        monkeypatch.setattr(people.services.chat, "joined", joined)
+        if step == "before it is on the list":
+            assert await people.refused("usr_a", "chat.channel.join", channel="guild") == (-32003, "not_invited")
+            assert made[0]["owner"] == "usr_b"
+            assert people.gateway.sessions.topics == ()
+            assert await people.services.chat.members("guild", 0, 10) == ([], 0)
+        else:
+            assert await people.ask("usr_a", "chat.channel.join", channel="guild") == {"channels": ["guild"]}
+            assert made[0]["code"] == -32005
+
+    async def test_a_record_that_is_there_only_when_it_listens(
+        self, people: People, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever it was that the second look did not see: the last one, while it listens, sees it."""
+        chat, left = people.services.chat, []
+        real, calls = chat.channel, []
+
+        async def channel(name: str) -> Channel | None:
+            calls.append(people.gateway.sessions.topics)
+            private = Channel("guild", "usr_b", True, 0.0, WALL)
+            return private if calls[-1] else await real(name)
+
+        async def leaves(name: str, session_id: str) -> None:
+            left.append((name, session_id))
+
+        monkeypatch.setattr(chat, "channel", channel)
+        monkeypatch.setattr(chat, "left", leaves)
+        assert await people.refused("usr_a", "chat.channel.join", channel="guild") == (-32003, "not_invited")
+        assert calls == [(), (), ("chat:guild",)]
+        assert (people.gateway.sessions.topics, left) == ((), [("guild", "ses_1")])
+        assert await people.refused("usr_a", "chat.message", channel="guild", text="x") == (-32003, "not_in_channel")
 
 
 class TestStepsThatFail:
@@ -193,4 +271,38 @@ class TestHistory:
         await people.services.social.block("usr_b", "usr_a", LIMITS, WALL)
         inbox = await people.ask("usr_b", "chat.inbox")
         assert ([each["text"] for each in inbox["messages"]], inbox["more"]) == (["usr_c"], False)
-        assert len(await people.services.chat.unread("usr_b", 10)) == 1
+        assert len((await people.services.chat.unread("usr_b", 10))[0]) == 1
+
+
+class TestWhoJoinsWhileItBecomesPrivate:
+    """On the list first, and then listening: nobody can come in between."""
+
+    @pytest.mark.parametrize("before", [True, False])
+    async def test_is_either_invited_or_out(
+        self, people: People, monkeypatch: pytest.MonkeyPatch, before: bool
+    ) -> None:
+        store, heard = people.services.chat, []
+        await people.ask("usr_a", "chat.channel.create", channel="den")
+        listed, session = store.joined, Services.session
+
+        async def joined(channel: str, who: Presence) -> None:
+            if before:
+                await store.change(channel, True, None, 10)
+            await listed(channel, who)
+            if not before:
+                await store.change(channel, True, None, 10)
+
+        async def listen(services: Services, client: Client, method: str, *args: Any) -> Any:
+            heard.append(method)
+            return await session(services, client, method, *args)
+
+        monkeypatch.setattr(store, "joined", joined)
+        monkeypatch.setattr(Services, "session", listen)
+        if before:
+            assert await people.refused("usr_b", "chat.channel.join", channel="den") == (-32003, "not_invited")
+        else:
+            await people.ask("usr_b", "chat.channel.join", channel="den")
+        assert await store.invited("den", "usr_b") is not before
+        assert heard == ([] if before else ["subscribe"])
+        members, _ = await store.members("den", 0, 10)
+        assert [each.user_id for each in members] == ([] if before else ["usr_b"])

@@ -40,6 +40,16 @@ async def run(gateway: Gateway, *steps: Step) -> None:
     await asyncio.gather(*gateway.hub._background)
 
 
+def lost(gateway: Gateway) -> dict[str, int]:
+    """Steps that were given up, by reason."""
+    return {
+        sample.labels["reason"]: int(sample.value)
+        for family in gateway.metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "rayrealm_gateway_consequences_lost_total"
+    }
+
+
 async def test_nothing_is_left_for_later_when_all_goes_well(pauses: list[float]) -> None:
     gateway, steps = Gateway(), [Step(), Step()]
     await run(gateway, *steps)
@@ -61,6 +71,19 @@ async def test_not_for_ever(pauses: list[float]) -> None:
         await run(gateway, never)
     assert never.taken == 1 + ATTEMPTS == 1 + len(pauses)
     assert logs[-1] == {"event": "consequences_failed", "log_level": "error", "what": "test", "steps": 1}
+    assert lost(gateway) == {"no_room": 0, "unavailable": 1}
+
+
+async def test_what_there_is_no_room_for_is_said_and_counted(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_apps.gateway.hub.BACKGROUND_LIMIT", 0)
+    gateway, steps = Gateway(), [Step(9), Step(), Step(9)]
+    with capture_logs() as logs:
+        await run(gateway, *steps)
+    assert logs[-1] == {"event": "consequences_dropped", "log_level": "error", "what": "test", "steps": 2}
+    assert lost(gateway) == {"no_room": 2, "unavailable": 0}
+    assert [step.taken for step in steps] == [1, 1, 1]
 
 
 async def test_a_bug_is_no_outage(pauses: list[float]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from cluster.errors import Unavailable
@@ -17,6 +18,8 @@ from tests.unit.serve_apps.gateway.people_rig import People
 
 A, B, C = "usr_a", "usr_b", "usr_c"
 NO_LIMITS = Limits(1_000, 1_000, 1_000, 1_000)
+SILENT = ("", "", "")
+NO_METHOD = {"method": "", "sender": "", "refresh": "ties"}
 
 
 @pytest.fixture
@@ -38,19 +41,18 @@ def limited(people: People, monkeypatch: pytest.MonkeyPatch, **limits: int) -> N
 
 class TestRequests:
     async def test_both_sides_are_told_of_each_step(self, people: People) -> None:
-        assert await people.ask(A, "friends.request", user_id=B) == {"user_id": B, "result": "requested"}
+        assert await people.ask(A, "friends.request", name="Bob") == {"user_id": B, "result": "requested"}
         assert await people.kinds(A) == [("asked", B, "Bob")]
         assert await people.kinds(B) == [("request", A, "Ann")]
         assert people.presence.refreshed == [[A, B]]
         assert await people.ask(B, "friends.accept", user_id=A) == {"user_id": A, "changed": True}
         assert await people.kinds(A) == [("friends", B, "Bob")]
         assert await people.kinds(B) == [("friends", A, "Ann")]
-        assert await people.ask(B, "friends.accept", user_id=A) == {"user_id": A, "changed": False}
-        assert await people.ask(A, "friends.request", user_id=B) == {"user_id": B, "result": "already_friends"}
+        assert people.presence.refreshed == [[A, B], [B, A]]
         assert await people.ask(A, "friends.remove", user_id=B) == {"user_id": B, "changed": True}
         assert await people.kinds(A) == [("removed", B, "Bob")]
         assert await people.kinds(B) == [("removed", A, "Ann")]
-        assert len(people.presence.refreshed) == 3
+        assert people.presence.refreshed == [[A, B], [B, A], [A, B]]
 
     async def test_by_name_as_anybody_writes_it(self, people: People) -> None:
         assert await people.ask(A, "friends.request", name="bOB") == {"user_id": B, "result": "requested"}
@@ -63,14 +65,15 @@ class TestRequests:
 
     @pytest.mark.parametrize(("who", "method", "kind"), [(A, "cancel", "cancelled"), (B, "decline", "declined")])
     async def test_a_request_that_goes(self, people: People, who: str, method: str, kind: str) -> None:
-        await people.ask(A, "friends.request", user_id=B)
+        await people.ask(A, "friends.request", name="Bob")
         await people.told(A), await people.told(B)
         other = B if who == A else A
         assert await people.ask(who, f"friends.{method}", user_id=other) == {"user_id": other, "changed": True}
         assert await people.kinds(A) == [(kind, B, "Bob")]
         assert await people.kinds(B) == [(kind, A, "Ann")]
         assert await people.ask(who, f"friends.{method}", user_id=other) == {"user_id": other, "changed": False}
-        assert await people.told(A) == await people.told(B) == []
+        assert await people.kinds(who) == [SILENT]
+        assert await people.told(other) == []
 
     async def test_a_name_that_nobody_has(self, people: People) -> None:
         assert await people.refused(A, "friends.request", name="Nobody") == (-32602, "no_such_player")
@@ -107,25 +110,106 @@ class TestRequests:
         assert await people.refused(A, "friends.accept", user_id=B) == (-32602, "no_such_request")
 
 
+class TestRepeated:
+    """What was lost in telling of a change is healed by asking for it again; clients see nothing of it."""
+
+    @pytest.mark.parametrize(
+        ("before", "method", "answer"),
+        [
+            ([(B, "request"), (A, "accept")], "accept", {"changed": False}),
+            ([(B, "request"), (A, "accept")], "request", {"result": "already_friends"}),
+            ([(A, "request")], "request", {"result": "already_requested"}),
+            ([(A, "block")], "block", {"changed": False}),
+            ([(A, "block"), (A, "unblock")], "unblock", {"changed": False}),
+            ([(B, "request"), (A, "accept"), (A, "remove")], "remove", {"changed": False}),
+        ],
+    )
+    async def test_the_user_s_sessions_look_again(
+        self, people: People, before: list[tuple[str, str]], method: str, answer: dict[str, Any]
+    ) -> None:
+        for who, step in before:
+            await people.ask(who, f"friends.{step}", user_id=B if who == A else A)
+        await people.told(A), await people.told(B)
+        people.presence.refreshed.clear()
+        for _ in range(2):
+            assert await people.ask(A, f"friends.{method}", user_id=B) == {"user_id": B, **answer}
+        assert await people.told(A) == [NO_METHOD] * 2
+        assert await people.told(B) == []
+        assert people.presence.refreshed == [[A, B]] * 2
+
+
 class TestWhatIsNotTold:
     async def test_strangers_ids_and_blockers_look_like_anybody(self, people: People) -> None:
         people.come(C, "Cat")
         await people.character(C, "Cat")
+        await people.services.social.seen(C, WALL, "Cat")
         await people.ask(B, "friends.block", user_id=A)
         await people.told(B)
+        said = []
         for other in (B, C, "usr_nobody"):
-            assert await people.ask(A, "friends.request", user_id=other) == {"user_id": other, "result": "requested"}
-            again = {"user_id": other, "result": "already_requested"}
-            assert await people.ask(A, "friends.request", user_id=other) == again
-        assert [kind for kind, _, _ in await people.kinds(A)] == ["asked"] * 3
-        assert await people.told(B) == []
-        assert [kind for kind, _, _ in await people.kinds(C)] == ["request"]
-        mine = await people.ask(A, "friends.list")
-        assert [link["user_id"] for link in mine["outgoing"]] == [B, C, "usr_nobody"]
-        for other in (B, C, "usr_nobody"):
-            assert await people.ask(A, "friends.cancel", user_id=other) == {"user_id": other, "changed": True}
+            heard: list[Any] = []
+            for method, row in (
+                ("request", "outgoing"),
+                ("request", ""),
+                ("cancel", ""),
+                ("block", "blocked"),
+                ("unblock", ""),
+            ):
+                heard.append(await people.ask(A, f"friends.{method}", user_id=other))
+                heard.append(await people.told(A))
+                mine = await people.ask(A, "friends.list")
+                assert [name for name, rows in mine.items() if rows] in ([row] if row else [], ["outgoing"])
+                heard.append(mine)
+            said.append([orjson.loads(orjson.dumps(each).replace(other.encode(), b"usr_x")) for each in heard])
+        assert said[0] == said[1] == said[2]
+        assert said[0][0] == {"user_id": "usr_x", "result": "requested"}
+        assert said[0][2]["outgoing"] == [{"user_id": "usr_x", "name": "", "at": WALL}]
         assert await people.told(B) == [], "it never saw the request"
-        assert [kind for kind, _, _ in await people.kinds(C)] == ["cancelled"]
+        assert await people.kinds(C) == [("request", A, "Ann"), ("cancelled", A, "Ann")]
+
+    async def test_the_name_that_one_used_stays(self, people: People) -> None:
+        """It does not follow the other's characters, and tells nobody more than was said."""
+        await people.ask(B, "friends.block", user_id=A)
+        for method, row, kind in (("request", "outgoing", "asked"), ("block", "blocked", "blocked")):
+            await people.told(A)
+            await people.ask(A, f"friends.{method}", **({"name": "bOB"} if row == "outgoing" else {"user_id": B}))
+            await people.services.social.seen(B, WALL, "Other")
+            assert (await people.ask(A, "friends.list"))[row] == [{"user_id": B, "name": "Bob", "at": WALL}]
+            assert await people.kinds(A) == [(kind, B, "Bob")]
+        await people.ask(A, "friends.unblock", user_id=B)
+        assert await people.kinds(A) == [("unblocked", B, "Bob")]
+
+    async def test_who_declines_does_not_say_its_name(self, people: People) -> None:
+        await people.ask(A, "friends.request", user_id=B)
+        await people.ask(B, "friends.decline", user_id=A)
+        assert await people.kinds(A) == [("asked", B, ""), ("declined", B, "")]
+        assert await people.kinds(B) == [("request", A, "Ann"), ("declined", A, "Ann")]
+
+    async def test_whom_one_knows_one_blocks_by_name(self, people: People) -> None:
+        await people.ask(B, "friends.request", user_id=A)
+        await people.ask(A, "friends.accept", user_id=B)
+        await people.told(A)
+        await people.ask(A, "friends.block", user_id=B)
+        assert await people.kinds(A) == [("blocked", B, "Bob")]
+        assert (await people.ask(A, "friends.list"))["blocked"] == [{"user_id": B, "name": "Bob", "at": WALL}]
+
+    async def test_a_request_that_is_shown_later(self, people: People) -> None:
+        """The other is told then; for the asker it is as before."""
+        await people.ask(B, "friends.block", user_id=A)
+        await people.ask(A, "friends.request", user_id=B)
+        again = await people.ask(A, "friends.request", user_id=B)
+        await people.told(A)
+        await people.ask(B, "friends.unblock", user_id=A)
+        await people.told(B)
+        assert (
+            await people.ask(A, "friends.request", user_id=B) == again == {"user_id": B, "result": "already_requested"}
+        )
+        assert await people.kinds(B) == [("request", A, "Ann")]
+        assert await people.told(A) == [NO_METHOD]
+        assert [link["user_id"] for link in (await people.ask(B, "friends.list"))["incoming"]] == [A]
+        assert await people.ask(A, "friends.request", user_id=B) == again
+        assert await people.told(B) == [], "once"
+        assert await people.told(A) == [NO_METHOD]
 
     async def test_a_full_inbox_too(self, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
         limited(people, monkeypatch, max_incoming=1)
@@ -151,7 +235,7 @@ class TestWhatIsNotTold:
             await people.ask(who, "friends.request", user_id=whom)
         await people.told(A), await people.told(B)
         people.presence.refreshed.clear()
-        assert await people.ask(A, "friends.block", name="Bob") == {"user_id": B, "changed": True}
+        assert await people.ask(A, "friends.block", name="bob") == {"user_id": B, "changed": True}
         assert await people.kinds(A) == [("blocked", B, "Bob")]
         assert [kind for kind, _, _ in await people.kinds(B)] == seen
         assert people.presence.refreshed == [[A, B]]
@@ -178,6 +262,8 @@ class TestWhatIsNotTold:
         assert (await people.ask(A, "friends.list"))["friends"][0]["name"] == "Bob"
         await people.services.social.choose(B, {"show_character": "nobody"})
         assert (await people.ask(A, "friends.list"))["friends"][0]["name"] == ""
+        await people.ask(B, "friends.remove", user_id=A)
+        assert await people.kinds(A) == [("removed", B, "")]
 
 
 class TestTheList:
@@ -189,13 +275,13 @@ class TestTheList:
         await people.services.social.accept(A, B, NO_LIMITS, WALL + 1)
         await people.services.social.request(C, A, NO_LIMITS, WALL + 2)
         await people.services.social.request(A, "usr_d", NO_LIMITS, WALL + 3)
-        await people.services.social.block(A, "usr_e", NO_LIMITS, WALL + 4)
+        await people.services.social.block(A, "usr_e", NO_LIMITS, WALL + 4, "Eva")
         presence = {"user_id": B, "status": "online", "version": 1, "for": A}
         assert await people.ask(A, "friends.list") == {
             "friends": [{"user_id": B, "name": "Bob", "at": WALL + 1, "presence": presence}],
             "incoming": [{"user_id": C, "name": "Cat", "at": WALL + 2}],
-            "outgoing": [{"user_id": "usr_d", "name": "Dan", "at": WALL + 3}],
-            "blocked": [{"user_id": "usr_e", "name": "Eve", "at": WALL + 4}],
+            "outgoing": [{"user_id": "usr_d", "name": "", "at": WALL + 3}],
+            "blocked": [{"user_id": "usr_e", "name": "Eva", "at": WALL + 4}],
         }
 
     async def test_of_nobody(self, people: People) -> None:
@@ -270,7 +356,7 @@ class TestOutages:
         assert await people.ask(A, "friends.request", user_id=B) == {"user_id": B, "result": "requested"}
         assert await people.told(B) == []
         await next(iter(people.gateway.hub._background))
-        assert await people.kinds(A) == [("asked", B, "Bob")]
+        assert await people.kinds(A) == [("asked", B, "")]
         assert await people.kinds(B) == [("request", A, "Ann")]
         assert people.presence.refreshed == [[A, B]]
 

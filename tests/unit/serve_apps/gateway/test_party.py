@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import Unavailable
 from cluster.ports.social import Limits
 from tests.unit.serve_apps.gateway.fakes import WALL
 from tests.unit.serve_apps.gateway.people_rig import People
 
 A, B, C = "usr_a", "usr_b", "usr_c"
 NO_LIMITS = Limits(1_000, 1_000, 1_000, 1_000)
+LOOK_AGAIN = {"method": "", "sender": "", "refresh": "party"}
 
 
 @pytest.fixture
@@ -83,15 +83,17 @@ class TestMembers:
         assert await changes(people, A) == [("left", B, [A], "")]
         assert await changes(people, B) == [("left", B, None, "party")]
         assert await people.ask(B, "party.leave") == {"party": None}
-        assert await people.told(A) == await people.told(B) == []
+        assert await people.told(A) == []
+        assert await people.told(B) == [LOOK_AGAIN], "which heals what was lost"
 
-    async def test_accepting_again_changes_nothing_and_tells_nobody(self, people: People) -> None:
+    async def test_accepting_again_changes_nothing_and_tells_no_client(self, people: People) -> None:
         party_id = await together(people, B)
         await people.ask(A, "party.lead", user_id=B)
         await people.told(A), await people.told(B)
         party = (await people.ask(B, "party.accept", party_id=party_id))["party"]
         assert [member["user_id"] for member in party["members"]] == [A, B]
-        assert await people.told(A) == await people.told(B) == []
+        assert await people.told(A) == []
+        assert await people.told(B) == [LOOK_AGAIN], "which heals what was lost"
 
     async def test_the_longest_member_leads_when_the_leader_leaves(self, people: People) -> None:
         await together(people, B, C)
@@ -177,9 +179,16 @@ class TestInvitations:
     async def test_blockers_and_strangers_look_as_if_asked(self, people: People) -> None:
         await together(people)
         await people.services.social.block(B, A, NO_LIMITS, WALL)
+        rows = []
         for other in (B, C, "usr_nobody"):
             party = (await people.ask(A, "party.invite", user_id=other))["party"]
-            assert other in [who["user_id"] for who in party["invited"]]
+            rows.append({"user_id": other, "name": ""})
+            assert sorted(party["invited"], key=lambda row: str(row["user_id"])) == rows
+            (told,) = await people.told(A)
+            assert (told["party"], told["why"], told["user_id"]) == (party, "invited", other)
+        assert (
+            sorted((await people.ask(A, "party.get"))["party"]["invited"], key=lambda row: str(row["user_id"])) == rows
+        )
         assert await people.told(B) == []
         assert (await people.ask(B, "party.get"))["invitations"] == []
         assert len(await people.told(C)) == 1
@@ -215,16 +224,3 @@ class TestInvitations:
             await people.ask(other, "party.accept", party_id=party_id)
         assert await people.refused(A, "party.invite", user_id=C) == (-32005, "party_full")
         assert await people.refused(B, "party.accept", party_id=party_id) == (-32005, "party_full")
-
-
-async def test_names_that_cannot_be_looked_up_are_missing(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The change has happened: its answer must not say that it has not."""
-    await together(people)
-
-    async def away(*_: Any) -> Any:
-        raise Unavailable("redis")
-
-    monkeypatch.setattr(people.services.social, "profiles", away)
-    party = (await people.ask(A, "party.invite", user_id=B))["party"]
-    assert party["invited"] == [{"user_id": B, "name": ""}]
-    assert [said["method"] for said in await people.told(B)] == ["party.invited"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from structlog.testing import capture_logs
 
 from actors.zone.rows import pack_move_in
 from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.memory.parties import MemoryPartyStore
+from cluster.adapters.memory.social import MemorySocialStore
 from cluster.errors import Unavailable
+from cluster.ports.social import Limits, Ties
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.party_link import RECHECK_S, PartyLink
@@ -17,6 +21,7 @@ from serve_apps.gateway.views import View
 from tests.unit.serve_apps.gateway.fakes import SUBJECTS, WALL, Gateway, Wire, a_world
 
 A, B, C = "usr_a", "usr_b", "usr_c"
+LIMITS = Limits(8, 8, 8, 8)
 
 
 class Store(MemoryPartyStore):
@@ -32,6 +37,17 @@ class Store(MemoryPartyStore):
         return await super().parties_of(user_ids)
 
 
+class Social(MemorySocialStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+
+    async def ties(self, user_ids: Sequence[str]) -> dict[str, Ties]:
+        if self.away:
+            raise Unavailable("redis")
+        return await super().ties(user_ids)
+
+
 class Bus(MemoryBus):
     @property
     def listening(self) -> int:
@@ -42,12 +58,13 @@ class Table:
     """Several gateways that share a bus and a store."""
 
     def __init__(self, gateways: int = 1) -> None:
-        self.store, self.bus = Store(), Bus()
+        self.store, self.social, self.bus = Store(), Social(), Bus()
         self.gateways = [Gateway() for _ in range(gateways)]
         self.links = []
         for n, gateway in enumerate(self.gateways):
             gateway.clock = self.gateways[0].clock
-            args = (f"gtw_{n}", gateway.settings, self.store, self.bus, SUBJECTS, gateway.hub.notify)
+            stores = self.store, self.social
+            args = (f"gtw_{n}", gateway.settings, *stores, self.bus, SUBJECTS, gateway.hub.notify)
             link = PartyLink(*args, self.gateways[0].clock)
             gateway.hub.use_parties(link)
             self.links.append(link)
@@ -88,6 +105,14 @@ def walk(table: Table, client: Client, sequence: int, x: float) -> None:
     client.last_move = pack_move_in(7, sequence, x, 0.0, 0.5, 0.0)
     for ack in (sequence - 1, sequence):
         table.gateways[0].hub._write_view(client, judged(ack))
+
+
+def tell_of_ties(table: Table, client: Client) -> None:
+    """A friends.changed goes out to the client."""
+    batch = internal_pb2.ReliableBatch(actor="sessions/0", epoch=1)
+    batch.bodies.add(method="friends.changed", params_json=b"{}")
+    batch.targets.add(session_id=client.session_id, attach_epoch=1, first_seq=client.delivered + 1, bodies=[0])
+    table.gateways[0].hub.reliable.receive(batch.SerializeToString())
 
 
 class TestPlaces:
@@ -163,6 +188,74 @@ class TestPlaces:
         assert places(wire) == []
         await table.steps(1)
         assert places(wire) == [{A: ("zon_meadow", 5.0)}]
+
+
+class TestBlocks:
+    async def test_neither_sees_the_other(self) -> None:
+        table = Table(2)
+        await table.party(A, B, C)
+        await table.social.block(B, A, LIMITS, WALL)
+        (_, ann), (_, bob) = table.come(A, 1.0), table.come(B, 2.0, gateway=1)
+        _, cat = table.come(C, 3.0, gateway=1, number=8)
+        await table.steps()
+        assert {user_id for said in places(ann) for user_id in said} == {C}
+        assert {user_id for said in places(bob) for user_id in said} == {C}
+        assert places(cat)[-1] == {A: ("zon_meadow", 1.0), B: ("zon_meadow", 2.0)}
+
+    @pytest.mark.parametrize("gateway", [0, 1])
+    async def test_a_block_and_its_end_show_at_once_on_both_sides(self, gateway: int) -> None:
+        """Only the one who blocks is told, and the other's gateway must not wait for its next look."""
+        table = Table(2)
+        await table.party(A, B)
+        (ann, to_ann), (_, to_bob) = table.come(A, 1.0), table.come(B, 2.0, gateway=gateway, number=8)
+        await table.steps()
+        await table.social.block(A, B, LIMITS, WALL)
+        tell_of_ties(table, ann)
+        await table.steps()
+        assert places(to_ann) == [{B: ("zon_meadow", 2.0)}, {}]
+        assert places(to_bob) == [{A: ("zon_meadow", 1.0)}, {}]
+        await table.social.unblock(A, B)
+        tell_of_ties(table, ann)
+        await table.steps()
+        assert places(to_ann) == [{B: ("zon_meadow", 2.0)}]
+        assert places(to_bob) == [{A: ("zon_meadow", 1.0)}]
+
+    async def test_a_notice_that_was_never_sent_is_made_up_for(self) -> None:
+        table = Table(2)
+        await table.party(A, B)
+        (_, ann), (_, bob) = table.come(A, 1.0), table.come(B, 2.0, gateway=1)
+        await table.steps()
+        await table.social.block(A, B, LIMITS, WALL)
+        await table.steps(int(RECHECK_S * 2) + 3)
+        assert places(ann)[-1] == places(bob)[-1] == {}
+
+    async def test_ties_that_change_are_looked_up_for_those_in_a_party(self) -> None:
+        table = Table()
+        ann, _ = table.come(A, 1.0)
+        await table.steps()
+        tell_of_ties(table, ann)
+        await table.steps()
+        assert table.store.asked == [[A]]
+        await table.party(A)
+        table.links[0].doubt(ann)
+        await table.steps()
+        table.store.asked.clear()
+        tell_of_ties(table, ann)
+        await table.steps()
+        assert table.store.asked == [[A]], "once, if they are as before"
+
+    async def test_nobody_is_shown_before_the_ties_are_known(self) -> None:
+        table = Table()
+        await table.party(A, B)
+        await table.social.block(A, B, LIMITS, WALL)
+        (_, ann), (_, bob) = table.come(A, 1.0), table.come(B, 2.0, number=8)
+        table.social.away = True
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await table.steps(1)
+        table.social.away = False
+        await table.steps()
+        assert places(ann) == places(bob) == []
 
 
 class TestWhoIsInWhich:

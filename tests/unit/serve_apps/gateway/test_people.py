@@ -6,7 +6,7 @@ import pytest
 
 from cluster.errors import InvalidInput, NotFound
 from cluster.ports.social import Audience, Profile
-from serve_apps.gateway.people import Person, find_other, name_for, own_name
+from serve_apps.gateway.people import Person, find_named, find_other, friend_name, own_name
 from tests.unit.serve_apps.gateway.fakes import WALL
 from tests.unit.serve_apps.gateway.people_rig import People
 
@@ -25,6 +25,8 @@ async def test_a_name_is_a_character_s(people: People) -> None:
     client = people.come("usr_a")
     await people.character("usr_b", "Jörg")
     assert await find_other(people.services, client, Person(name="JÖRG")) == "usr_b"
+    assert await find_named(people.services, client, Person(name="JÖRG")) == ("usr_b", "Jörg")
+    assert await find_named(people.services, client, Person(user_id="usr_b")) == ("usr_b", ""), "it is not looked up"
     with pytest.raises(NotFound, match="no such player"):
         await find_other(people.services, client, Person(name="usr_b"))
 
@@ -45,7 +47,6 @@ async def test_one_is_called_as_one_plays_or_played_last(people: People) -> None
     assert await own_name(people.services, people.come("usr_a", "New")) == "New"
 
 
-@pytest.mark.parametrize(("shown", "friend", "stranger"), [("all", "X", "X"), ("friends", "X", ""), ("nobody", "", "")])
-def test_names_are_for_those_who_may_see_them(shown: Audience, friend: str, stranger: str) -> None:
-    profile = Profile(name="X", show_character=shown)
-    assert (name_for(profile, friend=True), name_for(profile, friend=False)) == (friend, stranger)
+@pytest.mark.parametrize(("shown", "name"), [("all", "X"), ("friends", "X"), ("nobody", "")])
+def test_friends_see_a_name_that_is_shown_to_them(shown: Audience, name: str) -> None:
+    assert friend_name(Profile(name="X", show_character=shown)) == name
