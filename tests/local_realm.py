@@ -26,7 +26,7 @@ from cluster.adapters.nats_bus import NatsBus
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
-from cluster.adapters.runtime import Runtime
+from cluster.adapters.runtime import Runtime, until_available
 from cluster.ports.accounts import Character
 from cluster.ports.actors import ANYWHERE, ActorKind, Node, Place
 from cluster.realm import Realm
@@ -73,7 +73,7 @@ class LocalRealm:
 
     async def open(self, realm: Realm, kind: str, name: str, registry: CollectorRegistry) -> Runtime:
         client = connect(realm.settings.redis, name.replace("/", "-"))
-        bus = await NatsBus.connect(realm.settings.nats, name)
+        bus = await until_available(lambda: NatsBus.connect(realm.settings.nats, name))
         subjects = Subjects(realm.settings.namespace)
         epochs = RedisEpochStore(client, realm.settings.namespace)
         runtime = Runtime(realm, kind, name, subjects, client, bus, self.calls, epochs, registry)
