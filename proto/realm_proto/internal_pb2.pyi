@@ -216,6 +216,10 @@ class GatewayDrain(_message.Message):
     deadline_s: float
     def __init__(self, deadline_s: _Optional[float] = ...) -> None: ...
 
+class GatewayStay(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class GatewayProbe(_message.Message):
     __slots__ = ("number", "part", "epoch", "outputs")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -229,18 +233,34 @@ class GatewayProbe(_message.Message):
     def __init__(self, number: _Optional[int] = ..., part: _Optional[str] = ..., epoch: _Optional[int] = ..., outputs: _Optional[int] = ...) -> None: ...
 
 class GatewayControl(_message.Message):
-    __slots__ = ("notice", "close", "drain", "probe", "answers")
+    __slots__ = ("notice", "close", "drain", "probe", "answers", "slow", "expel", "stay")
     NOTICE_FIELD_NUMBER: _ClassVar[int]
     CLOSE_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    SLOW_FIELD_NUMBER: _ClassVar[int]
+    EXPEL_FIELD_NUMBER: _ClassVar[int]
+    STAY_FIELD_NUMBER: _ClassVar[int]
     notice: GatewayNotice
     close: GatewayClose
     drain: GatewayDrain
     probe: GatewayProbe
     answers: ZoneAnswers
-    def __init__(self, notice: _Optional[_Union[GatewayNotice, _Mapping]] = ..., close: _Optional[_Union[GatewayClose, _Mapping]] = ..., drain: _Optional[_Union[GatewayDrain, _Mapping]] = ..., probe: _Optional[_Union[GatewayProbe, _Mapping]] = ..., answers: _Optional[_Union[ZoneAnswers, _Mapping]] = ...) -> None: ...
+    slow: GatewaySlow
+    expel: GatewayExpel
+    stay: GatewayStay
+    def __init__(self, notice: _Optional[_Union[GatewayNotice, _Mapping]] = ..., close: _Optional[_Union[GatewayClose, _Mapping]] = ..., drain: _Optional[_Union[GatewayDrain, _Mapping]] = ..., probe: _Optional[_Union[GatewayProbe, _Mapping]] = ..., answers: _Optional[_Union[ZoneAnswers, _Mapping]] = ..., slow: _Optional[_Union[GatewaySlow, _Mapping]] = ..., expel: _Optional[_Union[GatewayExpel, _Mapping]] = ..., stay: _Optional[_Union[GatewayStay, _Mapping]] = ...) -> None: ...
+
+class GatewaySlow(_message.Message):
+    __slots__ = ("user_id", "factor", "for_s")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    FACTOR_FIELD_NUMBER: _ClassVar[int]
+    FOR_S_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    factor: float
+    for_s: float
+    def __init__(self, user_id: _Optional[str] = ..., factor: _Optional[float] = ..., for_s: _Optional[float] = ...) -> None: ...
 
 class GatewayAlive(_message.Message):
     __slots__ = ("gateway_id", "sockets", "capacity", "draining", "degraded")
@@ -257,7 +277,7 @@ class GatewayAlive(_message.Message):
     def __init__(self, gateway_id: _Optional[str] = ..., sockets: _Optional[int] = ..., capacity: _Optional[int] = ..., draining: _Optional[bool] = ..., degraded: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TopicMessage(_message.Message):
-    __slots__ = ("topic", "method", "params_json", "id", "previous", "sender", "refresh")
+    __slots__ = ("topic", "method", "params_json", "id", "previous", "sender", "refresh", "trace")
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -265,6 +285,7 @@ class TopicMessage(_message.Message):
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
     REFRESH_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
     topic: str
     method: str
     params_json: bytes
@@ -272,15 +293,18 @@ class TopicMessage(_message.Message):
     previous: str
     sender: str
     refresh: str
-    def __init__(self, topic: _Optional[str] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ..., id: _Optional[str] = ..., previous: _Optional[str] = ..., sender: _Optional[str] = ..., refresh: _Optional[str] = ...) -> None: ...
+    trace: str
+    def __init__(self, topic: _Optional[str] = ..., method: _Optional[str] = ..., params_json: _Optional[bytes] = ..., id: _Optional[str] = ..., previous: _Optional[str] = ..., sender: _Optional[str] = ..., refresh: _Optional[str] = ..., trace: _Optional[str] = ...) -> None: ...
 
 class ReliableBody(_message.Message):
-    __slots__ = ("method", "params_json")
+    __slots__ = ("method", "params_json", "trace")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PARAMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
     method: str
     params_json: bytes
-    def __init__(self, method: _Optional[str] = ..., params_json: _Optional[bytes] = ...) -> None: ...
+    trace: str
+    def __init__(self, method: _Optional[str] = ..., params_json: _Optional[bytes] = ..., trace: _Optional[str] = ...) -> None: ...
 
 class ReliableTarget(_message.Message):
     __slots__ = ("session_id", "attach_epoch", "first_seq", "bodies")
@@ -367,3 +391,92 @@ class PartyPositions(_message.Message):
     members: _containers.RepeatedCompositeFieldContainer[PartyPosition]
     ties_changed: bool
     def __init__(self, gateway_id: _Optional[str] = ..., members: _Optional[_Iterable[_Union[PartyPosition, _Mapping]]] = ..., ties_changed: _Optional[bool] = ...) -> None: ...
+
+class GatewayExpel(_message.Message):
+    __slots__ = ("user_id", "code", "reason")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    code: int
+    reason: str
+    def __init__(self, user_id: _Optional[str] = ..., code: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class AbuseSession(_message.Message):
+    __slots__ = ("session_id", "user_id", "address", "role", "span_s", "messages", "bytes", "moves", "calls", "chats", "malformed", "unknown", "invalid", "refused", "limited", "pending", "replays", "bad_signatures", "corrections", "addressees", "same_text", "metres", "close_code")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    SPAN_S_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    CHATS_FIELD_NUMBER: _ClassVar[int]
+    MALFORMED_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    INVALID_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    LIMITED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    REPLAYS_FIELD_NUMBER: _ClassVar[int]
+    BAD_SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    CORRECTIONS_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSEES_FIELD_NUMBER: _ClassVar[int]
+    SAME_TEXT_FIELD_NUMBER: _ClassVar[int]
+    METRES_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_CODE_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    user_id: str
+    address: str
+    role: str
+    span_s: float
+    messages: int
+    bytes: int
+    moves: int
+    calls: int
+    chats: int
+    malformed: int
+    unknown: int
+    invalid: int
+    refused: int
+    limited: int
+    pending: int
+    replays: int
+    bad_signatures: int
+    corrections: int
+    addressees: int
+    same_text: int
+    metres: float
+    close_code: int
+    def __init__(self, session_id: _Optional[str] = ..., user_id: _Optional[str] = ..., address: _Optional[str] = ..., role: _Optional[str] = ..., span_s: _Optional[float] = ..., messages: _Optional[int] = ..., bytes: _Optional[int] = ..., moves: _Optional[int] = ..., calls: _Optional[int] = ..., chats: _Optional[int] = ..., malformed: _Optional[int] = ..., unknown: _Optional[int] = ..., invalid: _Optional[int] = ..., refused: _Optional[int] = ..., limited: _Optional[int] = ..., pending: _Optional[int] = ..., replays: _Optional[int] = ..., bad_signatures: _Optional[int] = ..., corrections: _Optional[int] = ..., addressees: _Optional[int] = ..., same_text: _Optional[int] = ..., metres: _Optional[float] = ..., close_code: _Optional[int] = ...) -> None: ...
+
+class AbuseAddress(_message.Message):
+    __slots__ = ("address", "sockets", "opened", "refusals")
+    class RefusalsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    SOCKETS_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    sockets: int
+    opened: int
+    refusals: _containers.ScalarMap[str, int]
+    def __init__(self, address: _Optional[str] = ..., sockets: _Optional[int] = ..., opened: _Optional[int] = ..., refusals: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class AbuseReport(_message.Message):
+    __slots__ = ("gateway_id", "sessions", "addresses")
+    GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    gateway_id: str
+    sessions: _containers.RepeatedCompositeFieldContainer[AbuseSession]
+    addresses: _containers.RepeatedCompositeFieldContainer[AbuseAddress]
+    def __init__(self, gateway_id: _Optional[str] = ..., sessions: _Optional[_Iterable[_Union[AbuseSession, _Mapping]]] = ..., addresses: _Optional[_Iterable[_Union[AbuseAddress, _Mapping]]] = ...) -> None: ...

@@ -26,7 +26,7 @@ from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arealm_proto/realtime.proto\x12\x0brayrealm.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x02\n\x10WebSocketMessage\x12\x0f\n\x07jsonrpc\x18\x01 \x01(\t\x12\x13\n\tid_string\x18\x02 \x01(\tH\x00\x12\x13\n\tid_number\x18\x03 \x01(\x03H\x00\x12\'\n\x07request\x18\x04 \x01(\x0b\x32\x14.rayrealm.v1.RequestH\x01\x12)\n\x08response\x18\x05 \x01(\x0b\x32\x15.rayrealm.v1.ResponseH\x01\x12\x31\n\x0cnotification\x18\x06 \x01(\x0b\x32\x19.rayrealm.v1.NotificationH\x01\x12+\n\x04move\x18\x07 \x01(\x0b\x32\x1b.rayrealm.v1.PositionUpdateH\x01\x12&\n\x04view\x18\x08 \x01(\x0b\x32\x16.rayrealm.v1.ViewFrameH\x01\x12*\n\x05\x62\x61tch\x18\t \x01(\x0b\x32\x19.rayrealm.v1.BatchMessageH\x01\x42\t\n\x07id_typeB\x0e\n\x0cmessage_type\"?\n\x07Request\x12\x0e\n\x06method\x18\x01 \x01(\t\x12$\n\x06params\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\"f\n\x08Response\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x14.google.protobuf.AnyH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.rayrealm.v1.ErrorH\x00\x42\r\n\x0bresult_type\"Q\n\x0cNotification\x12\x0e\n\x06method\x18\x01 \x01(\t\x12$\n\x06params\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x0b\n\x03seq\x18\x03 \x01(\x04\"J\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\"\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x14.google.protobuf.Any\"*\n\x07Vector3\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01z\x18\x03 \x01(\x02\"4\n\x08Rotation\x12\x0b\n\x03yaw\x18\x01 \x01(\x02\x12\r\n\x05pitch\x18\x02 \x01(\x02\x12\x0c\n\x04roll\x18\x03 \x01(\x02\"\xe0\x01\n\x0ePositionUpdate\x12\x14\n\x0c\x63haracter_id\x18\x01 \x01(\t\x12&\n\x08position\x18\x02 \x01(\x0b\x32\x14.rayrealm.v1.Vector3\x12\'\n\x08rotation\x18\x03 \x01(\x0b\x32\x15.rayrealm.v1.Rotation\x12&\n\x08velocity\x18\x04 \x01(\x0b\x32\x14.rayrealm.v1.Vector3\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x06 \x01(\r\"=\n\rPositionBatch\x12,\n\x07updates\x18\x01 \x03(\x0b\x32\x1b.rayrealm.v1.PositionUpdate\"\xf8\x01\n\tStateSync\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\x12:\n\nproperties\x18\x03 \x03(\x0b\x32&.rayrealm.v1.StateSync.PropertiesEntry\x12\x0f\n\x07version\x18\x04 \x01(\r\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aG\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"\xff\x01\n\x0ePresenceUpdate\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63haracter_id\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.rayrealm.v1.PresenceStatus\x12\x0f\n\x07zone_id\x18\x04 \x01(\t\x12;\n\x08metadata\x18\x05 \x03(\x0b\x32).rayrealm.v1.PresenceUpdate.MetadataEntry\x12\x11\n\x04text\x18\x06 \x01(\tH\x00\x88\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_text\"{\n\x0c\x42\x61tchMessage\x12/\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.rayrealm.v1.WebSocketMessage\x12\x12\n\ncompressed\x18\x02 \x01(\x08\x12\x15\n\roriginal_size\x18\x03 \x01(\r\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\"\xd3\x01\n\tViewFrame\x12\x0c\n\x04tick\x18\x01 \x01(\x07\x12\x0b\n\x03\x61\x63k\x18\x02 \x01(\x07\x12\r\n\x05moves\x18\x03 \x01(\x0c\x12(\n\x06states\x18\x04 \x03(\x0b\x32\x18.rayrealm.v1.EntityState\x12\x0e\n\x06leaves\x18\x05 \x03(\r\x12%\n\x05reset\x18\x06 \x01(\x0b\x32\x16.rayrealm.v1.ViewReset\x12+\n\ncorrection\x18\x07 \x01(\x0b\x32\x17.rayrealm.v1.Correction\x12\x0e\n\x06places\x18\x08 \x01(\x0c\"\xa0\x01\n\x0b\x45ntityState\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\r\x12\x17\n\x0fproperties_json\x18\x06 \x01(\t\x12\x11\n\tlink_dead\x18\x07 \x01(\x08\x12\x0e\n\x06\x63hange\x18\x08 \x01(\x08\";\n\tViewReset\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0e\n\x06number\x18\x03 \x01(\r\"c\n\nCorrection\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12&\n\x08position\x18\x02 \x01(\x0b\x32\x14.rayrealm.v1.Vector3\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0b\n\x03yaw\x18\x04 \x01(\x02*\xbd\x01\n\x0ePresenceStatus\x12\x1f\n\x1bPRESENCE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRESENCE_STATUS_ONLINE\x10\x01\x12\x18\n\x14PRESENCE_STATUS_AWAY\x10\x02\x12\x18\n\x14PRESENCE_STATUS_BUSY\x10\x03\x12\x1b\n\x17PRESENCE_STATUS_OFFLINE\x10\x04\x12\x1d\n\x19PRESENCE_STATUS_INVISIBLE\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arealm_proto/realtime.proto\x12\x0brayrealm.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x03\n\x10WebSocketMessage\x12\x0f\n\x07jsonrpc\x18\x01 \x01(\t\x12\x13\n\tid_string\x18\x02 \x01(\tH\x00\x12\x13\n\tid_number\x18\x03 \x01(\x03H\x00\x12\'\n\x07request\x18\x04 \x01(\x0b\x32\x14.rayrealm.v1.RequestH\x01\x12)\n\x08response\x18\x05 \x01(\x0b\x32\x15.rayrealm.v1.ResponseH\x01\x12\x31\n\x0cnotification\x18\x06 \x01(\x0b\x32\x19.rayrealm.v1.NotificationH\x01\x12+\n\x04move\x18\x07 \x01(\x0b\x32\x1b.rayrealm.v1.PositionUpdateH\x01\x12&\n\x04view\x18\x08 \x01(\x0b\x32\x16.rayrealm.v1.ViewFrameH\x01\x12*\n\x05\x62\x61tch\x18\t \x01(\x0b\x32\x19.rayrealm.v1.BatchMessageH\x01\x12\x13\n\x0btraceparent\x18\n \x01(\tB\t\n\x07id_typeB\x0e\n\x0cmessage_type\"?\n\x07Request\x12\x0e\n\x06method\x18\x01 \x01(\t\x12$\n\x06params\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\"f\n\x08Response\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x14.google.protobuf.AnyH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.rayrealm.v1.ErrorH\x00\x42\r\n\x0bresult_type\"Q\n\x0cNotification\x12\x0e\n\x06method\x18\x01 \x01(\t\x12$\n\x06params\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x0b\n\x03seq\x18\x03 \x01(\x04\"J\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\"\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x14.google.protobuf.Any\"*\n\x07Vector3\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\x12\t\n\x01z\x18\x03 \x01(\x02\"4\n\x08Rotation\x12\x0b\n\x03yaw\x18\x01 \x01(\x02\x12\r\n\x05pitch\x18\x02 \x01(\x02\x12\x0c\n\x04roll\x18\x03 \x01(\x02\"\xe0\x01\n\x0ePositionUpdate\x12\x14\n\x0c\x63haracter_id\x18\x01 \x01(\t\x12&\n\x08position\x18\x02 \x01(\x0b\x32\x14.rayrealm.v1.Vector3\x12\'\n\x08rotation\x18\x03 \x01(\x0b\x32\x15.rayrealm.v1.Rotation\x12&\n\x08velocity\x18\x04 \x01(\x0b\x32\x14.rayrealm.v1.Vector3\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\x06 \x01(\r\"=\n\rPositionBatch\x12,\n\x07updates\x18\x01 \x03(\x0b\x32\x1b.rayrealm.v1.PositionUpdate\"\xf8\x01\n\tStateSync\x12\x11\n\tentity_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x02 \x01(\t\x12:\n\nproperties\x18\x03 \x03(\x0b\x32&.rayrealm.v1.StateSync.PropertiesEntry\x12\x0f\n\x07version\x18\x04 \x01(\r\x12-\n\ttimestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aG\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"\xff\x01\n\x0ePresenceUpdate\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63haracter_id\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.rayrealm.v1.PresenceStatus\x12\x0f\n\x07zone_id\x18\x04 \x01(\t\x12;\n\x08metadata\x18\x05 \x03(\x0b\x32).rayrealm.v1.PresenceUpdate.MetadataEntry\x12\x11\n\x04text\x18\x06 \x01(\tH\x00\x88\x01\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_text\"{\n\x0c\x42\x61tchMessage\x12/\n\x08messages\x18\x01 \x03(\x0b\x32\x1d.rayrealm.v1.WebSocketMessage\x12\x12\n\ncompressed\x18\x02 \x01(\x08\x12\x15\n\roriginal_size\x18\x03 \x01(\r\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\"\xd3\x01\n\tViewFrame\x12\x0c\n\x04tick\x18\x01 \x01(\x07\x12\x0b\n\x03\x61\x63k\x18\x02 \x01(\x07\x12\r\n\x05moves\x18\x03 \x01(\x0c\x12(\n\x06states\x18\x04 \x03(\x0b\x32\x18.rayrealm.v1.EntityState\x12\x0e\n\x06leaves\x18\x05 \x03(\r\x12%\n\x05reset\x18\x06 \x01(\x0b\x32\x16.rayrealm.v1.ViewReset\x12+\n\ncorrection\x18\x07 \x01(\x0b\x32\x17.rayrealm.v1.Correction\x12\x0e\n\x06places\x18\x08 \x01(\x0c\"\xa0\x01\n\x0b\x45ntityState\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12\x13\n\x0b\x65ntity_type\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\r\x12\x17\n\x0fproperties_json\x18\x06 \x01(\t\x12\x11\n\tlink_dead\x18\x07 \x01(\x08\x12\x0e\n\x06\x63hange\x18\x08 \x01(\x08\";\n\tViewReset\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x06\x12\x0e\n\x06number\x18\x03 \x01(\r\"c\n\nCorrection\x12\x10\n\x08sequence\x18\x01 \x01(\r\x12&\n\x08position\x18\x02 \x01(\x0b\x32\x14.rayrealm.v1.Vector3\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0b\n\x03yaw\x18\x04 \x01(\x02*\xbd\x01\n\x0ePresenceStatus\x12\x1f\n\x1bPRESENCE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16PRESENCE_STATUS_ONLINE\x10\x01\x12\x18\n\x14PRESENCE_STATUS_AWAY\x10\x02\x12\x18\n\x14PRESENCE_STATUS_BUSY\x10\x03\x12\x1b\n\x17PRESENCE_STATUS_OFFLINE\x10\x04\x12\x1d\n\x19PRESENCE_STATUS_INVISIBLE\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,42 +37,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATESYNC_PROPERTIESENTRY']._serialized_options = b'8\001'
   _globals['_PRESENCEUPDATE_METADATAENTRY']._loaded_options = None
   _globals['_PRESENCEUPDATE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_PRESENCESTATUS']._serialized_start=2364
-  _globals['_PRESENCESTATUS']._serialized_end=2553
+  _globals['_PRESENCESTATUS']._serialized_start=2385
+  _globals['_PRESENCESTATUS']._serialized_end=2574
   _globals['_WEBSOCKETMESSAGE']._serialized_start=104
-  _globals['_WEBSOCKETMESSAGE']._serialized_end=472
-  _globals['_REQUEST']._serialized_start=474
-  _globals['_REQUEST']._serialized_end=537
-  _globals['_RESPONSE']._serialized_start=539
-  _globals['_RESPONSE']._serialized_end=641
-  _globals['_NOTIFICATION']._serialized_start=643
-  _globals['_NOTIFICATION']._serialized_end=724
-  _globals['_ERROR']._serialized_start=726
-  _globals['_ERROR']._serialized_end=800
-  _globals['_VECTOR3']._serialized_start=802
-  _globals['_VECTOR3']._serialized_end=844
-  _globals['_ROTATION']._serialized_start=846
-  _globals['_ROTATION']._serialized_end=898
-  _globals['_POSITIONUPDATE']._serialized_start=901
-  _globals['_POSITIONUPDATE']._serialized_end=1125
-  _globals['_POSITIONBATCH']._serialized_start=1127
-  _globals['_POSITIONBATCH']._serialized_end=1188
-  _globals['_STATESYNC']._serialized_start=1191
-  _globals['_STATESYNC']._serialized_end=1439
-  _globals['_STATESYNC_PROPERTIESENTRY']._serialized_start=1368
-  _globals['_STATESYNC_PROPERTIESENTRY']._serialized_end=1439
-  _globals['_PRESENCEUPDATE']._serialized_start=1442
-  _globals['_PRESENCEUPDATE']._serialized_end=1697
-  _globals['_PRESENCEUPDATE_METADATAENTRY']._serialized_start=1641
-  _globals['_PRESENCEUPDATE_METADATAENTRY']._serialized_end=1688
-  _globals['_BATCHMESSAGE']._serialized_start=1699
-  _globals['_BATCHMESSAGE']._serialized_end=1822
-  _globals['_VIEWFRAME']._serialized_start=1825
-  _globals['_VIEWFRAME']._serialized_end=2036
-  _globals['_ENTITYSTATE']._serialized_start=2039
-  _globals['_ENTITYSTATE']._serialized_end=2199
-  _globals['_VIEWRESET']._serialized_start=2201
-  _globals['_VIEWRESET']._serialized_end=2260
-  _globals['_CORRECTION']._serialized_start=2262
-  _globals['_CORRECTION']._serialized_end=2361
+  _globals['_WEBSOCKETMESSAGE']._serialized_end=493
+  _globals['_REQUEST']._serialized_start=495
+  _globals['_REQUEST']._serialized_end=558
+  _globals['_RESPONSE']._serialized_start=560
+  _globals['_RESPONSE']._serialized_end=662
+  _globals['_NOTIFICATION']._serialized_start=664
+  _globals['_NOTIFICATION']._serialized_end=745
+  _globals['_ERROR']._serialized_start=747
+  _globals['_ERROR']._serialized_end=821
+  _globals['_VECTOR3']._serialized_start=823
+  _globals['_VECTOR3']._serialized_end=865
+  _globals['_ROTATION']._serialized_start=867
+  _globals['_ROTATION']._serialized_end=919
+  _globals['_POSITIONUPDATE']._serialized_start=922
+  _globals['_POSITIONUPDATE']._serialized_end=1146
+  _globals['_POSITIONBATCH']._serialized_start=1148
+  _globals['_POSITIONBATCH']._serialized_end=1209
+  _globals['_STATESYNC']._serialized_start=1212
+  _globals['_STATESYNC']._serialized_end=1460
+  _globals['_STATESYNC_PROPERTIESENTRY']._serialized_start=1389
+  _globals['_STATESYNC_PROPERTIESENTRY']._serialized_end=1460
+  _globals['_PRESENCEUPDATE']._serialized_start=1463
+  _globals['_PRESENCEUPDATE']._serialized_end=1718
+  _globals['_PRESENCEUPDATE_METADATAENTRY']._serialized_start=1662
+  _globals['_PRESENCEUPDATE_METADATAENTRY']._serialized_end=1709
+  _globals['_BATCHMESSAGE']._serialized_start=1720
+  _globals['_BATCHMESSAGE']._serialized_end=1843
+  _globals['_VIEWFRAME']._serialized_start=1846
+  _globals['_VIEWFRAME']._serialized_end=2057
+  _globals['_ENTITYSTATE']._serialized_start=2060
+  _globals['_ENTITYSTATE']._serialized_end=2220
+  _globals['_VIEWRESET']._serialized_start=2222
+  _globals['_VIEWRESET']._serialized_end=2281
+  _globals['_CORRECTION']._serialized_start=2283
+  _globals['_CORRECTION']._serialized_end=2382
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ PRESENCE_STATUS_OFFLINE: PresenceStatus
 PRESENCE_STATUS_INVISIBLE: PresenceStatus
 
 class WebSocketMessage(_message.Message):
-    __slots__ = ("jsonrpc", "id_string", "id_number", "request", "response", "notification", "move", "view", "batch")
+    __slots__ = ("jsonrpc", "id_string", "id_number", "request", "response", "notification", "move", "view", "batch", "traceparent")
     JSONRPC_FIELD_NUMBER: _ClassVar[int]
     ID_STRING_FIELD_NUMBER: _ClassVar[int]
     ID_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,7 @@ class WebSocketMessage(_message.Message):
     MOVE_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     jsonrpc: str
     id_string: str
     id_number: int
@@ -46,7 +47,8 @@ class WebSocketMessage(_message.Message):
     move: PositionUpdate
     view: ViewFrame
     batch: BatchMessage
-    def __init__(self, jsonrpc: _Optional[str] = ..., id_string: _Optional[str] = ..., id_number: _Optional[int] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., response: _Optional[_Union[Response, _Mapping]] = ..., notification: _Optional[_Union[Notification, _Mapping]] = ..., move: _Optional[_Union[PositionUpdate, _Mapping]] = ..., view: _Optional[_Union[ViewFrame, _Mapping]] = ..., batch: _Optional[_Union[BatchMessage, _Mapping]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, jsonrpc: _Optional[str] = ..., id_string: _Optional[str] = ..., id_number: _Optional[int] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., response: _Optional[_Union[Response, _Mapping]] = ..., notification: _Optional[_Union[Notification, _Mapping]] = ..., move: _Optional[_Union[PositionUpdate, _Mapping]] = ..., view: _Optional[_Union[ViewFrame, _Mapping]] = ..., batch: _Optional[_Union[BatchMessage, _Mapping]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Request(_message.Message):
     __slots__ = ("method", "params")
