@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cluster import event_streams
 from cluster.adapters.nats_bus import NatsBus
 from cluster.adapters.nats_events import NoStreams, prepare
+from cluster.adapters.redis import data_version
 from cluster.adapters.redis.connection import connect, guard
 from cluster.errors import StartRefused, Unavailable
 from cluster.settings import Settings
@@ -25,6 +26,7 @@ async def first_contact(settings: Settings, tell: Callable[[str], None]) -> None
     try:
         async with guard(settings.redis.timeout_s * 2):
             await client.delete(f"{settings.namespace}:processes")
+        await data_version.check(client, settings.namespace)
     except Unavailable as error:
         raise StartRefused(_silent("Redis", settings.redis.url.get_secret_value(), "--redis", error)) from error
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from cluster.errors import StartRefused
+from cluster.telemetry.logs import hide
 
 SECRET_BYTES = 24
 LOCK_PAUSE_S = 0.1
@@ -60,7 +61,15 @@ class DataFolder:
             self._descriptor = -1
 
     def secret(self, name: str) -> str:
-        """The random text in the file `name`, mode 0600; made once. Raises StartRefused if others may read it."""
+        """The random text in the file `name`, mode 0600; made once, or put there by the operator. No log shows it.
+
+        Raises StartRefused if others may read it.
+        """
+        text = self._secret(name)
+        hide(text)
+        return text
+
+    def _secret(self, name: str) -> str:
         path = self.root / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -72,7 +81,7 @@ class DataFolder:
             if text:
                 return text
             path.unlink()  # the start that made it ended before it wrote
-            return self.secret(name)
+            return self._secret(name)
         with os.fdopen(descriptor, "w") as file:
             text = secrets.token_urlsafe(SECRET_BYTES)
             file.write(text)

@@ -270,6 +270,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=(self._data.fileno(),),
+                umask=0o077,  # accounts and password hashes are in its files, and the folder may be one that others enter
             )
         self._wait_answer(self._process, log)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import io
 import logging
 import os
@@ -27,10 +26,11 @@ from cluster.background import Background
 from cluster.children import deaf_to_the_terminal, end, own_signal_handlers, runs
 from cluster.contacts import first_contact, last_words
 from cluster.datafolder import DataFolder
+from cluster.edge.knock import status, url_of
+from cluster.edge.local import SECRET, LocalEdge
 from cluster.embedded import LOOPBACK, EmbeddedServer, answers, free_port, nats, valkey
 from cluster.errors import Ours, StartRefused
 from cluster.fate import tied
-from cluster.haproxy import wrapper
 from cluster.parts import Parts, load
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
@@ -38,12 +38,10 @@ from cluster.settings import Settings
 
 WORLD_DEADLINE_S = 120.0
 READY_DEADLINE_S = 60.0
-READY_PAUSE_S = 0.05
-HTTP_TIMEOUT_S = 5.0
+READY_PAUSE_S, READY_LAST_PAUSE_S = 0.05, 1.0  # growing: the edge may count this machine, too
 TASK_DEADLINE_S = 60.0
 SERVE_END_DEADLINE_S = 20.0
 RAY_CPUS = 64  # no actor of the realm asks for any: it is only to be no limit
-ANY_HOST = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
 # A full WebSocket handshake (RFC 6455, 4.1) without a token: the gateway answers it, and with 401.
 HANDSHAKE = {
     "Connection": "Upgrade",
@@ -73,9 +71,10 @@ class Launch:
         self.failure: str | None = None
         self._progress = progress
         self._checkpoint = checkpoint
-        self._parts = parts or Parts()
+        self._parts = parts or Parts.of(settings)
         self._data: DataFolder | None = None
         self._session: Path | None = None
+        self._edge: LocalEdge | None = None
         self._servers: list[EmbeddedServer] = []
         self._ray_started = False
         self._serve_started = False
@@ -86,8 +85,12 @@ class Launch:
 
     @property
     def url(self) -> str:
-        host = LOOPBACK if self.settings.host in ANY_HOST else self.settings.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+        return url_of(self.settings)
+
+    @property
+    def authority(self) -> Path | None:
+        """The certificate that clients must trust, if it was made for this machine."""
+        return self._edge.authority if self._edge is not None else None
 
     @property
     def logs(self) -> Path:
@@ -106,12 +109,13 @@ class Launch:
         self.settings = self.settings.model_copy(update={"data": self._data.root})
         keys = KeyRing.load_or_create(self._data.keys, time.time())
         self._session = session_folder.create()
-        session_folder.show_logs(self.logs, self._session)
+        session_folder.show_logs(self.logs, self._session, joined=bool(self.settings.ray.address))
         session_folder.sweep()  # after the logs of a launcher that was killed have been saved
         self._start_servers(self._data)
         self._set_environment(self._data, self._session, facts)
         self._start_ray(self._session)
-        realm = Realm(self.settings, keys, self._data.secret("recovery-secret").encode())
+        secrets = self._data.secret("recovery-secret").encode(), self._data.secret(SECRET)
+        realm = Realm(self.settings, keys, *secrets)
         self._step("Ray is up")
         # Loaded here, not in the threads that run them: two threads that import parts of Ray at once broke each other's imports.
         start_world = load(self._parts.world)
@@ -122,6 +126,8 @@ class Launch:
         world.wait(WORLD_DEADLINE_S, self._checkpoint)
         self._step("the zones are up")
         self._wait_ready()
+        if self._edge is not None:
+            self._edge.watch()
         self._register(self._data)
 
     def _step(self, done: str) -> None:
@@ -161,14 +167,11 @@ class Launch:
             flags |= rayenv.joined_flags(os.environ)
         else:
             data.secret("ray-token")
-            binary = machine.haproxy_binary()
-            script = session / "haproxy"
-            script.write_text(wrapper(sys.executable, str(binary), self.settings.host))
-            script.chmod(0o700)
+            self._edge = LocalEdge(self.settings, data, session, self._progress)
             ports = (free_port(), free_port(), free_port())
             flags |= rayenv.local_flags(
                 self.settings,
-                rayenv.RayFacts(facts.cpus, session, data.root / "ray-token", script, ports),
+                rayenv.RayFacts(facts.cpus, session, data.root / "ray-token", self._edge.script, ports),
             )
         os.environ.update(flags)
 
@@ -197,7 +200,7 @@ class Launch:
                     include_dashboard=settings.dashboard_port > 0,
                     dashboard_host=LOOPBACK,
                     dashboard_port=settings.dashboard_port or None,
-                    _temp_dir=str(session),
+                    _temp_dir=str(session / session_folder.RAY),
                     **common,
                 )
         if settings.address:
@@ -255,22 +258,13 @@ class Launch:
     def _wait_ready(self) -> None:
         """Until a client can play: the health check passes, and the gateway asks for a token. Raises Ours."""
         until = time.monotonic() + READY_DEADLINE_S
-        wanted = (200, 401)
-        while (got := (self._status("/v1/healthz", {}), self._status("/ws", HANDSHAKE))) != wanted:
+        wanted, pause = (200, 401), READY_PAUSE_S
+        while (got := (status(self.settings, "/v1/healthz", {}), status(self.settings, "/ws", HANDSHAKE))) != wanted:
             self._checkpoint()
             if time.monotonic() > until:
                 raise Ours(f"{self.url} answers {got} to /v1/healthz and /ws, not {wanted}; see {self.logs}")
-            time.sleep(READY_PAUSE_S)
-
-    def _status(self, path: str, headers: Mapping[str, str]) -> int | str:
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=HTTP_TIMEOUT_S)
-        try:
-            connection.request("GET", path, headers=dict(headers))
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
-            return type(error).__name__
-        finally:
-            connection.close()
+            time.sleep(pause)
+            pause = min(1.5 * pause, READY_LAST_PAUSE_S)
 
     def _register(self, data: DataFolder) -> None:
         import ray
@@ -284,8 +278,10 @@ class Launch:
             "ray_address": ray.get_runtime_context().gcs_address,
             "session": str(self._session),
             "joined": bool(settings.ray.address),
+            "authority": str(self.authority or ""),
             "gateways": settings.gateways,
             "zones": [zone.model_dump() for zone in settings.world.zones],
+            **running.for_commands(settings),
         }
         running.register(self._entry, details, running.folder())
 
@@ -301,6 +297,7 @@ class Launch:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=os.environ | ({"SSL_CERT_FILE": str(self.authority)} if self.authority is not None else {}),
             )
 
     def check(self) -> None:
@@ -319,6 +316,8 @@ class Launch:
 
         May take long if Ray hangs: the caller watches the time and calls `kill`.
         """
+        if self._edge is not None:
+            self._edge.stop()
         others = [server.pid for server in self._servers]
         started = [child for child in psutil.Process().children(recursive=True) if child.pid not in others]
         if self._bots is not None:
@@ -392,7 +391,7 @@ class Launch:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+    return {name: value for name, value in os.environ.items() if name.startswith(("RAY", "FORWARDED_"))}
 
 
 def _refuse(found: list[str]) -> None:

@@ -9,6 +9,7 @@ import platform
 import resource
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import psutil
 from cluster.embedded import nats_binary, port_free, valkey_binary
 from cluster.errors import StartRefused
 from cluster.preflight import Facts, PortHolder
+from cluster.security.certificates import BadCertificateError, check_given
 from cluster.settings import Settings
 
 UNLIMITED_FILES = 1_048_576
@@ -33,6 +35,7 @@ def gather(settings: Settings) -> Facts:
         port_free=free,
         port_holder=None if free else _port_holder(settings.port),
         missing=tuple(_missing(settings)),
+        faults=tuple(_faults(settings)),
     )
 
 
@@ -67,6 +70,21 @@ def _missing(settings: Settings) -> Iterator[str]:
         try:
             binary()
         except StartRefused as problem:
+            yield str(problem)
+
+
+def _faults(settings: Settings) -> Iterator[str]:
+    tls = settings.edge.tls
+    if tls.local and settings.ray.address:
+        yield "edge.tls.local is for a realm of one machine: give the nodes a certificate and a key"
+    if settings.ray.address:
+        return
+    if tls.redirect_port and not port_free(settings.host, tls.redirect_port):
+        yield f"port {tls.redirect_port} of {settings.host} is taken: stop what listens there, or change edge.tls.redirect_port"
+    if tls.certificate:
+        try:
+            check_given(Path(tls.certificate), Path(tls.key), time.time())
+        except BadCertificateError as problem:
             yield str(problem)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from cluster.embedded import free_port
 from cluster.errors import Ours
 from cluster.fate import tied
+from cluster.security.certificates import local_files
 
 START_DEADLINE_S = 180.0
 STOP_DEADLINE_S = 60.0
@@ -33,9 +34,14 @@ class OwnRealm:
     log: Path
     launcher: subprocess.Popen[str]
 
+    @property
+    def authority(self) -> Path | None:
+        """What its clients must trust, if it has TLS."""
+        return local_files(self.data).authority if self.url.startswith("https:") else None
+
 
 @contextmanager
-def own_realm(gateways: int = 2, environment: Mapping[str, str] | None = None) -> Iterator[OwnRealm]:
+def own_realm(gateways: int = 2, environment: Mapping[str, str] | None = None, tls: bool = False) -> Iterator[OwnRealm]:
     """Stopped as by Ctrl-C at the end; it stops itself if this process is killed. Raises Ours when it does not start.
 
     `environment` is added to this process's own.
@@ -44,7 +50,7 @@ def own_realm(gateways: int = 2, environment: Mapping[str, str] | None = None) -
         data, log = Path(folder) / "data", Path(folder) / "launch.log"
         port = free_port()
         argv = [sys.executable, "-m", "cluster.cli.main", "up", "--port", str(port), "--data", str(data)]
-        argv += ["--gateways", str(gateways), "--bots", "0"]
+        argv += ["--gateways", str(gateways), "--bots", "0", *(["--tls"] if tls else [])]
         with log.open("wb") as errors:
             launcher = subprocess.Popen(  # noqa: S603 - our own program
                 tied(argv, os.getpid()),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cluster.realm import Realm
+from cluster.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,15 @@ class Parts:
         }
     )
     replica_callback: str = "serve_apps.gateway.picows_app:install"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Parts:
+        """Those that the settings want."""
+        parts = cls()
+        applications = dict(parts.applications)
+        if settings.console.enabled:
+            applications["console"] = ("serve_apps.console.console_app:build", "/console")
+        return replace(parts, applications=applications)
 
 
 def load(import_string: str) -> Callable[[Realm], Any]:

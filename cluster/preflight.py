@@ -38,11 +38,13 @@ class Facts:
     port_holder: PortHolder | None
     missing: tuple[str, ...]
     """Programs that should be there and are not, each with what to do."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with the edge, each with what to do."""
 
 
 def problems(settings: Settings, facts: Facts) -> list[str]:
     """Each a line that says what is wrong and what to do about it; empty: go ahead."""
-    found = list(facts.missing)
+    found = [*facts.missing, *facts.faults]
     if facts.python < MIN_PYTHON:
         have, need = (".".join(map(str, version)) for version in (facts.python, MIN_PYTHON))
         found.append(f"Python {have} is too old: install Python {need} or newer")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from cluster.ports.bus import Bus
 from cluster.ports.topics import TopicLog, TopicMessage
 from cluster.subjects import Subjects
+from cluster.telemetry import tracing
 from realm_proto import internal_pb2
 
 USER = "user:"  # and a user id: all sessions of the user listen, without having asked
@@ -44,19 +45,21 @@ class Publisher:
 
         Returns `result`, or what it was when `key` was used first: then nothing is sent again.
         """
-        published = await self._topics.publish(
-            topic,
-            method,
-            params_json,
-            self._limit if limit is None else limit,
-            key,
-            result,
-            keep_s=keep_s,
-            sender=sender,
-            refresh=refresh,
-        )
-        if published.message is not None:
-            self._say([published.message])
+        with tracing.span("topic.publish", tracing.Kind.PRODUCER, method=method) as trace:
+            published = await self._topics.publish(
+                topic,
+                method,
+                params_json,
+                self._limit if limit is None else limit,
+                key,
+                result,
+                keep_s=keep_s,
+                sender=sender,
+                refresh=refresh,
+                trace=trace,
+            )
+            if published.message is not None:
+                self._say([published.message])
         return published.result
 
     async def publish_many(
@@ -76,18 +79,20 @@ class Publisher:
         if not topics:
             return result
         limits = limit if isinstance(limit, Sequence) else [limit] * len(topics)
-        published = await self._topics.publish_many(
-            topics,
-            method,
-            params_json,
-            [self._limit if each is None else each for each in limits],
-            key,
-            result,
-            keep_s=keep_s,
-            sender=sender,
-            refresh=refresh,
-        )
-        self._say(published.messages)
+        with tracing.span("topic.publish", tracing.Kind.PRODUCER, method=method, topics=len(topics)) as trace:
+            published = await self._topics.publish_many(
+                topics,
+                method,
+                params_json,
+                [self._limit if each is None else each for each in limits],
+                key,
+                result,
+                keep_s=keep_s,
+                sender=sender,
+                refresh=refresh,
+                trace=trace,
+            )
+            self._say(published.messages)
         return published.result
 
     def _say(self, messages: Iterable[TopicMessage]) -> None:
@@ -100,5 +105,6 @@ class Publisher:
                 previous=message.previous,
                 sender=message.sender,
                 refresh=message.refresh,
+                trace=message.trace,
             )
             self._bus.publish(self._subjects.topic(message.topic), said.SerializeToString())

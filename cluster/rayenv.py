@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.haproxy import ORDERS
 from cluster.preflight import max_connections
 from cluster.settings import Settings
 
 MAX_HAPROXY_THREADS = 4
+EDGE_FILE = "/etc/rayrealm/edge.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def serve_flags(settings: Settings, open_files: int, replica_callback: str) -> d
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         # Without: a stop takes 30 s more. Draining players is the gateway's business, not Serve's.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+        # Without: uvicorn believes what any process of this machine says of a client's address, HAProxy's clients included.
+        "FORWARDED_ALLOW_IPS": "none",
         # Without: each replica's log also goes to its standard error, in a second copy.
         "RAY_SERVE_LOG_TO_STDERR": "0",
         # Without: actors run at nice 15.
@@ -75,6 +79,8 @@ def node_flags(scripts: Path, given: Mapping[str, str]) -> dict[str, str]:
     return {
         # Without: HAProxy as Ray has it, which does not try another gateway (cluster/haproxy.py says what else).
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(scripts / "rayrealm-haproxy"),
+        # Without: HAProxy does not start. The file is what `rayrealm config edge` prints, mode 0600, the same on each node.
+        ORDERS: given.get(ORDERS) or EDGE_FILE,
         # Without: a node that vanishes is missed after a minute. Here: at most 3 x (1 + 1) s. Read by the head.
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "1000",
@@ -129,4 +135,7 @@ def joined_flags(given: Mapping[str, str]) -> dict[str, str]:
 def differences(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
     """The flags, as NAME=VALUE, that a Ray started by others lacks. `found` is the environment of its workers."""
     ours_alone = {"RAY_SERVE_HAPROXY_MAXCONN", "RAY_USAGE_STATS_ENABLED", "RAY_SERVE_LOG_TO_STDERR"}
-    return [f"{name}={value}" for name, value in wanted.items() if name not in ours_alone and found.get(name) != value]
+    lacking = [
+        f"{name}={value}" for name, value in wanted.items() if name not in ours_alone and found.get(name) != value
+    ]
+    return lacking + ([] if found.get(ORDERS) else [f"{ORDERS}={EDGE_FILE}"])

@@ -12,6 +12,7 @@ from typing import Any, Self
 import psutil
 
 from cluster.errors import StartRefused
+from cluster.settings import Settings
 
 REALM_FILE = "realm.json"
 START_TIME_TOLERANCE_S = 1.0
@@ -52,6 +53,12 @@ class RunningRealm:
         except (FileNotFoundError, ValueError):
             return {}
         return document if isinstance(document, dict) else {}
+
+
+def for_commands(settings: Settings) -> dict[str, Any]:
+    """Of the settings, what the commands have to go by (cluster/cli/desk.py)."""
+    kept = {"topic_log": settings.session.topic_log, "audit_log": settings.abuse.audit_log}
+    return {"console": settings.console.model_dump(mode="json"), "kept": kept}
 
 
 def folder() -> Path:

@@ -11,6 +11,8 @@ import psutil
 PARENT = Path("/tmp")  # noqa: S108 - made by mkdtemp, for this user alone
 PREFIX = "rr-"
 OWNER = "owner"
+OWN_LOGS = "logs"
+RAY = "r"  # Ray opens its folder to everybody; nobody gets through ours
 
 
 def create(parent: Path = PARENT) -> Path:
@@ -49,14 +51,19 @@ def _alive(pid: int, started: float) -> bool:
         return False
 
 
-def show_logs(logs: Path, session: Path) -> None:
-    """While the realm runs, `logs` in the data folder is a link to those of this session. Earlier ones become `logs.1`."""
+def show_logs(logs: Path, session: Path, joined: bool = False) -> None:
+    """While the realm runs, `logs` in the data folder is a link to those of this session. Earlier ones become `logs.1`.
+
+    `joined`: to a cluster, whose Ray has its session elsewhere. Then there are only those of what runs beside the launcher.
+    """
     former = logs.with_name(f"{logs.name}.1")
     if logs.is_dir():
         shutil.rmtree(former, ignore_errors=True)
         shutil.move(logs.resolve(), former)
     logs.unlink(missing_ok=True)
-    logs.symlink_to(session / "session_latest" / "logs")
+    if joined:
+        (session / OWN_LOGS).mkdir()
+    logs.symlink_to(session / OWN_LOGS if joined else session / RAY / "session_latest" / "logs")
 
 
 def keep_logs(logs: Path) -> None:

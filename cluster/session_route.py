@@ -16,7 +16,7 @@ from cluster.ports.sessions import SessionStore
 from cluster.subjects import Subjects
 from cluster.world_control import ask
 
-DELIVER = "deliver"
+DELIVER, ABOUT = "deliver", "about"
 ANSWER_S = 2.0
 PLACES_TRIED = 3  # of a session that is just moving from gateway to gateway
 NOT_HERE = "not_here"

@@ -77,6 +77,50 @@ class Subjects:
         """PartyPositions, from gateways to gateways: where a party's members are."""
         return f"{self.namespace}.party.{party_id}.positions"
 
+    def protection(self) -> str:
+        """Empty: bans of networks, revocations or keys have changed (cluster/guarding.py)."""
+        return f"{self.namespace}.protection"
+
+    def accounts(self) -> str:
+        """Requests to the web process: refreshing tokens, rotating keys (serve_apps/accounts/desk.py)."""
+        return f"{self.namespace}.accounts"
+
+    def abuse_reports(self) -> str:
+        """AbuseReport, from gateways to the watch (actors/watch)."""
+        return f"{self.namespace}.abuse.reports"
+
+    def abuse_control(self) -> str:
+        """AbuseLift, from the operator's commands to the watch."""
+        return f"{self.namespace}.abuse.control"
+
     def metrics(self) -> str:
         """A request that every process answers with its Prometheus text."""
         return f"{self.namespace}.metrics"
+
+    def metrics_of(self, process: str) -> str:
+        """The same, of the process of that name alone. Hex, as with topics."""
+        return f"{self.namespace}.metrics.{process.encode().hex()}"
+
+    def beats(self) -> str:
+        """Beat (cluster/beats.py), from every process every `telemetry.beat_s`."""
+        return f"{self.namespace}.beat"
+
+    def process_control(self) -> str:
+        """A request to every process, answered by those that are meant (cluster/process_control.py): log levels, newest log
+        lines.
+        """
+        return f"{self.namespace}.process.control"
+
+    def process_logs(self) -> str:
+        """Log lines as JSON, from every process (cluster/telemetry/log_tap.py)."""
+        return f"{self.namespace}.process.logs"
+
+    def actor_control(self, actor: str) -> str:
+        """Requests of the operators' operations to one session actor or presence index (cluster/world_control.py has their
+        form).
+        """
+        return f"{self.namespace}.actor.{actor.replace('/', '-')}.control"
+
+    def console_control(self) -> str:
+        """Requests to the console (cluster/world_control.py has their form): its history."""
+        return f"{self.namespace}.console.control"

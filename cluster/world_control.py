@@ -11,10 +11,16 @@ from typing import Any
 import orjson
 import structlog
 
-from cluster.errors import InvalidInput, RealmError
-from cluster.ports.bus import Bus, Responder
+from cluster.errors import InvalidInput, RealmError, Unavailable
+from cluster.ports.bus import Bus
 from cluster.refusals import from_refusal, to_refusal
 from realm_proto import internal_pb2
+
+LOOK_S = 3.0  # for what the supervisor has at hand
+ASK_S = 10.0  # for a plan: it asks the zone first
+ASK_AGAIN_S = 20.0  # the supervisor may be restarting, and an answer lost with the one before
+LOOKS = frozenset({"world", "zones", "nodes", "state"})
+PAUSE_S = 0.25
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -24,13 +30,44 @@ log = structlog.get_logger(__name__)
 async def ask(bus: Bus, subject: str, method: str, params: Mapping[str, Any], timeout_s: float) -> Any:
     """The result. Raises what the supervisor raised, Unavailable if it does not answer."""
     request = orjson.dumps({"method": method, "params": dict(params)})
-    answer = orjson.loads(await bus.request(subject, request, timeout_s))
-    if refused := answer.get("refused"):
-        raise from_refusal(internal_pb2.ZoneRefusal(kind=refused["kind"], args_json=orjson.dumps(refused["args"])))
+    return result_of(await bus.request(subject, request, timeout_s))
+
+
+def asking(
+    bus: Bus, subject: str, clock: Callable[[], float], pause: Callable[[float], Awaitable[None]]
+) -> Callable[[str, dict[str, Any]], Awaitable[Any]]:
+    """To the supervisor: everything may be asked again, and is for as long as it may take to restart it."""
+
+    async def question(method: str, params: dict[str, Any]) -> Any:
+        until = clock() + ASK_AGAIN_S
+        while True:
+            try:
+                return await ask(bus, subject, method, params, LOOK_S if method in LOOKS else ASK_S)
+            except Unavailable:
+                if clock() > until:
+                    raise
+            await pause(PAUSE_S)
+
+    return question
+
+
+def result_of(data: bytes) -> Any:
+    """Of an answer. Raises what it says."""
+    answer = orjson.loads(data)
+    if (error := refused(answer)) is not None:
+        raise error
     return answer["result"]
 
 
-def responder(methods: Mapping[str, Method]) -> Responder:
+def refused(answer: Mapping[str, Any]) -> Exception | None:
+    """What an answer refuses with; None if it has a result."""
+    said = answer.get("refused")
+    if said is None:
+        return None
+    return from_refusal(internal_pb2.ZoneRefusal(kind=said["kind"], args_json=orjson.dumps(said["args"])))
+
+
+def responder(methods: Mapping[str, Method]) -> Callable[[bytes], Awaitable[bytes]]:
     """Answers with what the methods return, or with what they raise. They are called with the params by name."""
 
     async def respond(data: bytes) -> bytes:

@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from cluster.settings import Bounds, WorldSettings
+from cluster.schema import known
+from cluster.world_settings import Bounds, WorldSettings
 
 
 @dataclass(frozen=True, slots=True)
 class MapZone:
     """`declared`: the id of the operator's zone that it came from. `into`: it has no ground any more, all of it goes to that zone.
 
-    `node`: the Ray node it should run on, "" for any.
+    `node`: the Ray node it should run on, "" for any. `ordered`: an operator has decided on the standby, whatever the settings say.
+    `template`: what it was added from, "" for what the settings declare.
     """
 
     id: str
@@ -28,6 +30,8 @@ class MapZone:
     standby: bool = False
     node: str = ""
     into: str = ""
+    ordered: bool = False
+    template: str = ""
 
     def contains(self, x: float, z: float) -> bool:
         """With all its edges; `WorldMap.at` says whose an edge is."""
@@ -92,7 +96,9 @@ class WorldMap:
         """Raises ValueError if it is no map."""
         try:
             said = orjson.loads(data)
-            zones = tuple(MapZone(**{**zone, "bounds": Bounds(**zone["bounds"])}) for zone in said["zones"])
+            zones = tuple(
+                MapZone(**known(MapZone, {**zone, "bounds": Bounds(**zone["bounds"])})) for zone in said["zones"]
+            )
             return cls(int(said["version"]), zones)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no map of the world: {error}") from None
@@ -104,7 +110,7 @@ class WorldMap:
         """
         specs = {zone.id: _as_declared(zone.id, world) for zone in world.zones}
         known = {
-            zone.id: replace(zone, name=spec.name, standby=spec.standby)
+            zone.id: replace(zone, name=spec.name, standby=zone.standby if zone.ordered else spec.standby)
             for zone in self
             if (spec := specs.get(zone.declared)) is not None
         }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+Headers = dict[str, str] | None
+
 
 class Backlog:
     """What was published while the bus was away: the newest, `max_bytes` of data and `max_age_s` at most."""
@@ -12,11 +14,11 @@ class Backlog:
         self.size = 0
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
-        self._messages: deque[tuple[float, str, bytes]] = deque()
+        self._messages: deque[tuple[float, str, bytes, Headers]] = deque()
 
-    def add(self, now: float, subject: str, data: bytes) -> int:
+    def add(self, now: float, subject: str, data: bytes, headers: Headers = None) -> int:
         """How many messages it had to give up."""
-        self._messages.append((now, subject, data))
+        self._messages.append((now, subject, data, headers))
         self.size += len(data)
         given_up = 0
         while self.size > self._max_bytes or (self._messages and self._messages[0][0] < now - self._max_age_s):
@@ -24,9 +26,9 @@ class Backlog:
             given_up += 1
         return given_up
 
-    def take(self, now: float) -> tuple[list[tuple[str, bytes]], int]:
+    def take(self, now: float) -> tuple[list[tuple[str, bytes, Headers]], int]:
         """Empty it: the messages, oldest first, and how many were too old."""
-        kept = [(subject, data) for when, subject, data in self._messages if when >= now - self._max_age_s]
+        kept = [message[1:] for message in self._messages if message[0] >= now - self._max_age_s]
         too_old = len(self._messages) - len(kept)
         self._messages.clear()
         self.size = 0

@@ -26,10 +26,15 @@ from cluster.settings import NatsSettings
 BUFFER_MARGIN_BYTES = 8 * 1024 * 1024
 NO_RESPONDERS = b"NATS/1.0 503"
 
-Sink = Callable[[str, str, bytes, bool], None]
-"""Gets the subject, the reply subject or "", the data, and if it is the server saying that nobody listens."""
+Sink = Callable[[str, str, bytes, bytes | None], None]
+"""Gets the subject, the reply subject or "", the data, and the headers in NATS's form. See `nobody`."""
 
 log = structlog.get_logger(__name__)
+
+
+def nobody(headers: bytes | None) -> bool:
+    """Whether it is the server saying that nobody listens."""
+    return headers is not None and headers.startswith(NO_RESPONDERS)
 
 
 class Connection(Client):
@@ -126,5 +131,4 @@ class Connection(Client):
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         sink = self._sinks.get(sid)
         if sink is not None:
-            nobody = headers is not None and headers.startswith(NO_RESPONDERS)
-            sink(subject.decode(), reply.decode(), data, nobody)
+            sink(subject.decode(), reply.decode(), data, headers)

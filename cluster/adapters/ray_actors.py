@@ -20,6 +20,11 @@ KILL_DEADLINE_S = 10.0
 PAUSE_S = 0.05
 
 
+def node_id() -> str:
+    """Ray's id of the node that this process is on, empty outside Ray."""
+    return str(ray.get_runtime_context().get_node_id()) if ray.is_initialized() else ""
+
+
 def options(namespace: str, name: str) -> dict[str, Any]:
     """How every actor of the realm is made: found by name, outlives its maker, restarted without limit, counted by nobody's CPU."""
     return {

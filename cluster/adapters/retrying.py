@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from cluster.errors import Unavailable
+from cluster.telemetry import tracing
 
 
 class RetryingCalls(ABC):
@@ -21,6 +22,12 @@ class RetryingCalls(ABC):
         self._random = random.Random(seed)  # noqa: S311 - jitter
 
     async def call(self, actor: str, method: str, *args: Any, deadline_s: float, idempotent: bool = False) -> Any:
+        if not tracing.here():
+            return await self._again(actor, method, args, deadline_s, idempotent)
+        with tracing.span(f"call.{method}", tracing.Kind.CLIENT, actor=actor):
+            return await self._again(actor, method, args, deadline_s, idempotent)
+
+    async def _again(self, actor: str, method: str, args: tuple[Any, ...], deadline_s: float, idempotent: bool) -> Any:
         until = time.monotonic() + deadline_s
         pause = self.first_pause_s
         while True:

@@ -22,7 +22,7 @@ from cluster.bench.realm_under_test import limits, realm_under_test
 from cluster.bench.sockets import Inbox, LoadSocket, open_socket
 from cluster.bench.walker import Wanderer
 from cluster.errors import Ours
-from cluster.settings import InterestSettings
+from cluster.world_settings import InterestSettings
 from rayrealm_client import views
 from rayrealm_client.accounts import Accounts, pool
 from rayrealm_client.codec import OwnMove, encode

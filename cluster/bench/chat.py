@@ -90,7 +90,6 @@ class ChatLoad:
             await self._until_heard()
         finally:
             gc.enable()
-            gc.unfreeze()
         self.book.judge()
         cpu = {"calm": {kind: value / calm_s for kind, value in calm.items()}, "busy": used}
         return self.report(begin, end, deliveries, cpu, own)

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from cluster.bench.abuse import run_seeds
 from cluster.bench.border_checks import FAULTS
 from cluster.bench.borders import run_borders
 from cluster.bench.bots import run_bots
@@ -25,13 +26,16 @@ from cluster.bench.chat import run_chat
 from cluster.bench.crew import Crew
 from cluster.bench.crowd import run_crowd
 from cluster.bench.drain import run_drain
+from cluster.bench.guesses import run_guesses
 from cluster.bench.idle import run_idle
 from cluster.bench.kills import KINDS, run_kills
+from cluster.bench.limits import run_limits
 from cluster.bench.presence import run_presence
 from cluster.bench.presence import shortcomings as presence_shortcomings
 from cluster.bench.report import shortcomings
 from cluster.bench.reshape import run_reshape
 from cluster.bench.reshape_checks import shortcomings as reshape_shortcomings
+from cluster.bench.signing import run_signing
 from cluster.bench.social import run_social
 from cluster.bench.social_checks import chat_shortcomings, social_shortcomings
 from cluster.bench.storm import run_storm
@@ -44,7 +48,13 @@ DRAIN_GAP_MS = 1_500
 BORDER_GAP_MS = 250
 TICK_MS = 10.0
 UPDATE_BYTES = 14.0
+SIGNED_US = 20.0
+FRAME_NS = 2_000
 DEMO_SEED = 1
+MAX_FALSE = 1.0
+LEAST_FOUND = 0.5  # the models have attackers who are too quiet
+MAX_ADVANTAGE = 0.05
+NOISES = 4.0
 
 
 def bench_crowd(
@@ -54,9 +64,10 @@ def bench_crowd(
     as_json: bool = False,
     gateways: int | None = None,
     zones: int = 1,
+    tls: bool = False,
 ) -> int:
-    """The crowd benchmark (row 7.10), spread over `zones`. `url` None: in a realm of its own, with `gateways` gateways."""
-    result = run_crowd(clients, seconds, url, gateways=gateways, zones=zones)
+    """The crowd benchmark (row 7.10), over `zones`. `url` None: in a realm of its own, with `gateways` gateways and `tls`."""
+    result = run_crowd(clients, seconds, url, gateways=gateways, zones=zones, tls=tls)
     return _tell(result, as_json, shortcomings(result, alone=url is None))
 
 
@@ -70,6 +81,14 @@ def bench_idle(
     if each is not None and each > MAX_IDLE_KIB:
         problems.append(f"{each} KiB per connection, more than {MAX_IDLE_KIB:g}")
     return _tell(result, as_json, problems)
+
+
+def bench_guesses(samples: int, url: str | None = None, as_json: bool = False) -> int:
+    """Failed logins (row 4.1). Falls short when times tell existing accounts from others, and chance does not explain it."""
+    result = run_guesses(samples, url)
+    off = abs(result["advantage"] - 0.5)
+    told = off > max(MAX_ADVANTAGE, NOISES * result["noise"])
+    return _tell(result, as_json, [f"times tell which accounts exist: {result['advantage']}, not 0.5"] if told else [])
 
 
 def bench_kills(
@@ -147,6 +166,14 @@ def bench_reshape(clients: int, as_json: bool = False, gateways: int | None = No
     return _tell(result, as_json, reshape_shortcomings(clients, result["events"]))
 
 
+def bench_limits(seconds: float, as_json: bool = False) -> int:
+    """What limits cost (row 5.3). Falls short when the gateway's own take more than FRAME_NS of a message."""
+    configure("warning")  # structlog as it comes writes to stdout
+    result = run_limits(seconds)
+    frame = result["local_ns"]["frame"]
+    return _tell(result, as_json, [f"{frame} ns a frame, more than {FRAME_NS}"] if frame > FRAME_NS else [])
+
+
 def bench_chat(members: int, per_s: float, seconds: float, as_json: bool = False, gateways: int | None = None) -> int:
     """A busy channel (row 2.3). Falls short when a member does not hear all messages once, in the same order as everybody."""
     result = run_chat(members, per_s, seconds, gateways=gateways)
@@ -159,10 +186,33 @@ def bench_presence(watchers: int, users: int, as_json: bool = False, gateways: i
     return _tell(result, as_json, presence_shortcomings(result))
 
 
+def bench_signing(messages: int, as_json: bool = False) -> int:
+    """Signed messages (row 6.1). Falls short when a small one costs more than SIGNED_US to verify or to sign."""
+    result = run_signing(messages)
+    costs = result["us_by_size"]["move"]
+    worst = max(cost for name, cost in costs.items() if name != "bytes")
+    return _tell(
+        result, as_json, [f"{worst} us for a small message, more than {SIGNED_US:g}"] if worst > SIGNED_US else []
+    )
+
+
 def bench_social(count: int, seconds: float, as_json: bool = False, gateways: int | None = None) -> int:
     """The presence actor and NATS are killed under people (rows 2.3, 3.2). Falls short when one is told what is not so."""
     result = run_social(count, seconds, gateways=gateways)
     return _tell(result, as_json, social_shortcomings(result))
+
+
+def bench_abuse(seeds: Sequence[int], minutes: int, as_json: bool = False) -> int:
+    """Detection of abuse (row 6.3). Falls short by false positives, or when fewer than LEAST_FOUND of a kind are found."""
+    result = run_seeds(seeds, minutes)
+    rate = result["false_positives_per_1000_minutes"]
+    problems = [f"{rate} false positives in 1,000 player-minutes, more than {MAX_FALSE:g}"] if rate > MAX_FALSE else []
+    problems += [
+        f"{kind}: {row['found']} of {row['there']} were found"
+        for kind, row in result["attackers"].items()
+        if row["found"] < LEAST_FOUND * row["there"]
+    ]
+    return _tell(result, as_json, problems)
 
 
 def bots(url: str, count: int, seconds: float | None, password_file: Path, seed: int = DEMO_SEED) -> int:

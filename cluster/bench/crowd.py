@@ -19,7 +19,7 @@ from cluster.bench.load import Job
 from cluster.bench.realm_under_test import crowd_config, members, realm_under_test, told_kinds
 from cluster.errors import Ours
 from cluster.fate import tied
-from cluster.settings import InterestSettings
+from cluster.world_settings import InterestSettings
 
 LOAD_BASE_S = 180.0
 LOAD_PER_CLIENT_S = 0.3
@@ -34,11 +34,12 @@ def run_crowd(
     gateways: int | None = None,
     seed: int = plan.SEED,
     zones: int = 1,
+    tls: bool = False,
 ) -> dict[str, Any]:
     """The report (see `report.py`). Without `url` in a realm of its own. `zones`: spread over so many, evenly. Raises Ours."""
     with contextlib.ExitStack() as stack:
         if url is None:
-            realm = stack.enter_context(realm_under_test(crowd_config(clients, zones), gateways=gateways))
+            realm = stack.enter_context(realm_under_test(crowd_config(clients, zones), gateways=gateways, tls=tls))
             return run_load(realm.url, clients, seconds, realm.pids(), seed=seed, zones=zones)
         return run_load(url, clients, seconds, pids_at(url), seed=seed, zones=zones)
 
@@ -65,11 +66,15 @@ def run_load(
     seed: int = plan.SEED,
     hysteresis_m: float | None = None,
     zones: int = 1,
+    by_second: bool = False,
 ) -> dict[str, Any]:
-    """Every run makes accounts of its own: usernames begin with something random. Raises Ours."""
+    """Every run makes accounts of its own: usernames begin with something random. Raises Ours.
+
+    `by_second`: the report has a list `by_second` of (Unix time, deliveries, p99 in ms), too.
+    """
     hysteresis = InterestSettings().hysteresis if hysteresis_m is None else hysteresis_m
     users, password = f"crowd-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
-    job = Job(url, clients, seconds, seed, hysteresis, users, password, dict(pids), zones)
+    job = Job(url, clients, seconds, seed, hysteresis, users, password, dict(pids), zones, by_second)
     with tempfile.TemporaryDirectory(prefix="rayrealm-load-") as folder:  # readable by this user alone
         job_file, result_file = Path(folder) / "job.json", Path(folder) / "result.json"
         job_file.write_text(json.dumps(asdict(job)))

@@ -260,11 +260,8 @@ class Ledger:
             self.faults.examples.append(f"viewer {viewer[i]} about {mover[i]}: {cm[i].tolist()} cm at move {step[i]}")
 
     def percentile_ms(self, q: float) -> float:
-        """Of the latency, upwards rounded to BIN_MS; 0 when nothing was delivered."""
-        total = np.cumsum(self.latency)
-        if not total[-1]:
-            return 0.0
-        return float((np.searchsorted(total, q / 100.0 * total[-1]) + 1) * BIN_MS)
+        """Of the latency."""
+        return percentile_ms(self.latency, q)
 
     def missing_and_ghosts(self, hysteresis_m: float) -> tuple[int, int]:
         """After the walk: pairs within the radius that are not known, and known ones beyond radius and hysteresis."""
@@ -282,3 +279,11 @@ class Ledger:
                 missing += int((others & ~sees & (away < self.radius_m - EPSILON_M)).sum())
                 ghosts += int((others & sees & (away > self.radius_m + hysteresis_m + EPSILON_M)).sum())
         return missing, ghosts
+
+
+def percentile_ms(latency: np.ndarray, q: float) -> float:
+    """Of a histogram of latencies, upwards rounded to BIN_MS; 0 when nothing was delivered."""
+    total = np.cumsum(latency)
+    if not total[-1]:
+        return 0.0
+    return float((np.searchsorted(total, q / 100.0 * total[-1]) + 1) * BIN_MS)

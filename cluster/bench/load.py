@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from cluster.bench import plan as plans
 from cluster.bench import processes
 from cluster.bench.entrants import each, enlist, persist
-from cluster.bench.ledger import Ledger
+from cluster.bench.ledger import Ledger, percentile_ms
 from cluster.bench.report import Aftermath, Memories, Window, report
 from cluster.bench.sockets import Inbox, LoadSocket, now_ms, open_socket
 from cluster.bench.wire import MOVE_BYTES, encode_moves, quantised
@@ -62,6 +62,7 @@ class Job:
     password: str
     pids: dict[int, str]
     zones: int = 1
+    by_second: bool = False
 
     @classmethod
     def read(cls, path: Path) -> Job:
@@ -83,6 +84,7 @@ class Load:
         self._read = asyncio.Event()  # replaced at each flush, which sets the old one
         self._failure: BaseException | None = None
         self._flushing: asyncio.TimerHandle | None = None
+        self._seconds: list[tuple[float, int, float]] = []  # Unix time at its end, deliveries, p99 in ms
 
     async def run(self) -> dict[str, Any]:
         ideal = plans.expected(self.plan)
@@ -101,6 +103,8 @@ class Load:
         after = Aftermath(lost, *self.ledger.missing_and_ghosts(self.job.hysteresis_m))
         memories = Memories(before, joined, processes.memory(self.job.pids)) if self.job.pids else None
         result = report(self.plan, ideal, self.ledger, window, memories, after, self.job.pids)
+        if self.job.by_second:
+            result["by_second"] = self._seconds
         self._close()
         return result
 
@@ -212,8 +216,7 @@ class Load:
             sent, late, cpu, own, since = (
                 pump.sent, len(pump.late_ms), processes.cpu_s(self.job.pids), own_cpu_s(), time.monotonic()
             )  # fmt: skip
-            await sleep_until(begin + self.plan.warm_up_s + self.plan.measure_s)
-            self._take()
+            await self._measure(begin + self.plan.warm_up_s, ledger)
             ledger.measuring = False
             seconds, used = time.monotonic() - since, processes.cpu_s(self.job.pids)
             return Window(
@@ -226,6 +229,19 @@ class Load:
         finally:
             pump.stop()
             gc.enable()
+
+    async def _measure(self, begin: float, ledger: Ledger) -> None:
+        """Wait for the end of the window; with `by_second`, look once a second at what came in it."""
+        before = ledger.latency.copy()
+        if self.job.by_second:
+            for second in range(1, int(self.plan.measure_s) + 1):
+                await sleep_until(begin + second)
+                self._take()
+                now = ledger.latency.copy()
+                self._seconds.append((time.time(), int((now - before).sum()), percentile_ms(now - before, 99)))
+                before = now
+        await sleep_until(begin + self.plan.measure_s)
+        self._take()
 
     def socket(self, client: int) -> LoadSocket:
         return self._sockets[client]

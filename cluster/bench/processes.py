@@ -19,6 +19,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("zone", r"^ray::Zone"),
         ("sessions", r"^ray::Session"),
         ("presence", r"^ray::Presence"),
+        ("watch", r"^ray::Watch"),
         ("supervisor", r"^ray::(World)?Supervisor"),
         ("ray_other", r"^ray::"),
         ("raylet", r"(^|/)raylet( |$)"),

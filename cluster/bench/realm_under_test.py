@@ -25,12 +25,14 @@ from cluster.children import runs
 from cluster.errors import Ours
 from cluster.own_realm import own_realm
 from cluster.settings import Settings
+from cluster.trusting import trusted
 
 MARK = "REALM_UNDER_TEST"  # inherited by every process; not RAYREALM_..., which would be a setting
 ZONE = "zon_crowd"
 ZONE_MARGIN_M = 2.0
 STATUS_DEADLINE_S = 30.0
 GONE_DEADLINE_S = 5.0
+MUCH = "{ per_s = 100000.0, burst = 1000000 }"
 LEFT_ALONE = frozenset({"ray", "other"})  # kinds of `status` that say less than the command line does
 
 
@@ -83,12 +85,12 @@ def told_kinds(listed: list[Member]) -> dict[int, str]:
 
 @contextmanager
 def realm_under_test(
-    config: str, environment: Mapping[str, str] | None = None, *, gateways: int | None = None
+    config: str, environment: Mapping[str, str] | None = None, *, gateways: int | None = None, tls: bool = False
 ) -> Iterator[RunningRealm]:
     """Start a realm with `config` as its realm.toml; at the end stop it, and see that nothing is left.
 
     It has state folder and marks of its own: other realms on the machine, and their commands, do not notice. Raises Ours when
-    it does not start, and when a process outlived it (which is then killed).
+    it does not start, and when a process outlived it (which is then killed). With `tls` this process trusts it, too.
     """
     with tempfile.TemporaryDirectory(prefix="rayrealm-bench-") as folder:
         toml = Path(folder) / "realm.toml"
@@ -101,7 +103,8 @@ def realm_under_test(
         }
         mark = (MARK, env[MARK])
         mine = dict[psutil.Process, str]()
-        with own_realm(gateways=gateways or Settings.model_fields["gateways"].default, environment=env) as own:
+        count = gateways or Settings.model_fields["gateways"].default
+        with own_realm(gateways=count, environment=env, tls=tls) as own, trusted(own.authority):
             realm = RunningRealm(own.url, own.launcher.pid, env)
             try:
                 yield realm
@@ -131,7 +134,12 @@ def crowd_zones(zones: int) -> list[str]:
 
 
 def crowd_config(clients: int, zones: int = 1) -> str:
-    """Zones as large as their share of `clients` needs, apart from each other, room for all, and cheap passwords.
+    """Ground and room for a crowd, and no limit that it meets."""
+    return crowd_ground(clients, zones) + limits(clients)
+
+
+def crowd_ground(clients: int, zones: int = 1) -> str:
+    """Zones as large as their share of `clients` needs, apart from each other, with room for all.
 
     The speed rule is the default one; its budget is large enough for one leap from the spawn point to where a client's walk
     begins. There is no game; the supervisor's policy is on, and sees nothing to do in so short a time.
@@ -157,12 +165,29 @@ game = ""
 {grounds}
 [world.movement]
 budget_s = {budget!r}
-{limits(clients)}"""
+"""
 
 
 def limits(clients: int) -> str:
-    """Sections that let `clients` in at once from one address, and make their accounts cheap."""
+    """Sections that let `clients` in at once from one address, and make their accounts cheap.
+
+    The limits by address are on, so that what they cost is measured, and too high to be met.
+    """
     return f"""
+[firewall]
+exempt = []
+connections_per_address = {10 * clients + 1_000}
+connects_per_address = {MUCH}
+connects_in_all = {MUCH}
+requests_per_address = {MUCH}
+
+[limits]
+address = {MUCH}
+
+[login]
+attempts_per_address = {MUCH}
+registrations_per_address = {MUCH}
+
 [gateway]
 capacity = {max(4_000, clients + 100)}
 

@@ -32,9 +32,10 @@ from cluster.children import runs
 from cluster.errors import Ours
 from cluster.ports.bus import Bus
 from cluster.ports.calls import zone_actor
-from cluster.settings import NatsSettings, PolicySettings, WorldSettings
+from cluster.settings import NatsSettings
 from cluster.subjects import Subjects
 from cluster.world_control import ask
+from cluster.world_settings import PolicySettings, WorldSettings
 from rayrealm_client.models import Bounds, Zone
 from rayrealm_client.view import View
 

@@ -148,10 +148,11 @@ class Returning:
         try:
             wire = await self._open(opening)
         except WSHandshakeError as error:
+            self._wire = None
             return self._refused(error, opening)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            self._wire = None
             return Step.RETRY, 0.0  # nobody listens, or the connection broke
-        self._wire = wire
         try:
             async with asyncio.timeout(READY_S):
                 await asyncio.wait({wire.ended, self._first or wire.ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -172,7 +173,7 @@ class Returning:
             headers["Authorization"] = f"Bearer {self._token}"
         self._first = asyncio.get_running_loop().create_future()
         _, wire = await ws_connect(
-            lambda: _Wire(self._hear),
+            self._new_wire,
             socket_url(self._url, opening.session_id, opening.last),
             extra_headers=headers,
             websocket_handshake_timeout=HANDSHAKE_S,
@@ -180,6 +181,11 @@ class Returning:
         )
         assert isinstance(wire, _Wire)  # noqa: S101 - what the factory made
         return wire
+
+    def _new_wire(self) -> _Wire:
+        """It is the one to send by from its first frame on: that may come before `ws_connect` returns."""
+        self._wire = _Wire(self._hear)
+        return self._wire
 
     def _refused(self, error: WSHandshakeError, opening: Opening) -> tuple[Step, float]:
         answer = error.response

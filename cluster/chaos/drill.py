@@ -29,7 +29,7 @@ from cluster.chaos.schedule import Fault, traits_of
 from cluster.chaos.verdict import first_of_each
 from cluster.errors import Ours, StartRefused
 from cluster.running import RunningRealm
-from cluster.settings import InterestSettings
+from cluster.world_settings import InterestSettings
 
 SIDE_M = 60.0
 RADIUS_M = 30.0

@@ -21,8 +21,10 @@ from cluster.adapters.nats_bus import NatsBus
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.runtime import FENCED_EXIT_CODE, Runtime, until_available
+from cluster.beating import Beating
 from cluster.errors import Unavailable
 from cluster.parts import load
+from cluster.process_control import ProcessControl
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.subjects import Subjects
@@ -44,7 +46,9 @@ async def open_alone(realm: Realm, kind: str, name: str, registry: CollectorRegi
     bus = await until_available(lambda: NatsBus.connect(realm.settings.nats, f"impostor-{name}"))
     namespace = realm.settings.namespace
     epochs = RedisEpochStore(client, namespace)
-    return Runtime(realm, kind, name, Subjects(namespace), client, bus, NoCalls(), epochs, registry)
+    silent = Beating(kind, name, "", realm.settings.telemetry.beat_s, lambda data: None)
+    deaf = ProcessControl(name, chaos=False, beat=silent.now)
+    return Runtime(realm, kind, name, Subjects(namespace), client, bus, NoCalls(), epochs, registry, silent, deaf)
 
 
 async def run() -> None:

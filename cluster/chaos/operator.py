@@ -15,7 +15,7 @@ from typing import Any
 
 from cluster.errors import Conflict, Ours, RealmError, Theirs, Unavailable
 from cluster.mapwatch import MapWatch
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone
 
 PLAN_S = 60.0

@@ -1,156 +1,158 @@
-"""`rayrealm ban`: keep a user out of the realm, and close their sockets."""
+"""`rayrealm ban`, `rayrealm unban`: keep a user or a network out of the realm, and close their sockets; let them in again."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
 
-from cluster import running
-from cluster.adapters.nats_bus import NatsBus
-from cluster.adapters.redis.accounts import RedisAccounts
-from cluster.adapters.redis.bans import RedisBans
-from cluster.adapters.redis.connection import connect
-from cluster.adapters.redis.sessions import RedisSessionStore
+from cluster.cli.desk import AsJson, DryRun, Text, run_action, run_look, talk
 from cluster.cli.down import Url
-from cluster.errors import NotFound, Unavailable
-from cluster.ports.accounts import Account, AccountStore
-from cluster.ports.bans import Bans
-from cluster.ports.bus import Bus
-from cluster.ports.sessions import SessionStore
-from cluster.running import RunningRealm
-from cluster.settings import NatsSettings, RedisSettings
-from cluster.subjects import Subjects
-from cluster.telemetry.logs import configure
-from realm_proto import internal_pb2
+from cluster.errors import Ours, Theirs
 
-KICKED = 4503  # close code of PROTOCOL.md
 LEAST_HOURS, MOST_HOURS = 0.01, 24.0 * 366 * 100
 LONGEST_REASON = 200
-PAUSE_S = 0.25
-FLUSH_S = 2.0
-ON_THEIR_WAY_S = 5.0  # attaches that were let in before the ban was written (gateway.attach_deadline_s)
-DEADLINE_S = 20.0  # a gateway that died is known to be gone after gateway_silence_s
+PAGE = 500
 
-User = Annotated[str, typer.Argument(metavar="USER", help="A user's name, or their id (usr_...).")]
+UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+DURATION = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)([smhd])")
+
+User = Annotated[str | None, typer.Argument(metavar="[USER]", help="A user's name, or their id (usr_...).")]
 Hours = Annotated[float | None, typer.Option(metavar="H", help="For how long; until it is lifted if not given.")]
+For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="The same, like 90s, 15m, 1h or 7d.")]
 Reason = Annotated[str, typer.Option(metavar="R", help="For the operators: the user is not told.")]
-Lift = Annotated[bool, typer.Option("--lift", help="End the user's ban.")]
+Lift = Annotated[bool, typer.Option("--lift", help="End the ban.")]
+Network = Annotated[
+    str | None,
+    typer.Option(metavar="CIDR", help="An address or a network, like 203.0.113.0/24; of IPv6 the /64 of an address."),
+]
+Listed = Annotated[bool, typer.Option("--list", help="Show the networks that are banned; with --json users, too.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    accounts: AccountStore
-    bans: Bans
-    sessions: SessionStore
-
-
-def ban(user: User, hours: Hours = None, reason: Reason = "", lift: Lift = False, url: Url = None) -> None:
-    """Keep a user out, and close their sockets with 4503; or let them in again."""
-    if lift and (hours is not None or reason):
-        raise typer.BadParameter("--lift goes with neither --hours nor --reason")
-    if hours is not None and not LEAST_HOURS <= hours <= MOST_HOURS:  # not a number, too
-        raise typer.BadParameter(f"--hours must be from {LEAST_HOURS:g} to {MOST_HOURS:g}")
+def ban(
+    user: User = None,
+    network: Network = None,
+    hours: Hours = None,
+    for_: For = None,
+    reason: Reason = "",
+    lift: Lift = False,
+    list_: Listed = False,
+    dry_run: DryRun = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a user or a network out, and close their sockets with 4503; or let them in again."""
+    if list_ + (user is not None) + (network is not None) != 1:
+        raise typer.BadParameter("one of USER, --network and --list is needed")
+    if (lift or list_) and (hours is not None or for_ is not None or reason):
+        raise typer.BadParameter("--lift and --list go with neither --hours nor --for nor --reason")
+    if hours is not None and for_ is not None:
+        raise typer.BadParameter("--hours and --for say the same")
     if len(reason) > LONGEST_REASON or not reason.isprintable():
         raise typer.BadParameter(f"--reason must have at most {LONGEST_REASON} characters, all printable")
-    realm = running.find(running.folder(), url)
-    if lift:
-        asyncio.run(_lift(realm, user))
+    hours = hours_of(for_) if for_ is not None else hours
+    if hours is not None and not LEAST_HOURS <= hours <= MOST_HOURS:  # not a number, too
+        raise typer.BadParameter(f"a ban lasts from {LEAST_HOURS:g} to {MOST_HOURS:g} hours")
+    for_s = None if hours is None else hours * 3_600
+    if list_:
+        kind = "" if as_json else "network"
+        run_look("bans.list", {"kind": kind, "limit": PAGE}, url, as_json, _listed, wrong=())
+    elif user is not None:
+        named = {"user": user_of(user)}
+        if lift:
+            carry_out("user.unban", named, url, _unbanned, as_json, dry_run)
+        else:
+            carry_out("user.ban", {**named, "for_s": for_s, "reason": reason}, url, _closed, as_json, dry_run)
+    elif lift:
+        carry_out("network.unban", {"network": network}, url, _unbanned_network, as_json, dry_run)
     else:
-        asyncio.run(_ban(realm, user, None if hours is None else hours * 3_600, reason))
+        given = {"network": network, "for_s": for_s, "reason": reason}
+        carry_out("network.ban", given, url, lambda _: (), as_json, dry_run)
 
 
-async def _ban(realm: RunningRealm, user: str, for_s: float | None, reason: str) -> None:
-    async with stores(realm) as here:
-        account = await find(here.accounts, user)
-        await here.bans.ban(account.user_id, for_s, reason)
-        how_long = "until it is lifted" if for_s is None else f"for {for_s / 3_600:g} h"
-        print(f"banned {account.username} ({account.user_id}) {how_long}", flush=True)
-        async with bus(realm) as carrier:
-            closed = await close_sockets(here.sessions, carrier, Subjects(realm.namespace), account.user_id)
-    print(f"closed {closed} socket{'' if closed == 1 else 's'}")
+def unban(
+    user: User = None,
+    network: Network = None,
+    dry_run: DryRun = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a user or a network in again: the same as `ban --lift`."""
+    ban(user, network, lift=True, dry_run=dry_run, url=url, as_json=as_json)
 
 
-async def _lift(realm: RunningRealm, user: str) -> None:
-    async with stores(realm) as here:
-        account = await find(here.accounts, user)
-        there = await here.bans.lift(account.user_id)
-    print(f"{account.username} ({account.user_id}) {'may come back' if there else 'was not banned'}")
+def hours_of(text: str) -> float:
+    """ "15m" is 0.25. Raises BadParameter."""
+    found = DURATION.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter("--for is a number with its unit: 90s, 15m, 1h or 7d")
+    return float(found[1]) * UNITS[found[2]] / 3_600.0
 
 
-async def find(accounts: AccountStore, user: str) -> Account:
-    """Ids first: anybody may choose a name that looks like another's id. Raises NotFound."""
-    account = None
-    if user.isascii():
-        account = await accounts.get(user) or await accounts.by_username(user.lower())
-    if account is None:
-        raise NotFound("not_found", f"no such user: {user!a}")
-    return account
-
-
-async def close_sockets(sessions: SessionStore, carrier: Bus, subjects: Subjects, user_id: str) -> int:
-    """Tell gateways to close the user's sockets until none is left; how many there were. The ban is written already.
-
-    The bus promises no delivery, hence the repeating. Raises Unavailable if one is still there after `DEADLINE_S`.
-    """
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    told: set[tuple[str, int]] = set()
-    while True:
-        records = await sessions.of_user(user_id)
-        attached = [record for record in records if record.gateway_id]
-        waited = loop.time() - started
-        if not records or (not attached and waited >= ON_THEIR_WAY_S):
-            return len(told)
-        if attached and waited >= DEADLINE_S:
-            raise Unavailable(f"gateway {attached[0].gateway_id}")
-        for record in attached:
-            close = internal_pb2.GatewayClose(
-                session_id=record.session_id, attach_epoch=record.attach_epoch, code=KICKED, reason="banned"
-            )
-            message = internal_pb2.GatewayControl(close=close).SerializeToString()
-            carrier.publish(subjects.gateway_control(record.gateway_id), message)
-            told.add((record.session_id, record.attach_epoch))
-        if attached:
-            await carrier.flush(FLUSH_S)
-        await asyncio.sleep(PAUSE_S)
-
-
-@asynccontextmanager
-async def stores(realm: RunningRealm) -> AsyncIterator[Stores]:
-    """What the realm keeps in Redis."""
-    client = connect(RedisSettings(url=SecretStr(_details(realm)["redis_url"])), "rayrealm-ban")
+def user_of(user: str) -> str:
+    """Raises Ours for what is no text: it may come from a terminal."""
     try:
-        yield Stores(
-            RedisAccounts(client, realm.namespace),
-            RedisBans(client, realm.namespace),
-            RedisSessionStore(client, realm.namespace),
+        user.encode()
+    except UnicodeEncodeError:
+        raise Ours(f"no such user: {user!a}") from None
+    return user
+
+
+def carry_out(
+    name: str,
+    params: Mapping[str, Any],
+    url: str | None,
+    text: Text,
+    as_json: bool = False,
+    dry_run: bool = False,
+    wrong: tuple[type[Theirs], ...] = (),
+    quiet: bool = False,
+) -> None:
+    """An action, of which each thing that is done is a line, unless `quiet`. What is refused is exit code 1, what is `wrong` 2."""
+    if dry_run:
+        run_action(name, params, url, as_json=as_json, dry_run=True, wrong=wrong)
+        return
+
+    def say(step: str, done: float) -> None:
+        if done > 0.0 and not as_json and not quiet:  # at first it says what will be done
+            print(step, flush=True)
+
+    result = talk(url, lambda shell: shell.act(name, params, say, None), wrong)
+    run_text(result, as_json, text)
+
+
+def run_text(result: dict[str, Any], as_json: bool, text: Text) -> None:
+    for line in [json.dumps(result)] if as_json else text(result):
+        print(line, flush=True)
+
+
+def _named(result: dict[str, Any]) -> str:
+    return f"{result['username']} ({result['user']})" if result["username"] else str(result["user"])
+
+
+def _closed(result: dict[str, Any]) -> Iterable[str]:
+    yield f"closed {result['sockets']} socket{'' if result['sockets'] == 1 else 's'}"
+
+
+def _unbanned(result: dict[str, Any]) -> Iterable[str]:
+    yield f"{_named(result)} {'may come back' if result['lifted'] else 'was not banned'}"
+
+
+def _unbanned_network(result: dict[str, Any]) -> Iterable[str]:
+    if not result["lifted"]:  # else the step has said it
+        yield f"{result['network']} was not banned"
+
+
+def _listed(result: dict[str, Any]) -> Iterable[str]:
+    """One ban a line: the network, until when (UTC), by whom, why."""
+    for held in result["bans"]:
+        until = (
+            "until lifted"
+            if held["until_at"] is None
+            else f"{datetime.fromtimestamp(held['until_at'], UTC):%Y-%m-%d %H:%M:%SZ}"
         )
-    finally:
-        await client.aclose()
-
-
-@asynccontextmanager
-async def bus(realm: RunningRealm) -> AsyncIterator[Bus]:
-    """The realm's NATS. Raises Unavailable."""
-    configure("warning")  # structlog as it comes writes to stdout
-    details = _details(realm)
-    url, token = SecretStr(details["nats_url"]), SecretStr(details["nats_token"])
-    carrier = await NatsBus.connect(NatsSettings(url=url, token=token), "rayrealm-ban")
-    try:
-        yield carrier
-    finally:
-        await carrier.close()
-
-
-def _details(realm: RunningRealm) -> dict[str, Any]:
-    """Raises Unavailable while the realm stops."""
-    details = realm.details()
-    if not details:
-        raise Unavailable(realm.url)
-    return details
+        yield f"{held['subject']:<43} {until:<21} {held['by']}  {held['reason']}".rstrip()

@@ -22,13 +22,26 @@ def crowd(
     seconds: Seconds = 15.0,
     zones: Annotated[int, typer.Option(min=1, max=64, help="That the players are spread over.")] = 1,
     gateways: Gateways = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Over TLS, to a realm of its own.")] = False,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Many players in one zone or several, who all move: what arrives at the clients, how late, and what it costs."""
     from cluster.bench.cli import bench_crowd
 
-    raise typer.Exit(bench_crowd(clients, seconds, url, as_json, gateways, zones))
+    raise typer.Exit(bench_crowd(clients, seconds, url, as_json, gateways, zones, tls))
+
+
+@app.command()
+def guesses(
+    samples: Annotated[int, typer.Option(min=20, max=100_000, help="Of each kind.")] = 1_000,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Failed logins of accounts that exist and of others: whether their times tell which is which."""
+    from cluster.bench.cli import bench_guesses
+
+    raise typer.Exit(bench_guesses(samples, url, as_json))
 
 
 @app.command()
@@ -71,6 +84,14 @@ def drain(
     from cluster.bench.cli import bench_drain
 
     raise typer.Exit(bench_drain(clients, deadline, as_json))
+
+
+@app.command()
+def limits(seconds: Seconds = 5.0, as_json: AsJson = False) -> None:
+    """What limits cost: a gateway's own, by message, and those that gateways share, by call of an embedded Valkey."""
+    from cluster.bench.cli import bench_limits
+
+    raise typer.Exit(bench_limits(seconds, as_json))
 
 
 @app.command()
@@ -123,6 +144,19 @@ def chat(
 
 
 @app.command()
+def abuse(
+    seed: Annotated[int, typer.Option(min=0, help="The first.")] = 201,
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, help="How many, one after another.")] = 5,
+    minutes: Annotated[int, typer.Option(min=10, max=600, help="Of virtual time, for each.")] = 15,
+    as_json: AsJson = False,
+) -> None:
+    """Seeded players and attackers in virtual time through the watch's own code: who is found, how soon, and who wrongly."""
+    from cluster.bench.cli import bench_abuse
+
+    raise typer.Exit(bench_abuse(range(seed, seed + seeds), minutes, as_json))
+
+
+@app.command()
 def presence(
     clients: Clients = 1_000,
     users: Annotated[int, typer.Option(min=1_000, help="In one index, without sockets.")] = 100_000,
@@ -133,6 +167,16 @@ def presence(
     from cluster.bench.cli import bench_presence
 
     raise typer.Exit(bench_presence(clients, users, as_json, gateways))
+
+
+@app.command()
+def signing(
+    messages: Annotated[int, typer.Option(min=100, max=1_000_000, help="In a round.")] = 20_000, as_json: AsJson = False
+) -> None:
+    """Signed messages in this process: what it costs to sign and to verify one, by size, and to agree on keys."""
+    from cluster.bench.cli import bench_signing
+
+    raise typer.Exit(bench_signing(messages, as_json))
 
 
 @app.command()

@@ -13,6 +13,10 @@ import typer
 from pydantic import SecretStr
 
 from cluster import settings as realm_settings
+from cluster.datafolder import DataFolder
+from cluster.edge.local import SECRET
+from cluster.edge.plan import orders_of
+from cluster.errors import StartRefused
 from cluster.machine import open_files
 from cluster.parts import Parts
 from cluster.rayenv import node_flags, serve_flags
@@ -36,6 +40,17 @@ def ray_env() -> None:
         print(f"export {name}={value}")
 
 
+@app.command()
+def edge() -> None:
+    """Print what HAProxy is told on each node (RAYREALM_EDGE_FILE). It has a secret: `umask 077; rayrealm config edge > FILE`."""
+    settings = realm_settings.load()
+    try:
+        secret = DataFolder(settings.data.resolve(), -1).secret(SECRET)
+    except OSError as error:
+        raise StartRefused(f"cannot write to the data folder {settings.data} ({error.strerror})") from None
+    print(orders_of(settings, secret).dump())
+
+
 def resolved(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """(`gateway.capacity`, TOML value) in the order of the settings."""
     for name, value in settings.items():
@@ -46,6 +61,11 @@ def resolved(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _shown(value: Any) -> str:
+    return json.dumps(value, default=_text)
+
+
+def _text(value: Any) -> str:
+    """Of what JSON does not have: paths, networks, and secrets, which are masked."""
     if isinstance(value, SecretStr):
-        return '"********"' if value.get_secret_value() else '""'
-    return json.dumps(value, default=lambda other: str(other) if isinstance(other, Path) else None)
+        return "********" if value.get_secret_value() else ""
+    return str(value)

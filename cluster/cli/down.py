@@ -9,11 +9,22 @@ import typer
 
 from cluster import running
 from cluster.errors import Ours
+from cluster.trusting import trust
 
 DEADLINE_S = 60.0
 PAUSE_S = 0.1
 
-Url = Annotated[str | None, typer.Option(envvar="RAYREALM_URL", help="The realm's address, if several run here.")]
+
+def _trusting(url: str | None) -> str | None:
+    if url is not None:
+        trust(url)
+    return url
+
+
+Url = Annotated[
+    str | None,
+    typer.Option(envvar="RAYREALM_URL", help="The realm's address, if several run here.", callback=_trusting),
+]
 
 
 def down(url: Url = None) -> None:

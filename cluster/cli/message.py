@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from cluster import running
-from cluster.cli.ban import bus, stores
+from cluster.cli.ban import carry_out, user_of
+from cluster.cli.desk import AsJson, DryRun
 from cluster.cli.down import Url
-from cluster.running import RunningRealm
-from cluster.session_route import SessionRoute
-from cluster.subjects import Subjects
+from cluster.errors import Ours
+from cluster.operations.people import LONGEST_TEXT, check_text
 
-METHOD = "system.message"
-LONGEST = 1_000
-
-Session = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id (ses_...).")]
-Text = Annotated[str, typer.Argument(metavar="TEXT", help=f"At most {LONGEST} characters.")]
+Session = Annotated[str, typer.Argument(metavar="SESSION", help="A session's id (ses_...), or a user with --user.")]
+Text = Annotated[str, typer.Argument(metavar="TEXT", help=f"At most {LONGEST_TEXT} characters.")]
+ToUser = Annotated[bool, typer.Option("--user", help="SESSION is a user: all their sessions are told, reliably.")]
 
 
-def message(session: Session, text: Text, url: Url = None) -> None:
+def message(
+    session: Session,
+    text: Text,
+    user: ToUser = False,
+    dry_run: DryRun = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
     """Show a text to one player. Fails if the player has no connection, or nobody confirms that it was written to it."""
-    if not text.strip() or len(text) > LONGEST or not all(c.isprintable() or c == "\n" for c in text):
-        raise typer.BadParameter(f"TEXT must have 1 to {LONGEST} characters, printable or line breaks")
-    asyncio.run(_message(running.find(running.folder(), url), session, text))
-    print(f"told {session}")
+    checked(text)
+    whom = {"user": user_of(session)} if user else {"session": session_of(session)}
+    carry_out(
+        "session.message", {**whom, "text": text}, url, lambda _: [f"told {session}"], as_json, dry_run, quiet=True
+    )
 
 
-async def _message(realm: RunningRealm, session: str, text: str) -> None:
-    async with stores(realm) as here, bus(realm) as carrier:
-        route = SessionRoute(here.sessions, carrier, Subjects(realm.namespace))
-        await route.deliver(session, METHOD, {"text": text, "from": "operator"})
+def checked(text: str) -> str:
+    """Raises BadParameter."""
+    try:
+        return check_text(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"TEXT {error}") from None
+
+
+def session_of(session: str) -> str:
+    """Raises Ours for what is no text: it may come from a terminal."""
+    try:
+        session.encode()
+    except UnicodeEncodeError:
+        raise Ours(f"no such session: {session!a}") from None
+    return session

@@ -7,6 +7,7 @@ contract suite runs over both. Every method may raise Unavailable. Times are Uni
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,15 +41,28 @@ class Character:
     session_epoch: int = 0
 
 
+REPEAT_S = 60.0
+
+
 class TokenReused(Unauthorized):
     """A refresh token came a second time: one of its two holders stole it. The family is revoked by now."""
 
-    def __init__(self, user_id: str) -> None:
+    def __init__(self, user_id: str, family_id: str) -> None:
         super().__init__("token_invalid")
         self.user_id = user_id
+        self.family_id = family_id
 
-    def __reduce__(self) -> tuple[type[TokenReused], tuple[str]]:
-        return (TokenReused, (self.user_id,))
+    def __reduce__(self) -> tuple[type[TokenReused], tuple[str, str]]:
+        return (TokenReused, (self.user_id, self.family_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """Whose refresh token it was, and of which login: `started_at` is when that was (Unix seconds)."""
+
+    user_id: str
+    family_id: str
+    started_at: float
 
 
 def name_key(name: str) -> str:
@@ -65,6 +79,9 @@ class AccountStore(Protocol):
 
     async def by_username(self, username: str) -> Account | None:
         """`username` in lower case."""
+
+    async def usernames(self, user_ids: Sequence[str]) -> dict[str, str]:
+        """User id -> username, in one round trip; without those who have no account here. The caller asks for some hundreds."""
 
     async def replace_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         """Store the new hash if the old one is still there; says whether it was."""
@@ -108,13 +125,22 @@ class RefreshStore(Protocol):
     async def start(self, family_id: str, user_id: str, token_hash: str, now: float, ttl_s: float) -> None:
         """Begin a family with its first token."""
 
-    async def rotate(self, token_hash: str, successor_hash: str, now: float, ttl_s: float) -> str:
-        """Use the token up and put its successor in its place; returns the user's id.
+    async def rotate(self, token_hash: str, successor_hash: str, now: float, ttl_s: float) -> Rotated:
+        """Use the token up and put its successor in its place.
 
-        Raises Unauthorized("token_invalid") for a token that is unknown, expired or of a revoked family, and
-        TokenReused, after it revoked the family, for one that was used before. The same call again (same
-        successor) gets the same answer: the adapter may have to repeat it over a broken connection.
+        Raises Unauthorized("token_invalid") for a token that is unknown, expired or of a revoked family, "token_revoked" for
+        one that `end_user` ended, which revokes the family, and TokenReused, after it revoked the family, for one that was used
+        before. The same call again (same successor) within REPEAT_S gets the same answer: whoever got none may ask again.
         """
 
     async def revoke(self, token_hash: str) -> None:
         """End the family of the token, used or not; nothing if it is unknown."""
+
+    async def login_of(self, token_hash: str) -> Rotated | None:
+        """Of the token, used or not; None if it is unknown or its family has ended."""
+
+    async def end_user(self, user_id: str, before: float, keep_s: float) -> None:
+        """End the user's families that began before then. Of two calls the later moment counts.
+
+        Remembered for `keep_s`: at least as long as a token of theirs can last without being used.
+        """

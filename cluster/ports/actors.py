@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-ActorKind = Literal["zone", "sessions", "presence"]
+ActorKind = Literal["zone", "sessions", "presence", "watch"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ def presence_actor(index: int = 0) -> str:
     return f"presence/{index}"
 
 
+def watch_actor() -> str:
+    return "watch/0"
+
+
 def sessions_actor(number: int) -> str:
     return f"sessions/{number}"
 

@@ -14,6 +14,7 @@ class SessionRecord:
     `stream` names the numbering of its reliable notifications; `seq` is the newest number, kept by the outbox's log and not by
     `write`. `recovered_from` is the attach whose recovery token opened the present one, and may be presented once more; 0: none.
     `status` is what the user chose; `idle`: the client has done nothing for a while.
+    `address`: the client's, of its newest socket.
     """
 
     session_id: str
@@ -38,6 +39,7 @@ class SessionRecord:
     idle: bool = False
     status_text: str = ""
     status_metadata: dict[str, str] = field(default_factory=dict)
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class SessionStore(Protocol):
 
     async def room(self, per_actor: int) -> int:
         """How many more sessions the actors have room for."""
+
+    async def actors(self) -> dict[str, int]:
+        """Every session actor that takes sessions, by name, and how many it has."""
 
     async def register_actor(self, fence: Fence) -> None:
         """The actor may be given sessions from now on. Raises Fenced."""

@@ -14,7 +14,8 @@ class TopicMessage:
     """`id` orders the messages of a topic; `previous` is the id before it, "" for the first ever.
 
     `sender`: the user who said it: those who block that user do not get it. `refresh`: what the listening sessions must look up
-    again in the store because of it ("ties", "party"); such a message may have no method, and is then for nobody's client.
+    again in the store because of it ("ties", "party"); such a message may have no method, and is then for nobody's client. `trace`:
+    the context in which it was said, if that is traced (cluster/telemetry/tracing.py).
     """
 
     topic: str
@@ -24,6 +25,7 @@ class TopicMessage:
     params_json: bytes
     sender: str = ""
     refresh: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class TopicLog(Protocol):
         keep_s: float = 3_600.0,
         sender: str = "",
         refresh: str = "",
+        trace: str = "",
     ) -> Published:
         """Append, keeping about `limit` messages, until `keep_s` after this one, or for as long as an earlier one asked for.
 
@@ -86,6 +89,7 @@ class TopicLog(Protocol):
         keep_s: float | Sequence[float] = 3_600.0,
         sender: str = "",
         refresh: str = "",
+        trace: str = "",
     ) -> PublishedMany:
         """`publish` to all of them in one atomic step, with one key. Raises Unavailable.
 

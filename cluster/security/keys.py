@@ -132,9 +132,9 @@ class KeyRing:
         """The same ring for processes that check tokens and must not be able to make them."""
         return KeyRing(self.verify)
 
-    def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JWK set (RFC 7517, section 5)."""
-        return {"keys": [key.jwk() for key in self.verify]}
+    def jwks(self, now: float = 0.0) -> dict[str, list[dict[str, str]]]:
+        """The public keys that count at `now` as a JWK set (RFC 7517, section 5)."""
+        return {"keys": [key.jwk() for key in self.verify if key.not_after is None or now <= key.not_after]}
 
     def signer(self) -> tuple[str, Ed25519PrivateKey]:
         """(`kid`, key). Raises Ours in a process that was given public keys alone."""
@@ -153,10 +153,14 @@ class KeyRing:
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
         with os.fdopen(descriptor, "w") as file:
-            json.dump({"keys": [self._stored(key) for key in self.verify]}, file, indent=2)
+            json.dump({"keys": self.stored()}, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
         return draft
+
+    def stored(self) -> list[dict[str, Any]]:
+        """As a file has it: the JWKs with their times (`iat`, `exp`), and the private part (`d`) if the ring has one."""
+        return [self._stored(key) for key in self.verify]
 
     def _stored(self, key: VerifyKey) -> dict[str, Any]:
         stored: dict[str, Any] = {**key.jwk(), "iat": key.created_at}
@@ -183,9 +187,22 @@ class KeyRing:
 
     @classmethod
     def _parse(cls, document: dict[str, Any]) -> Self:
-        verify: list[VerifyKey] = []
+        ring = cls.of_public(document["keys"])
         signing: list[SigningKey] = []
-        for jwk in document["keys"]:
+        for jwk, key in zip(document["keys"], ring.verify, strict=True):
+            if "d" in jwk:
+                private = _from_base64(jwk["d"])
+                if Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw() != key.public:
+                    raise ValueError("the halves of a pair do not belong together")
+                signing.append(SigningKey(key.kid, private))
+        (signer,) = signing
+        return cls(ring.verify, signer)
+
+    @classmethod
+    def of_public(cls, stored: list[dict[str, Any]]) -> Self:
+        """A ring of the public keys in what `stored` makes. Raises ValueError, KeyError, TypeError, AttributeError."""
+        verify: list[VerifyKey] = []
+        for jwk in stored:
             public = _from_base64(jwk["x"])
             kid = thumbprint(public)
             if (jwk["kty"], jwk["crv"], jwk["kid"], len(public)) != ("OKP", "Ed25519", kid, _KEY_BYTES):
@@ -194,13 +211,9 @@ class KeyRing:
             if not all(time is None or math.isfinite(time) for time in times):
                 raise ValueError("a time that is none")
             verify.append(VerifyKey(kid, public, float(jwk["iat"]), times[1]))
-            if "d" in jwk:
-                private = _from_base64(jwk["d"])
-                if Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw() != public:
-                    raise ValueError("the halves of a pair do not belong together")
-                signing.append(SigningKey(kid, private))
-        (signer,) = signing
-        return cls(tuple(verify), signer)
+        if not verify:
+            raise ValueError("no keys")
+        return cls(tuple(verify))
 
 
 def _sync_directory(directory: Path) -> None:

@@ -18,12 +18,13 @@ T = TypeVar("T")
 class Source(Generic[T]):
     """A metric's name and meaning, and how to read it.
 
-    `read` returns one value, or with `label` values by that label's. `fixed` are labels that never change.
+    `read` returns one value, None while there is none, or with `label` values by that label's. `fixed` are labels that never
+    change.
     """
 
     name: str
     help: str
-    read: Callable[[], T | Mapping[str, T]]
+    read: Callable[[], T | Mapping[str, T] | None]
     label: str = ""
     fixed: tuple[tuple[str, str], ...] = ()
 
@@ -36,7 +37,7 @@ class Source(Generic[T]):
         reading = self.read()
         if isinstance(reading, Mapping):
             return [([*fixed, value], reading[value]) for value in sorted(reading)]
-        return [(fixed, reading)]
+        return [] if reading is None else [(fixed, reading)]
 
 
 class CounterSource(Source[float]):
@@ -70,7 +71,7 @@ class CountsCollector(Collector):
     """Goes into a `CollectorRegistry`. Reading costs the one who scrapes, never the one who counts."""
 
     def __init__(self, sources: Iterable[AnySource]) -> None:
-        self._sources = tuple(sources)
+        self.sources = tuple(sources)
 
     def collect(self) -> Iterable[Metric]:
-        return [source.family() for source in self._sources]
+        return [source.family() for source in self.sources]

@@ -103,3 +103,22 @@ class ViewCounts:
 # Calls of `redis`, `ray` or `nats` that failed or came too late. One per process: those who count into it are made in
 # many places and know nothing of metrics.
 DEPENDENCY_ERRORS = Tally()
+
+# How long calls of `redis`, `nats` and `ray` took, those that failed included; one per process, for the same reason.
+ROUND_TRIPS = HistogramsByLabel(("nats", "ray", "redis"), exponential(0.000_1, 2, 17))
+# Compressed to original size of what was compressed for clients; one per process, as a process has one gateway.
+RATIO = tuple(step / 10 for step in range(1, 11))
+COMPRESSION = PlainHistogram(RATIO)
+
+# Circuit breakers (cluster/breaker.py) of `redis`, `nats` and `actor`, one per process: how often each opened, how many calls were
+# refused because one was open, and how many are open now.
+DEPENDENCIES = ("actor", "nats", "redis")
+BREAKER_TRIPS = Tally(DEPENDENCIES)
+BREAKER_REFUSED = Tally(DEPENDENCIES)
+BREAKERS_OPEN = Tally(DEPENDENCIES)
+
+# Spans of traces (cluster/adapters/otlp.py): ended; of those sent, not sent (`failed`), or never taken by a full queue (`dropped`).
+SPANS = Tally(("ended", "sent", "failed", "dropped"))
+
+# Log lines (cluster/telemetry/log_tap.py): published; or over the bound and only written.
+LOG_LINES = Tally(("published", "over"))

@@ -10,28 +10,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from cluster.errors import Theirs
-from cluster.telemetry.collectors import (
-    AnySource,
-    CounterSource,
-    CountsCollector,
-    GaugeSource,
-    HistogramSource,
-)
-from cluster.telemetry.counts import (
-    DEPENDENCY_ERRORS,
-    BusCounts,
-    PlainHistogram,
-    ViewCounts,
-    exponential,
-)
+from cluster.telemetry.collectors import AnySource, CounterSource, CountsCollector, GaugeSource
+from cluster.telemetry.counts import BusCounts, ViewCounts, exponential
+from cluster.telemetry.process_metrics import process_registry
 
 UNKNOWN = "unknown"
-TICK_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.25, 1.0)
-STORE_S = exponential(0.001, 2, 12)
 CALL_S = exponential(0.001, 2, 13)
+FORGET_S = 60.0
 
 BUS = {
     "published": "Messages handed to the bus for sending",
@@ -52,16 +40,6 @@ def reader(counts: BusCounts | ViewCounts, name: str) -> Callable[[], float]:
     return lambda: float(getattr(counts, name))
 
 
-def process_registry() -> CollectorRegistry:
-    """A registry of a process's own: its CPU, memory, file descriptors and start time, and the servers' failures."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    help_text = "Calls of a server or an actor that failed or came too late"
-    errors = CounterSource("rayrealm_dependency_errors_total", help_text, lambda: DEPENDENCY_ERRORS, "dependency")
-    registry.register(CountsCollector([errors]))
-    return registry
-
-
 class Metrics:
     """What the classes below share: a registry, their own unless they are given one to share."""
 
@@ -72,206 +50,54 @@ class Metrics:
         self.registry.register(CountsCollector(sources))
 
 
-def watch_bus(registry: CollectorRegistry, counts: BusCounts) -> None:
+class WatchedBus(Protocol):
+    @property
+    def counts(self) -> BusCounts: ...
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def pending_bytes(self) -> int: ...
+
+
+def watch_bus(registry: CollectorRegistry, bus: WatchedBus) -> None:
     """Add a bus to the process's metrics."""
-    registry.register(
-        CountsCollector(
-            CounterSource(f"rayrealm_bus_{name}_total", text, reader(counts, name)) for name, text in BUS.items()
-        )
+    totals = [CounterSource(f"rayrealm_bus_{name}_total", text, reader(bus.counts, name)) for name, text in BUS.items()]
+    connected = GaugeSource("rayrealm_bus_connected", "Whether the bus has a server", lambda: float(bus.connected))
+    pending = GaugeSource(
+        "rayrealm_bus_pending_bytes", "What waits for the bus's server to take it", lambda: bus.pending_bytes
     )
+    registry.register(CountsCollector([*totals, connected, pending]))
 
 
-class WatchedIntake(Protocol):
-    """What becomes of moves: totals since the zone started."""
-
+class WatchedOutbox(Sized, Protocol):
     @property
-    def applied(self) -> int: ...
+    def bytes(self) -> int: ...
+
+
+class WatchedSession(Protocol):
     @property
-    def refused(self) -> Mapping[str, int]: ...
-    @property
-    def dropped(self) -> Mapping[str, int]: ...
-
-
-class WatchedZone(Protocol):
-    """What a zone says about itself: totals since it started."""
-
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def ticks(self) -> int: ...
-    @property
-    def resyncs(self) -> int: ...
-    @property
-    def intake(self) -> WatchedIntake: ...
-    @property
-    def own(self) -> int: ...
-    @property
-    def ghosts(self) -> int: ...
-    @property
-    def handed_over(self) -> int: ...
-    @property
-    def admitted(self) -> int: ...
-
-
-class WatchedDesk(Protocol):
-    """Totals by method, and by reason."""
-
-    @property
-    def done(self) -> Mapping[str, int]: ...
-    @property
-    def dropped(self) -> Mapping[str, int]: ...
-
-
-class WatchedGame(Protocol):
-    """Totals by hook."""
-
-    @property
-    def errors(self) -> Mapping[str, int]: ...
-    @property
-    def slow(self) -> Mapping[str, int]: ...
-
-
-class ZoneMetrics(Metrics):
-    def __init__(self, zone_id: str, registry: CollectorRegistry | None = None) -> None:
-        super().__init__(registry)
-        self._tick_s = PlainHistogram(TICK_S)
-        self._checkpoint_s = PlainHistogram(STORE_S)
-        self._skipped = 0
-        self._failed_ticks = 0
-        self._failed_checkpoints = 0
-        self._zone: Labels = (("zone_id", zone_id),)
-        self._watched: WatchedZone | None = None
-        self._game: WatchedGame | None = None
-        self._desk: WatchedDesk | None = None
-        self.add(
-            HistogramSource("rayrealm_zone_tick_seconds", "Work of a tick", lambda: self._tick_s, fixed=self._zone),
-            CounterSource(
-                "rayrealm_zone_ticks_skipped_total",
-                "Ticks left out because earlier ones took too long",
-                lambda: self._skipped,
-                fixed=self._zone,
-            ),
-            CounterSource(
-                "rayrealm_zone_tick_failures_total",
-                "Ticks that raised",
-                lambda: self._failed_ticks,
-                fixed=self._zone,
-            ),
-            HistogramSource(
-                "rayrealm_zone_checkpoint_seconds",
-                "Time to store where everyone stands",
-                lambda: self._checkpoint_s,
-                fixed=self._zone,
-            ),
-            CounterSource(
-                "rayrealm_zone_checkpoint_failures_total",
-                "Checkpoints that failed",
-                lambda: self._failed_checkpoints,
-                fixed=self._zone,
-            ),
-        )
-
-    def watch(self, zone: WatchedZone) -> None:
-        """Whenever an incarnation of the zone has started here: totals are its own."""
-        first, self._watched = self._watched is None, zone
-        if not first:
-            return
-        fixed, now = self._zone, self._present
-        self.add(
-            GaugeSource("game_zone_population", "Entities in the zone", lambda: now().own, fixed=fixed),
-            GaugeSource("rayrealm_zone_ghosts", "Entities of zones near", lambda: now().ghosts, fixed=fixed),
-            CounterSource(
-                "rayrealm_zone_handed_over_total",
-                "Entities given to zones near",
-                lambda: now().handed_over,
-                fixed=fixed,
-            ),
-            CounterSource(
-                "rayrealm_zone_admitted_total", "Entities taken from zones near", lambda: now().admitted, fixed=fixed
-            ),
-            GaugeSource("rayrealm_zone_epoch", "The zone's incarnation", lambda: now().epoch, fixed=fixed),
-            CounterSource("rayrealm_zone_ticks_total", "Ticks", lambda: now().ticks, fixed=fixed),
-            CounterSource(
-                "rayrealm_zone_moves_applied_total", "Moves that became true", lambda: now().intake.applied, fixed=fixed
-            ),
-            CounterSource(
-                "rayrealm_zone_resyncs_total", "Gateways that had lost an output", lambda: now().resyncs, fixed=fixed
-            ),
-            CounterSource(
-                "rayrealm_zone_moves_refused_total", "Moves refused", lambda: now().intake.refused, "reason", fixed
-            ),
-            CounterSource(
-                "rayrealm_zone_inputs_dropped_total",
-                "Moves that were never judged",
-                lambda: now().intake.dropped,
-                "reason",
-                fixed,
-            ),
-        )
-
-    def watch_calls(self, desk: WatchedDesk) -> None:
-        """Whenever an incarnation of the zone has started here."""
-        first, self._desk = self._desk is None, desk
-        if not first:
-            return
-
-        def now() -> WatchedDesk:
-            assert self._desk is not None  # noqa: S101 - sources are added when there is one
-            return self._desk
-
-        done, dropped = "Requests of players that were judged", "Requests refused or lost because too many waited"
-        self.add(
-            CounterSource("rayrealm_zone_calls_total", done, lambda: now().done, "method", self._zone),
-            CounterSource("rayrealm_zone_calls_dropped_total", dropped, lambda: now().dropped, "reason", self._zone),
-        )
-
-    def watch_game(self, game: WatchedGame) -> None:
-        """Whenever an incarnation of a zone with a game has started here."""
-        first, self._game = self._game is None, game
-        if not first:
-            return
-
-        def now() -> WatchedGame:
-            assert self._game is not None  # noqa: S101 - sources are added when there is one
-            return self._game
-
-        for name, text, counts in (
-            ("rayrealm_game_errors_total", "Hooks of the game that raised", lambda: now().errors),
-            (
-                "rayrealm_game_slow_total",
-                "Hooks of the game that took a quarter of a tick or longer",
-                lambda: now().slow,
-            ),
-        ):
-            self.add(CounterSource(name, text, counts, "hook", self._zone))
-
-    def ticked(self, seconds: float, skipped: int) -> None:
-        """A tick's work took `seconds`; `skipped` ticks were left out since the start."""
-        self._tick_s.observe(seconds)
-        self._skipped = skipped
-
-    def tick_failed(self) -> None:
-        self._failed_ticks += 1
-
-    def checkpointed(self, seconds: float) -> None:
-        self._checkpoint_s.observe(seconds)
-
-    def checkpoint_failed(self) -> None:
-        self._failed_checkpoints += 1
-
-    def _present(self) -> WatchedZone:
-        assert self._watched is not None  # noqa: S101 - sources are added when there is one
-        return self._watched
+    def outbox(self) -> WatchedOutbox: ...
 
 
 class WatchedSessions(Protocol):
+    """By id."""
+
     @property
-    def sessions(self) -> Sized: ...
+    def sessions(self) -> Mapping[str, WatchedSession]: ...
 
 
 class WatchedLane(Protocol):
+    """Totals; and what waits for the log."""
+
     sent: int
     resent: int
+
+    @property
+    def waiting(self) -> int: ...
+
+
+class WatchedFollowing(Sized, Protocol):
+    gaps: int
 
 
 class SessionMetrics(Metrics):
@@ -296,12 +122,39 @@ class SessionMetrics(Metrics):
 
     def watch(self, host: WatchedSessions) -> None:
         """Once the actor has started."""
-        self.add(GaugeSource("rayrealm_sessions", "Sessions held", lambda: len(host.sessions), fixed=self._fixed))
+        fixed = self._fixed
+        self.add(
+            GaugeSource("rayrealm_sessions", "Sessions held", lambda: len(host.sessions), fixed=fixed),
+            GaugeSource(
+                "rayrealm_session_outbox_messages",
+                "Reliable notifications that clients have not acknowledged",
+                lambda: sum(len(session.outbox) for session in host.sessions.values()),
+                fixed=fixed,
+            ),
+            GaugeSource(
+                "rayrealm_session_outbox_bytes",
+                "... their size",
+                lambda: sum(session.outbox.bytes for session in host.sessions.values()),
+                fixed=fixed,
+            ),
+        )
 
-    def watch_lane(self, lane: WatchedLane, following: Sized) -> None:
+    def watch_lane(self, lane: WatchedLane, following: WatchedFollowing) -> None:
         """The reliable lane, once the actor has started."""
         self.add(
             GaugeSource("rayrealm_session_topics", "Topics read", lambda: len(following), fixed=self._fixed),
+            CounterSource(
+                "rayrealm_session_gaps_total",
+                "Topics of which messages were lost, which members are told (session.gap)",
+                lambda: following.gaps,
+                fixed=self._fixed,
+            ),
+            GaugeSource(
+                "rayrealm_session_lane_waiting",
+                "Reliable notifications that wait for the log",
+                lambda: lane.waiting,
+                fixed=self._fixed,
+            ),
             CounterSource(
                 "rayrealm_reliable_sent", "Reliable notifications sent", lambda: lane.sent, fixed=self._fixed
             ),
@@ -335,16 +188,20 @@ class PresenceMetrics(Metrics):
 
 
 class SupervisorMetrics(Metrics):
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    """`clock`: monotonic seconds. Actors that are checked no more are forgotten after FORGET_S."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(registry)
+        self._clock = clock
         self._up: dict[str, float] = {}
         self._failures: dict[str, float] = {}
+        self._checked: dict[str, float] = {}
         self.add(
-            GaugeSource("rayrealm_actor_up", "Whether the actor answered last time", lambda: self._up, "actor"),
+            GaugeSource("rayrealm_actor_up", "Whether the actor answered last time", self._known(self._up), "actor"),
             CounterSource(
                 "rayrealm_actor_checks_failed_total",
                 "Health checks without an answer",
-                lambda: self._failures,
+                self._known(self._failures),
                 "actor",
             ),
         )
@@ -353,6 +210,38 @@ class SupervisorMetrics(Metrics):
         """An actor answered its health check, or did not."""
         self._up[name] = float(well)
         self._failures[name] = self._failures.get(name, 0) + (not well)
+        self._checked[name] = self._clock()
+
+    def _known(self, values: dict[str, float]) -> Callable[[], Mapping[str, float]]:
+        def read() -> Mapping[str, float]:
+            until = self._clock() - FORGET_S
+            for name in [name for name, at in self._checked.items() if at < until]:
+                del self._up[name], self._failures[name], self._checked[name]
+            return values
+
+        return read
+
+    def watch(
+        self,
+        zones: Callable[[], Mapping[str, bool]],
+        nodes: Callable[[], Mapping[str, int]],
+        plans: Mapping[str, int],
+        planning: Callable[[], bool],
+    ) -> None:
+        """Once the world is known. `zones`: whether each zone of the map has an owner; `nodes`: how many are `fit` and `draining`;
+        `plans`: how many ended how; `planning`: one is being carried out.
+        """
+        self.add(
+            GaugeSource(
+                "rayrealm_zone_owned",
+                "Whether somebody answered as the zone's owner last time",
+                lambda: {zone: float(owned) for zone, owned in zones().items()},
+                "zone_id",
+            ),
+            GaugeSource("rayrealm_nodes", "Nodes that are alive", nodes, "state"),
+            CounterSource("rayrealm_plans_total", "Plans that ended: split, merge, move", lambda: plans, "outcome"),
+            GaugeSource("rayrealm_plan_running", "Whether a plan is being carried out", lambda: float(planning())),
+        )
 
 
 class WebMetrics(Metrics):

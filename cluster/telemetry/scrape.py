@@ -5,6 +5,7 @@ Nothing needs to know which processes there are, and those behind a proxy or on 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -12,31 +13,54 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from cluster.ports.bus import Bus, Subscription
 from cluster.subjects import Subjects
-from cluster.telemetry.counts import BusCounts
 from cluster.telemetry.merge import merge
-from cluster.telemetry.metrics import watch_bus
+from cluster.telemetry.metrics import WatchedBus, watch_bus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ALONE_S = 5.0  # an event loop may stand still while a zone starts; Prometheus waits for 10
 
 log = structlog.get_logger(__name__)
 
 
-class CountingBus(Bus, Protocol):
-    @property
-    def counts(self) -> BusCounts: ...
+class CountingBus(Bus, WatchedBus, Protocol):
+    """A bus that counts."""
 
 
 async def serve_metrics(
     bus: CountingBus, subjects: Subjects, registry: CollectorRegistry, process: str
 ) -> Subscription:
-    """Answer with the registry's metrics and the bus's, as `process` (one line of text). Once for a registry."""
-    watch_bus(registry, bus.counts)
+    """Answer with the registry's metrics and the bus's, as `process` (one line of text). Once for a registry.
+
+    Who asks all gets the name first, who asks this process alone the page.
+    """
+    watch_bus(registry, bus)
     name = process.replace("\n", " ").encode()
 
     async def answer(_request: bytes) -> bytes:
         return name + b"\n" + generate_latest(registry)
 
-    return await bus.respond(subjects.metrics(), answer)
+    async def answer_alone(_request: bytes) -> bytes:
+        return generate_latest(registry)
+
+    alone = await bus.respond(subjects.metrics_of(process), answer_alone)
+    return _Both(alone, await bus.respond(subjects.metrics(), answer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """Two subscriptions as one."""
+
+    one: Subscription
+    other: Subscription
+
+    async def unsubscribe(self) -> None:
+        await self.one.unsubscribe()
+        await self.other.unsubscribe()
+
+
+async def collect_one(bus: Bus, subjects: Subjects, process: str, timeout_s: float = ALONE_S) -> bytes:
+    """The page of one process, without a label `process`. Raises Unavailable: nobody of that name answers in time."""
+    return await bus.request(subjects.metrics_of(process), b"", timeout_s)
 
 
 async def collect(bus: Bus, subjects: Subjects, timeout_s: float = 0.5, limit: int = 256) -> bytes:

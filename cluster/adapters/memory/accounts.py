@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster.errors import Conflict
@@ -26,6 +27,9 @@ class MemoryAccounts:
     async def by_username(self, username: str) -> Account | None:
         user_id = self._by_username.get(username)
         return None if user_id is None else self._accounts[user_id]
+
+    async def usernames(self, user_ids: Sequence[str]) -> dict[str, str]:
+        return {user_id: self._accounts[user_id].username for user_id in user_ids if user_id in self._accounts}
 
     async def replace_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         account = self._accounts.get(user_id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
+from cluster.adapters.bus_headers import outgoing, trace_of
 from cluster.errors import Unavailable
-from cluster.ports.bus import Handler, Responder
+from cluster.ports.bus import NO_HEADERS, RECEIVED, Handler, Responder
+from cluster.telemetry import tracing
 from cluster.telemetry.counts import BusCounts
 
 CAPACITY = 65_536  # messages that wait for delivery
@@ -18,7 +20,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024  # what NATS takes unless configured
 THE_BUS = "the message bus"
 
 Reply = Callable[[bytes], None]
-Sink = Callable[[bytes, Reply | None], None]
+Headers = Mapping[str, str]
+Sink = Callable[[bytes, Reply | None, Headers], None]
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +49,7 @@ class MemoryBus:
     def __init__(self) -> None:
         self.counts = BusCounts()
         self._subscriptions: list[MemorySubscription] = []
-        self._queue: deque[tuple[str, bytes, Reply | None]] = deque()
+        self._queue: deque[tuple[str, bytes, Reply | None, Headers]] = deque()
         self._answers: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._connected = True
@@ -55,6 +58,11 @@ class MemoryBus:
     @property
     def connected(self) -> bool:
         return self._connected
+
+    @property
+    def pending_bytes(self) -> int:
+        """What waits for its delivery."""
+        return sum(len(data) for _, data, _, _ in self._queue)
 
     def set_connected(self, connected: bool) -> None:
         """Play an outage: nothing is delivered meanwhile, and what is published waits."""
@@ -70,10 +78,11 @@ class MemoryBus:
             task.cancel()
         await asyncio.gather(*self._answers, return_exceptions=True)
 
-    def publish(self, subject: str, data: bytes) -> None:
-        self._put(subject, data, None)
+    def publish(self, subject: str, data: bytes, headers: Headers | None = None) -> None:
+        self._put(subject, data, None, headers)
 
-    def _put(self, subject: str, data: bytes, reply: Reply | None) -> None:
+    def _put(self, subject: str, data: bytes, reply: Reply | None, headers: Headers | None) -> None:
+        told = outgoing(headers, data) or NO_HEADERS
         if len(data) > MAX_MESSAGE_BYTES or not subject or " " in subject:
             raise ValueError(f"cannot send {len(data)} bytes on {subject!r}")
         if self._closed or len(self._queue) >= CAPACITY:
@@ -81,7 +90,7 @@ class MemoryBus:
             return
         self.counts.published += 1
         self.counts.published_bytes += len(data)
-        self._queue.append((subject, bytes(data), reply))
+        self._queue.append((subject, bytes(data), reply, told))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -108,11 +117,11 @@ class MemoryBus:
         for _ in range(waiting):
             if not self._queue:  # a handler closed the bus, or delivered
                 break
-            subject, data, reply = self._queue.popleft()
+            subject, data, reply, headers = self._queue.popleft()
             tokens = subject.split(".")
             for subscription in [s for s in self._subscriptions if s.matches(tokens)]:
                 if subscription.active:
-                    subscription.sink(data, reply)
+                    subscription.sink(data, reply, headers)
         return waiting
 
     async def flush(self, timeout_s: float) -> None:
@@ -126,31 +135,36 @@ class MemoryBus:
             raise Unavailable(THE_BUS) from None
 
     async def subscribe(self, subject: str, handler: Handler) -> MemorySubscription:
-        def sink(data: bytes, _reply: Reply | None) -> None:
+        def sink(data: bytes, _reply: Reply | None, headers: Headers) -> None:
             self.counts.received += 1
             self.counts.received_bytes += len(data)
+            token = RECEIVED.set(headers)
             try:
                 handler(data)
             except Exception:
                 self.counts.handler_errors += 1
                 log.exception("bus_handler_failed", subject=subject)
+            finally:
+                RECEIVED.reset(token)
 
         return self._listen(subject, sink)
 
     async def respond(self, subject: str, responder: Responder) -> MemorySubscription:
-        async def answer(data: bytes, reply: Reply | None) -> None:
+        async def answer(data: bytes, reply: Reply | None, headers: Headers) -> None:
+            RECEIVED.set(headers)  # of this task alone
             try:
-                result = await responder(data)
-                if reply is not None:
+                with tracing.span("bus.respond", tracing.Kind.SERVER, trace_of(headers), subject=subject):
+                    result = await responder(data)
+                if reply is not None and result is not None:
                     reply(bytes(result))
             except Exception:
                 self.counts.handler_errors += 1
                 log.exception("bus_responder_failed", subject=subject)
 
-        def sink(data: bytes, reply: Reply | None) -> None:
+        def sink(data: bytes, reply: Reply | None, headers: Headers) -> None:
             self.counts.received += 1
             self.counts.received_bytes += len(data)
-            task = asyncio.get_running_loop().create_task(answer(data, reply))
+            task = asyncio.get_running_loop().create_task(answer(data, reply, headers))
             self._answers.add(task)
             task.add_done_callback(self._answers.discard)
 
@@ -169,13 +183,16 @@ class MemoryBus:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 
-    async def request(self, subject: str, data: bytes, timeout_s: float) -> bytes:
-        answers = await self.gather(subject, data, timeout_s, 1)
-        if not answers:
-            raise Unavailable(subject)
-        return answers[0]
+    async def request(self, subject: str, data: bytes, timeout_s: float, headers: Headers | None = None) -> bytes:
+        with tracing.span("bus.request", tracing.Kind.CLIENT, subject=subject):
+            answers = await self.gather(subject, data, timeout_s, 1, headers)
+            if not answers:
+                raise Unavailable(subject)
+            return answers[0]
 
-    async def gather(self, subject: str, data: bytes, timeout_s: float, limit: int) -> list[bytes]:
+    async def gather(
+        self, subject: str, data: bytes, timeout_s: float, limit: int, headers: Headers | None = None
+    ) -> list[bytes]:
         answers: list[bytes] = []
         enough = asyncio.Event()
 
@@ -190,7 +207,7 @@ class MemoryBus:
             return []
         try:
             async with asyncio.timeout(timeout_s):
-                self._put(subject, data, reply)
+                self._put(subject, data, reply, headers)
                 await enough.wait()
         except TimeoutError:
             log.debug("bus_request_timed_out", subject=subject, answers=len(answers))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+from contextvars import Context
 from typing import Any
 
 import structlog
 
 from cluster.adapters.retrying import RetryingCalls
 from cluster.errors import RealmError, Unavailable
+from cluster.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +39,10 @@ class MemoryCalls(RetryingCalls):
         target = self.actors.get(actor)
         if target is None:
             raise Unavailable(actor)
-        task = asyncio.create_task(self._run(actor, target, method, _copied(args)))
+        trace = tracing.here()
+        if trace and hasattr(target, "traced"):
+            method, args = "traced", (trace, method, *args)
+        task = asyncio.create_task(self._run(actor, target, method, _copied(args)), context=Context())
         self._running.add(task)
         task.add_done_callback(self._forget)
         await asyncio.wait([task], timeout=max(0.0, timeout_s))

@@ -64,6 +64,9 @@ class MemorySessionStore:
     async def room(self, per_actor: int) -> int:
         return sum([max(0, per_actor - len(await self.of_actor(actor))) for actor in self._actors])
 
+    async def actors(self) -> dict[str, int]:
+        return {actor: len(await self.of_actor(actor)) for actor in sorted(self._actors)}
+
     async def register_actor(self, fence: Fence) -> None:
         await self._check(fence)
         self._actors.add(fence.actor)

@@ -39,9 +39,10 @@ class MemoryTopicLog:
         keep_s: float = 3_600.0,
         sender: str = "",
         refresh: str = "",
+        trace: str = "",
     ) -> Published:
         published = await self.publish_many(
-            [topic], method, params_json, limit, key, result, key_ttl_s, keep_s, sender, refresh
+            [topic], method, params_json, limit, key, result, key_ttl_s, keep_s, sender, refresh, trace
         )
         return Published(published.messages[0] if published.messages else None, published.result)
 
@@ -57,6 +58,7 @@ class MemoryTopicLog:
         keep_s: float | Sequence[float] = 3_600.0,
         sender: str = "",
         refresh: str = "",
+        trace: str = "",
     ) -> PublishedMany:
         if key in self._results:
             return PublishedMany((), self._results[key])
@@ -64,7 +66,7 @@ class MemoryTopicLog:
         for topic, params in each_params(topics, params_json).items():
             previous = self._newest(topic)
             self._counts[topic] += 1
-            said.append(TopicMessage(topic, self._newest(topic), previous, method, params, sender, refresh))
+            said.append(TopicMessage(topic, self._newest(topic), previous, method, params, sender, refresh, trace))
             self._messages[topic].append(said[-1])
             del self._messages[topic][: -limits[topic]]
         if key:

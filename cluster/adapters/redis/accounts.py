@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from redis.asyncio import Redis
 
 from cluster.adapters.redis.connection import Script, guard, text, texts
@@ -35,7 +37,8 @@ class RedisAccounts:
     @guard()
     async def by_username(self, username: str) -> Account | None:
         user_id = await self._client.get(self._username(username))
-        return None if user_id is None else await self.get(text(user_id))
+        # Looked up even if there is none: the time of a login does not tell which names are taken.
+        return await self.get(text(user_id or b""))
 
     @guard()
     async def get(self, user_id: str) -> Account | None:
@@ -48,6 +51,14 @@ class RedisAccounts:
             password_hash=stored["password_hash"],
             created_at=float(stored["created_at"]),
         )
+
+    @guard()
+    async def usernames(self, user_ids: Sequence[str]) -> dict[str, str]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for user_id in user_ids:
+                pipe.hget(self._account(user_id), "username")
+            found = await pipe.execute()
+        return {user_id: text(name) for user_id, name in zip(user_ids, found, strict=True) if name is not None}
 
     @guard()
     async def replace_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 import redis.exceptions as refusals
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
@@ -16,14 +19,18 @@ from redis.asyncio.retry import Retry
 from redis.backoff import FullJitterBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from cluster.breaker import Breaker
 from cluster.errors import Unavailable
+from cluster.operator_settings import BreakerSettings
 from cluster.settings import RedisSettings
-from cluster.telemetry.counts import DEPENDENCY_ERRORS
+from cluster.telemetry import tracing
+from cluster.telemetry.counts import DEPENDENCY_ERRORS, ROUND_TRIPS
 
 DEADLINE_S = 5.0
 RETRIES = 2
 BACKOFF_BASE_S = 0.02
 BACKOFF_CAP_S = 0.25
+SILENT_S = 0.5  # before calls are refused: a restart of the server, with connections that break together, is shorter
 # A server that is away, is loading its data, has no memory left, or has just become a replica, one without its primary.
 OUTAGES = (
     refusals.ConnectionError,  # LOADING is one, too
@@ -36,6 +43,42 @@ OUTAGES = (
 # It cannot write its data to disk, lacks replicas to write to, or runs a script that does not end: for redis-py these are errors
 # like any other. A pipeline says before them which of its commands it was.
 REFUSED_FOR_NOW = re.compile(r"(?:^|of pipeline caused error: \(['\"])(?:MISCONF|NOREPLICAS|BUSY) ")
+
+
+# ... of those, what a server says itself: it is there, and asking it costs nothing.
+ANSWERS = (
+    refusals.ResponseError,
+    refusals.BusyLoadingError,
+    refusals.AuthenticationError,
+    refusals.MaxConnectionsError,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+_CALL: ContextVar[Guard | None] = ContextVar("redis_call", default=None)
+
+
+class _Pool(BlockingConnectionPool):
+    """Every command passes here. While the breaker is open, none gets a connection."""
+
+    breaker: Breaker
+
+    async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
+        call = _CALL.get()
+        if call is None:
+            self.breaker.enter()
+        elif call.breaker is not self.breaker:  # once for a call, however many commands it is
+            call.tried, call.breaker = self.breaker.enter(), self.breaker
+        return await super().get_connection()  # type: ignore[no-untyped-call]
+
+    async def ensure_connection(self, connection: Any) -> None:
+        call = _CALL.get()
+        if call is not None:
+            call.reached = True
+        await super().ensure_connection(connection)
+
+    async def aclose(self) -> None:
+        self.breaker.close()
+        await super().aclose()
 
 
 class _Cancellable:
@@ -63,13 +106,18 @@ class _CancellableTls(_Cancellable, SSLConnection):
     pass
 
 
-def connect(settings: RedisSettings, client_name: str) -> Redis:
+def client_name(namespace: str, process: str) -> str:
+    """How a realm's process is called in the server's CLIENT LIST: a restore sees by it whether the realm runs."""
+    return f"{namespace}:{process.replace('/', '-')}"
+
+
+def connect(settings: RedisSettings, client_name: str, breaker: BreakerSettings | None = None) -> Redis:
     """A client with a pool of at most `max_connections`, opened as they are needed; `aclose()` ends them all.
 
     Replies are bytes (RESP3). A command whose connection breaks or is silent is sent again, with backoff, and
     may have run before: scripts must bear that. `client_name` (no spaces) shows in the server's CLIENT LIST.
     """
-    pool = BlockingConnectionPool.from_url(
+    pool = _Pool.from_url(
         settings.url.get_secret_value(),
         max_connections=settings.max_connections,
         timeout=settings.timeout_s,
@@ -87,26 +135,81 @@ def connect(settings: RedisSettings, client_name: str) -> Redis:
     pool.connection_class = (
         _CancellableTls if issubclass(pool.connection_class, SSLConnection) else _CancellableConnection
     )
+    pool.breaker = Breaker("redis", "redis", breaker or BreakerSettings(), time.monotonic, SILENT_S)
     return Redis.from_pool(pool)
 
 
-@asynccontextmanager
-async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
+class Guard:
+    """See `guard`. Used once, or as a decorator; commands inside of it find it in `_CALL` and tell it what server they use."""
+
+    __slots__ = ("_began", "_deadline_s", "_name", "_span", "_timeout", "_token", "breaker", "reached", "tried")
+
+    def __init__(self, deadline_s: float, name: str) -> None:
+        self._deadline_s = deadline_s
+        self._name = name
+        self.breaker: Breaker | None = None
+        self.tried = False  # it is the call that tries whether an open breaker may be closed
+        self.reached = (
+            False  # it had a connection, or tried to open one: waiting for the pool says nothing about the server
+        )
+
+    def __call__(self, method: F) -> F:
+        name, deadline_s = f"redis.{method.__qualname__}", self._deadline_s
+
+        @wraps(method)
+        async def guarded(*args: Any, **kwargs: Any) -> Any:
+            async with Guard(deadline_s, name):
+                return await method(*args, **kwargs)
+
+        return guarded  # type: ignore[return-value]
+
+    async def __aenter__(self) -> None:
+        self._began = time.monotonic()
+        self._span = tracing.span(self._name, tracing.Kind.CLIENT) if tracing.here() else None
+        if self._span is not None:
+            self._span.__enter__()
+        self._token = _CALL.set(self)
+        self._timeout = asyncio.timeout(self._deadline_s)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            error = late
+        _CALL.reset(self._token)
+        ROUND_TRIPS.observe("redis", time.monotonic() - self._began)
+        if self.breaker is not None and self.reached:
+            self._tell(self.breaker, error)
+        away = isinstance(error, OUTAGES) or (
+            isinstance(error, refusals.ResponseError) and bool(REFUSED_FOR_NOW.search(str(error)))
+        )
+        outcome = Unavailable("redis") if away else error
+        if self._span is not None:
+            self._span.__exit__(type(outcome) if outcome else None, outcome, trace)
+        if away:
+            DEPENDENCY_ERRORS.add("redis")
+            assert outcome is not None  # noqa: S101 - it was just made
+            raise outcome from error
+
+    def _tell(self, breaker: Breaker, error: BaseException | None) -> None:
+        """Only silence is a failure. Whoever was cancelled knows nothing."""
+        if error is None or isinstance(error, ANSWERS):
+            breaker.succeeded()
+        elif isinstance(error, OUTAGES):
+            breaker.failed(self.tried)
+
+
+def guard(deadline_s: float = DEADLINE_S) -> Guard:
     """`async with guard():` or `@guard()`: raises Unavailable("redis") for an outage, and after `deadline_s`.
 
-    The deadline covers everything inside: waiting for the pool, connecting, and the retries of each.
+    The deadline covers everything inside: waiting for the pool, connecting, and the retries of each. Calls that end in silence
+    count for the client's circuit breaker, after the repetitions of redis-py: connections that broke together, and are open again
+    at once, are no failures.
     """
-    try:
-        async with asyncio.timeout(deadline_s):
-            yield
-    except OUTAGES as error:
-        DEPENDENCY_ERRORS.add("redis")
-        raise Unavailable("redis") from error
-    except refusals.ResponseError as error:
-        if not REFUSED_FOR_NOW.search(str(error)):
-            raise
-        DEPENDENCY_ERRORS.add("redis")
-        raise Unavailable("redis") from error
+    return Guard(deadline_s, "redis")
 
 
 def text(reply: bytes | str) -> str:

@@ -8,7 +8,7 @@ import socket
 import orjson
 from redis.asyncio import Redis
 
-from cluster.adapters.redis.connection import guard
+from cluster.adapters.redis.connection import guard, texts
 
 
 @guard()
@@ -24,6 +24,18 @@ async def register(client: Redis, namespace: str, kind: str, name: str, now: flo
         await client.hdel(key, *gone)
     entry = {"kind": kind, "name": name, "pid": os.getpid(), "node": node, "started_at": now}
     await client.hset(key, name, orjson.dumps(entry))
+
+
+@guard()
+async def registered(client: Redis, namespace: str) -> dict[str, str]:
+    """Name to JSON, as the processes wrote it."""
+    return texts(await client.hgetall(f"{namespace}:processes"))
+
+
+async def running_here(client: Redis, namespace: str) -> list[str]:
+    """The names of those that are not known to have ended. Raises Unavailable."""
+    node = socket.gethostname()
+    return [name for name, said in (await registered(client, namespace)).items() if not _gone(orjson.loads(said), node)]
 
 
 def _gone(entry: dict[str, object], node: str) -> bool:

@@ -38,7 +38,7 @@ def to_fields(record: SessionRecord) -> list[str | bytes]:
         "watching", orjson.dumps(record.watching),
         "stream", record.stream, "recovered_from", str(record.recovered_from),
         "role", record.role, "idle", str(int(record.idle)), "status_text", record.status_text,
-        "status_metadata", orjson.dumps(record.status_metadata),
+        "status_metadata", orjson.dumps(record.status_metadata), "address", record.address,
     ]  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def from_fields(fields: dict[bytes, bytes]) -> SessionRecord:
         idle=text("idle", "0") == "1",
         status_text=text("status_text"),
         status_metadata=data("status_metadata", "{}"),
+        address=text("address"),
     )
 
 
@@ -123,6 +124,13 @@ class RedisSessionStore:
         key = f"{self._ns}:session-actors"
         loads: list[tuple[bytes, float]] = await self._client.zrange(key, 0, -1, withscores=True)  # type: ignore[assignment]
         return sum(max(0, per_actor - int(load)) for _, load in loads)
+
+    @guard()
+    async def actors(self) -> dict[str, int]:
+        loads: list[tuple[bytes, float]] = await self._client.zrange(  # type: ignore[assignment]
+            f"{self._ns}:session-actors", 0, -1, withscores=True
+        )
+        return {name.decode(): int(load) for name, load in sorted(loads)}
 
     @guard()
     async def register_actor(self, fence: Fence) -> None:

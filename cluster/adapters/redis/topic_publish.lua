@@ -1,10 +1,10 @@
 -- Append a message to topics' logs, unless its key was used. Returns the result that goes with the key, then for each topic the
 -- message's id and the id before; with a key that was used, the result alone.
--- ARGV: namespace, method, params, key or '', result, call, key ttl ms, sender or '', refresh or '', number of topics,
+-- ARGV: namespace, method, params, key or '', result, call, key ttl ms, sender or '', refresh or '', trace or '', number of topics,
 -- (topic in hex, limit, topic ttl ms, newest ttl ms)..., and params of each unless they all have the same ones...
 local ns, method, params = ARGV[1], ARGV[2], ARGV[3]
-local key, result, call, sender, refresh = ARGV[4], ARGV[5], ARGV[6], ARGV[8], ARGV[9]
-local FIRST, EACH, topics = 11, 4, tonumber(ARGV[10])
+local key, result, call, sender, refresh, trace = ARGV[4], ARGV[5], ARGV[6], ARGV[8], ARGV[9], ARGV[10]
+local FIRST, EACH, topics = 12, 4, tonumber(ARGV[11])
 local own = #ARGV >= FIRST + EACH * topics
 
 local used = ns .. ':topic-key:' .. key
@@ -34,7 +34,7 @@ for n = 0, topics - 1 do
   end
   local id = string.format('%.0f-%.0f', ms, count)
   local entry = {'method', method, 'params', own and ARGV[FIRST + EACH * topics + n] or params, 'previous', previous}
-  for name, value in pairs({sender = sender, refresh = refresh}) do
+  for name, value in pairs({sender = sender, refresh = refresh, trace = trace}) do
     if value ~= '' then
       entry[#entry + 1] = name
       entry[#entry + 1] = value

@@ -1,7 +1,7 @@
 """Topics' logs in Redis (rows 1.5 and 2.3).
 
-`{ns}:topic:{hex}` stream of messages (method, params, previous; sender and refresh if they have one); it ends when no message asks
-for it to be kept any longer.
+`{ns}:topic:{hex}` stream of messages (method, params, previous; sender, refresh and trace if they have one); it ends when no
+message asks for it to be kept any longer.
 `{ns}:topic:{hex}:newest` the newest id; it stays for 30 days, so that `previous` is true even when the messages are
 gone.
 `{ns}:topic-key:{key}` hash of what was done with a key.
@@ -46,9 +46,10 @@ class RedisTopicLog:
         keep_s: float = 3_600.0,
         sender: str = "",
         refresh: str = "",
+        trace: str = "",
     ) -> Published:
         published = await self.publish_many(
-            [topic], method, params_json, limit, key, result, key_ttl_s, keep_s, sender, refresh
+            [topic], method, params_json, limit, key, result, key_ttl_s, keep_s, sender, refresh, trace
         )
         return Published(published.messages[0] if published.messages else None, published.result)
 
@@ -65,6 +66,7 @@ class RedisTopicLog:
         keep_s: float | Sequence[float] = 3_600.0,
         sender: str = "",
         refresh: str = "",
+        trace: str = "",
     ) -> PublishedMany:
         """One call of a script."""
         each = each_params(topics, params_json)
@@ -76,11 +78,11 @@ class RedisTopicLog:
             about += [topic.encode().hex(), limits[topic], milliseconds(keeps[topic]), milliseconds(newest_s)]
         args: list[str | bytes | int | float] = [
             self._ns, method, shared, key, result, secrets.token_hex(8), milliseconds(key_ttl_s), sender, refresh,
-            len(each), *about, *([] if shared == params_json else each.values()),
+            trace, len(each), *about, *([] if shared == params_json else each.values()),
         ]  # fmt: skip
         kept, *ids = [part.decode() for part in await PUBLISH(self._client, [], args)]
         messages = tuple(
-            TopicMessage(topic, message_id, previous, method, params, sender, refresh)
+            TopicMessage(topic, message_id, previous, method, params, sender, refresh, trace)
             for (topic, params), message_id, previous in zip(each.items(), ids[::2], ids[1::2], strict=False)
         )
         return PublishedMany(messages, kept)
@@ -121,4 +123,5 @@ def _message(topic: str, entry: bytes, fields: Mapping[bytes, bytes]) -> TopicMe
         fields[b"params"],
         fields.get(b"sender", b"").decode(),
         fields.get(b"refresh", b"").decode(),
+        fields.get(b"trace", b"").decode(),
     )
