@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from cluster.errors import InvalidState
-from cluster.settings import EntityTypeSettings
+from cluster.world_settings import EntityTypeSettings
 
 if TYPE_CHECKING:
     from actors.zone.game_entity import GameEntity

@@ -16,7 +16,7 @@ from actors.games.homestead_plan import COSTS, SOURCES, Plan, plan_of
 from actors.zone.game_entity import GameEntity
 from actors.zone.game_zone import GameZone
 from cluster.errors import InvalidInput, RateLimited
-from cluster.settings import EntityTypeSettings
+from cluster.world_settings import EntityTypeSettings
 
 ITEM = "item"
 POUCH = "pouch"

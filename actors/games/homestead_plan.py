@@ -7,7 +7,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 
 GAP_M = 28.0  # less than the narrowest part that a zone may be split into
 STRAY_M = 8.0  # from the grid

@@ -85,6 +85,20 @@ class PresenceIndex:
         """The ids of all users who are there."""
         return list(self._users)
 
+    @property
+    def watchers(self) -> int:
+        """How many pairs there are of a session and a user whom it watches."""
+        return sum(map(len, self._watchers.values()))
+
+    def of(self, user_id: str) -> list[SessionPresence]:
+        """The user's sessions."""
+        user = self._users.get(user_id)
+        return [] if user is None else [self._sessions[session_id] for session_id in user.sessions]
+
+    def truth(self, user_id: str) -> UserPresence:
+        """How the user is, whoever may see it."""
+        return self._merged(user_id)
+
     def over(self, session_ids: Iterable[str]) -> list[SessionPresence]:
         """The changes that end these sessions, as far as they are known here."""
         return [replace(self._sessions[s], present=False) for s in session_ids if s in self._sessions]
@@ -103,7 +117,8 @@ class PresenceIndex:
     def apply(self, changes: Iterable[SessionPresence], circles: Mapping[str, Circle]) -> None:
         """Take changes in; `circles` has those of all `unknown` users.
 
-        The first change of a user is always told: the records that this index was rebuilt from may have had it already.
+        The first change of a user is always told: the records that this index was rebuilt from may have had it already. What is
+        told `again` may be older than its record, which was read after it: then the record is told.
         """
         for change in changes:
             old = self._sessions.get(change.session_id)
@@ -114,6 +129,8 @@ class PresenceIndex:
             self._mark(change, circles)
             if old is None and not change.present:  # a former index knew it, and may not have told that it is over
                 self._before[change.user_id].forced = True
+            if change.again and change.present and old is not None and old.revision == 0:
+                change = replace(old, revision=change.revision)
             self._put(change, circles, settled=True)
 
     def refresh(self, circles: Mapping[str, Circle]) -> None:

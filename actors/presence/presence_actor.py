@@ -12,6 +12,7 @@ from typing import Any
 import ray
 import structlog
 
+from actors.presence.asked import Asked, beat
 from actors.presence.changes import SessionPresence, presence_of
 from actors.presence.index import PresenceIndex
 from actors.presence.looking import TiesAgain
@@ -24,6 +25,8 @@ from cluster.errors import Unavailable
 from cluster.ports.social import Profile
 from cluster.realm import Realm
 from cluster.telemetry.metrics import PresenceMetrics
+from cluster.telemetry.tracing import Traced
+from cluster.world_control import responder
 
 REBUILD_LIMIT = 1_000_000
 GONE_SWEEP_S = 30.0
@@ -38,7 +41,7 @@ POST_DEADLINE_S = 5.0
 log = structlog.get_logger(__name__)
 
 
-class PresenceRunner:
+class PresenceRunner(Traced):
     def __init__(self, realm: Realm, name: str, open_with: OpenRuntime = open_runtime) -> None:
         self._realm = realm
         self._open = open_with
@@ -74,6 +77,9 @@ class PresenceRunner:
             asyncio.create_task(every(SEEN_S, self._write_seen, "seen")),
             asyncio.create_task(every(settings.presence.flush_s, lambda: self._flush(index), "presence")),
         ]
+        self._runtime.beating.add(lambda: beat(index))
+        subject = self._runtime.subjects.actor_control(self._name)
+        await self._runtime.bus.respond(subject, responder(Asked(index, self.get).methods))
         log.info("presence_started", name=self._name, epoch=epoch, users=len(index))
         return index
 

@@ -15,7 +15,8 @@ class Attach:
 
     `key`: of this one attach; the same again, because its answer was lost, is no second device. `token_epoch`: the attach that the
     client's recovery token was given out for; None: it came with an access token. `stream` and `last`: the newest reliable
-    notification that the client has seen; "" and 0 if it does not say. `role`: what an access token says, or "".
+    notification that the client has seen; "" and 0 if it does not say. `role`: what an access token says, or "". `address`:
+    the client's.
     """
 
     session_id: str
@@ -26,6 +27,7 @@ class Attach:
     last: int = 0
     key: str = ""
     role: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Attached:
     """What a gateway learns of the session it may now carry. `world` is the result of world.enter, or None.
 
     `recovered`: `missed` is everything after `seq`, (method, params as JSON) each. Otherwise `missed` is empty. `idle`: nothing was
-    done on its last socket for a while.
+    done on its last socket for a while. `traces`: the contexts of `missed`, one each, or nothing when none is traced.
     """
 
     session_id: str
@@ -49,6 +51,7 @@ class Attached:
     missed: tuple[tuple[str, bytes], ...] = ()
     idle: bool = False
     role: str = "player"
+    traces: tuple[str, ...] = ()
 
 
 def judge(record: SessionRecord, attach: Attach, again: int, *, newest: int, held: bool, takeover: bool) -> None:

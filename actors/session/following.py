@@ -22,6 +22,7 @@ from cluster.ports.bus import Subscription
 from cluster.ports.outbox import OutboxLog
 from cluster.ports.sessions import Fence
 from cluster.ports.topics import TopicLog, TopicMessage
+from cluster.telemetry import tracing
 from realm_proto import internal_pb2
 
 READ_AT_ONCE, TOPICS_AT_ONCE = 200, 200
@@ -67,6 +68,9 @@ class Following:
         self._places: dict[str, str] = {}  # topic -> id of the newest message that was taken
         self._subscriptions: dict[str, Subscription] = {}
         self._behind: dict[str, None] = {}  # those that wait longest first
+        self._since: dict[
+            str, dict[str, str]
+        ] = {}  # topic -> session that came while it lagged -> the newest message then
         self._changing = asyncio.Lock()
         self._opening = Together(self._open)
         self._closing = Together(self._close)
@@ -83,6 +87,7 @@ class Following:
         """
         self._members.clear()
         self._behind.clear()
+        self._since.clear()
         subscriptions, self._subscriptions = self._subscriptions, {}
         await self._unsubscribe(subscriptions.values())
         places = await self._log.cursors(self._fence.actor)
@@ -94,11 +99,14 @@ class Following:
         self._members = {topic: dict.fromkeys(session_ids) for topic, session_ids in members.items()}
         self._behind = dict.fromkeys(self._members)
 
-    async def join(self, topic: str, session_id: str) -> bool:
+    async def join(self, topic: str, session_id: str, *, sharply: bool = False) -> bool:
         """The session hears the topic from now on: everything published after this returns. Raises Unavailable, Fenced.
 
+        What was published just before may be heard, too, while the topic lags here; `sharply`: nothing from before this began.
         True: nobody here did before, so that what was published before this is not known here.
         """
+        shared = topic in self._members
+        newest = (await self._topics.newest([topic])).get(topic, "") if sharply and shared else ""
         while topic not in self._members:
             await self._opening.get(topic)
             if topic in self._places:  # not closed again meanwhile
@@ -107,6 +115,8 @@ class Following:
         members = self._members[topic]
         first = not members
         members[session_id] = None
+        if order(newest) > order(self._places[topic]):
+            self._since.setdefault(topic, {})[session_id] = newest
         return first
 
     async def leave(self, topic: str, session_id: str) -> None:
@@ -115,7 +125,9 @@ class Following:
         if members is None:
             return
         members.pop(session_id, None)
+        self._since.get(topic, {}).pop(session_id, None)
         if not members:
+            self._since.pop(topic, None)
             del self._members[topic]
             self._behind.pop(topic, None)
             await self._closing.get(topic)
@@ -177,7 +189,9 @@ class Following:
         topic = said.topic
         if topic not in self._members or order(said.id) <= order(self._places[topic]):
             return
-        message = TopicMessage(topic, said.id, said.previous, said.method, said.params_json, said.sender, said.refresh)
+        message = TopicMessage(
+            topic, said.id, said.previous, said.method, said.params_json, said.sender, said.refresh, said.trace
+        )
         if topic in self._behind or said.previous != self._places[topic] or self._must_wait(message):
             self._behind[topic] = None
             return
@@ -252,11 +266,30 @@ class Following:
             self._lane.put(members, Body("session.gap", orjson.dumps({"topic": topic})))
         deaf = self._gate.deaf(message.sender) if message.sender else None
         hearers = [session_id for session_id in members if session_id not in deaf] if deaf else members
+        if topic in self._since:
+            hearers = [session_id for session_id in hearers if not self._came_after(message, session_id)]
         if message.method and hearers:
-            self._lane.put(hearers, Body(message.method, message.params_json), (topic, message.id))
+            trace = message.trace and self._numbered(message)
+            self._lane.put(hearers, Body(message.method, message.params_json, trace), (topic, message.id))
         else:
             self._lane.put((), NO_MESSAGE, (topic, message.id))
         self._places[topic] = message.id
+        if topic in self._since:
+            late = {each: until for each, until in self._since[topic].items() if order(until) > order(message.id)}
+            if late:
+                self._since[topic] = late
+            else:
+                del self._since[topic]
+
+    def _came_after(self, message: TopicMessage, session_id: str) -> bool:
+        since = self._since[message.topic]
+        return session_id in since and order(message.id) <= order(since[session_id])
+
+    def _numbered(self, message: TopicMessage) -> str:
+        """The context of what becomes of a message here, however it came: with the bus, or read from the log."""
+        parent, actor = tracing.told(message.trace), self._fence.actor
+        with tracing.span("topic.number", tracing.Kind.CONSUMER, parent, method=message.method, actor=actor) as trace:
+            return trace
 
     def _must_wait(self, message: TopicMessage) -> bool:
         return self._lane.full or self._gate.waits(message, self._members[message.topic])

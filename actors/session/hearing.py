@@ -111,7 +111,7 @@ class Hearing:
             if record.session_id not in self._sessions:
                 self._ears.pop(record.session_id, None)
             elif topic not in ears.topics:
-                if await self._following.join(topic, record.session_id):
+                if await self._following.join(topic, record.session_id, sharply=True):
                     self._ties.doubt(record.user_id)
                 ears.topics[topic] = None
 

@@ -19,7 +19,7 @@ from actors.session.attaching import Attach, Attached, judge
 from actors.session.gateways import GatewayWatch
 from actors.session.hearing import Hearing
 from actors.session.journey import Journey
-from actors.session.lane import ReliableLane, missed
+from actors.session.lane import ReliableLane, missed, traces
 from actors.session.roster import stray, unlisted
 from actors.session.session import Session
 from actors.session.states import SessionState, check
@@ -104,6 +104,7 @@ class SessionHost:
             new = replace(
                 await self._hearing.begin(session),
                 role=wanted.role or record.role,
+                address=getattr(wanted, "address", ""),  # gateways of the version before do not say it
                 state=SessionState.AUTHENTICATED.value if first else record.state,
                 gateway_id=wanted.gateway_id,
                 attach_epoch=epoch,
@@ -137,6 +138,7 @@ class SessionHost:
                 missed(entries or []),
                 role=new.role,
                 idle=new.idle,
+                traces=traces(entries or []),
             )
 
     async def _move_in(self, session: Session, new: SessionRecord) -> dict[str, Any] | None:

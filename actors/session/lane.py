@@ -21,6 +21,7 @@ from cluster.errors import RealmError, Unavailable
 from cluster.ports.outbox import Logged, OutboxLog
 from cluster.ports.sessions import Fence
 from cluster.settings import SessionSettings
+from cluster.telemetry import tracing
 from realm_proto import internal_pb2
 
 # What a batch has, unless one message alone is more. NUMBERS: as often as its messages go to a session.
@@ -53,6 +54,7 @@ class _Batch:
     waiting: list[asyncio.Future[None]]
     first: dict[str, int] = field(default_factory=dict)
     indexes: dict[str, list[int]] = field(default_factory=dict)
+    traces: list[str] = field(default_factory=list)
 
 
 class ReliableLane:
@@ -99,6 +101,11 @@ class ReliableLane:
         """The log takes no more for now: read no further."""
         return len(self._pending) >= PENDING_MESSAGES or self._pending_bytes >= PENDING_BYTES
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the log."""
+        return len(self._pending)
+
     def put(self, session_ids: Iterable[str], body: Body, place: tuple[str, str] | None = None) -> None:
         """For the next batch. The caller looks at `full` first."""
         self._add(_Pending(body, tuple(session_ids), place, None))
@@ -110,7 +117,7 @@ class ReliableLane:
         futures = []
         for session_ids, method, params_json in messages:
             futures.append(asyncio.get_running_loop().create_future())
-            self._add(_Pending(Body(method, params_json), tuple(session_ids), None, futures[-1]))
+            self._add(_Pending(Body(method, params_json, tracing.here()), tuple(session_ids), None, futures[-1]))
         try:
             async with asyncio.timeout(deadline_s):
                 await asyncio.gather(*futures)
@@ -138,7 +145,17 @@ class ReliableLane:
         now = self._wall_clock()
         seqs = {session_id: first + len(batch.indexes[session_id]) - 1 for session_id, first in batch.first.items()}
         data = batch.message.SerializeToString()
-        await self._log.append(self._fence, data, seqs, batch.places, now, self.limits.age_s)
+        if batch.traces:
+            with tracing.spans(
+                "outbox.append",
+                tracing.Kind.INTERNAL,
+                batch.traces,
+                messages=len(batch.bodies),
+                actor=self._fence.actor,
+            ):
+                await self._log.append(self._fence, data, seqs, batch.places, now, self.limits.age_s)
+        else:
+            await self._log.append(self._fence, data, seqs, batch.places, now, self.limits.age_s)
         self._batch = None
         if not self._pending:
             self._work.clear()
@@ -157,7 +174,10 @@ class ReliableLane:
             numbers += len(pending.session_ids)
             index = len(batch.bodies)
             batch.bodies.append(pending.body)
-            message.bodies.add(method=pending.body.method, params_json=pending.body.params_json)
+            trace = pending.body.trace
+            message.bodies.add(method=pending.body.method, params_json=pending.body.params_json, trace=trace)
+            if trace:
+                batch.traces.append(trace)
             if pending.place is not None:
                 batch.places[pending.place[0]] = pending.place[1]
             if pending.logged is not None:
@@ -300,7 +320,7 @@ class ReliableLane:
 
     def _take_back(self, logged: Logged, at: float) -> None:
         message = internal_pb2.ReliableBatch.FromString(logged.data)
-        bodies = [Body(b.method, b.params_json) for b in message.bodies]
+        bodies = [Body(b.method, b.params_json, b.trace) for b in message.bodies]
         for target in message.targets:
             session = self._sessions.get(target.session_id)
             if session is not None:
@@ -310,3 +330,8 @@ class ReliableLane:
 def missed(entries: list[Numbered]) -> tuple[tuple[str, bytes], ...]:
     """As the answer to an attach carries them."""
     return tuple((entry.body.method, entry.body.params_json) for entry in entries)
+
+
+def traces(entries: list[Numbered]) -> tuple[str, ...]:
+    """The contexts of all of them, in order; none if none is traced."""
+    return tuple(entry.body.trace for entry in entries) if any(entry.body.trace for entry in entries) else ()

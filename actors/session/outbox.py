@@ -14,10 +14,11 @@ from cluster.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A notification; `params_json` is a serialised JSON object. Shared by all sessions that get it."""
+    """A notification; `params_json` is a serialised JSON object. Shared by all sessions that get it. `trace`: its context."""
 
     method: str
     params_json: bytes
+    trace: str = ""
 
     @property
     def size(self) -> int:
@@ -58,6 +59,11 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    @property
+    def bytes(self) -> int:
+        """What is kept."""
+        return self._bytes
 
     def number(self, count: int) -> int:
         """Give out `count` numbers. Returns the first."""

@@ -10,7 +10,7 @@ from realm_proto import internal_pb2
 
 MOST_BYTES = 512 * 1024  # NATS takes 1 MiB unless configured
 # What a target, an index and a body weigh beyond their contents, at most.
-TARGET_BYTES, INDEX_BYTES, BODY_BYTES = 40, 5, 16
+TARGET_BYTES, INDEX_BYTES, BODY_BYTES = 40, 5, 80  # a body may have a trace's context
 
 
 class Parcels:
@@ -36,7 +36,7 @@ class Parcels:
             if index not in places:
                 places[index] = len(places)
                 body = self._bodies[index]
-                message.bodies.add(method=body.method, params_json=body.params_json)
+                message.bodies.add(method=body.method, params_json=body.params_json, trace=body.trace)
         message.targets.add(
             session_id=record.session_id,
             attach_epoch=record.attach_epoch,

@@ -12,6 +12,7 @@ import ray
 import structlog
 
 from actors.presence.changes import SessionPresence
+from actors.session.asked import Asked, beat
 from actors.session.attaching import Attach, Attached
 from actors.session.belongings import Belongings
 from actors.session.following import Following
@@ -24,7 +25,9 @@ from actors.session.moves import Moves
 from actors.session.presence_news import PresenceNews
 from actors.session.table import SessionTable
 from actors.session.ties import Ties
+from actors.session.usernames import Usernames
 from actors.session.whereabouts import Whereabouts
+from cluster.adapters.redis.accounts import RedisAccounts
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.outbox import RedisOutboxLog
 from cluster.adapters.redis.parties import RedisPartyStore
@@ -41,6 +44,8 @@ from cluster.ports.calls import presence_actor
 from cluster.ports.sessions import Fence
 from cluster.realm import Realm
 from cluster.telemetry.metrics import SessionMetrics
+from cluster.telemetry.tracing import Traced
+from cluster.world_control import responder
 from cluster.worldmap import WorldMap
 from cluster.zone_calls import ZoneOwners
 from realm_proto import internal_pb2
@@ -55,13 +60,14 @@ REFRESH_PAUSE_S = 2.0  # at most, while the stores of friends and parties are aw
 TIES_AGAIN_S = 60.0  # at most, should a refresh have been lost
 RETRY_S = 1.0  # at most, before what failed for single sessions is tried again
 MOVES_S = 0.2
+NAMES_S = 1.0
 POST_DEADLINE_S = 4.0
 PRESENCE_DEADLINE_S = 2.0
 
 log = structlog.get_logger(__name__)
 
 
-class SessionsRunner:
+class SessionsRunner(Traced):
     def __init__(self, realm: Realm, name: str, open_with: OpenRuntime = open_runtime) -> None:
         self._realm = realm
         self._open = open_with
@@ -93,7 +99,12 @@ class SessionsRunner:
         await until_available(lambda: store.register_actor(fence))
         self._metrics.watch(host)
         self._metrics.watch_lane(self._lane, self._following)
+        names = Usernames(host.sessions, RedisAccounts(runtime.redis, settings.namespace).usernames)
+        asked = Asked(host.sessions, names.names, self.post)
+        await bus.respond(subjects.actor_control(self._name), responder(asked.methods))
+        runtime.beating.add(lambda: beat(host.sessions.values(), self._lane, len(self._following)))
         self._loops = [
+            asyncio.create_task(every(NAMES_S, names.look, "names")),
             asyncio.create_task(self._log_for_ever()),
             asyncio.create_task(every(SWEEP_S, self._sweep, "sweep")),
             asyncio.create_task(every(RESEND_S, self._resend, "resend")),

@@ -8,7 +8,7 @@ from typing import Any
 from actors.zone.arrivals import Arrival, Standing
 from cluster.ports.accounts import Character
 from cluster.ports.sessions import SessionRecord
-from cluster.settings import Bounds, WorldSettings
+from cluster.world_settings import Bounds, WorldSettings
 from cluster.worldmap import WorldMap
 
 SPAWN_SPREAD = 0.06  # of the zone's smaller side, about its centre: newcomers see each other

@@ -132,6 +132,12 @@ class Crew:
             for node in await self._tools.actors.nodes()
         ]
 
+    def told(self, node_id: str, *, draining: bool) -> None:
+        """What the operator has just said of a node is true of `nodes` before the next check, which also knows what Ray says."""
+        self.nodes = [
+            replace(node, draining=draining, by_command=draining) if node.id == node_id else node for node in self.nodes
+        ]
+
     async def emptiest(self) -> str:
         """The node for a new zone; empty if there is no choice. Raises Unavailable."""
         able = fit(await self.known_nodes())

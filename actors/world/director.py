@@ -9,23 +9,24 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import structlog
 
-from actors.world import planning
+from actors.world import growing, planning
 from actors.world.crew import Crew
 from actors.world.executor import Executor
 from actors.world.hands import RealmHands
 from actors.world.ledger import Ledger
 from actors.world.plans import Plan
 from actors.world.policy import Decision, Policy, Verdict
-from actors.world.record import Progress
+from actors.world.record import CANCELLED, Outcome, Progress
 from actors.world.seen import named
 from actors.world.tools import Tools
-from cluster.errors import Conflict, Fenced, InvalidInput, RealmError, Unavailable
+from cluster.errors import Conflict, Fenced, InvalidInput, InvalidState, NotFound, RealmError, Unavailable
 from cluster.ports.actors import Node
+from cluster.telemetry.counts import Tally
 from cluster.worldmap import WorldMap
 from cluster.zone_calls import ZoneOwners
 
@@ -33,16 +34,17 @@ POSITIONS_DEADLINE_S = 5.0
 MARGIN_BEYOND_M = 10.0  # more than any zone looks beyond what its viewers see
 USEFUL_SHARE = 0.1  # the policy does not split off less than that of a zone's entities
 AGAIN_AFTER_S = 5.0
-ARGUMENTS = {"split": 1, "merge": 2, "move": 2, "restart": 1}
+ARGUMENTS = {"split": 1, "merge": 2, "move": 2, "restart": 1, "add": 4, "remove": 1, "standby": 2}
 
 log = structlog.get_logger(__name__)
 
 
 class Director:
-    """`verdict`: what the policy said last."""
+    """`verdict`: what the policy said last. `ended`: plans so far, by outcome."""
 
     def __init__(self, tools: Tools, ledger: Ledger, crew: Crew) -> None:
         self.verdict = Verdict(None, ())
+        self.ended = Tally(get_args(Outcome), "unknown")
         self._tools = tools
         self._ledger = ledger
         self._crew = crew
@@ -50,6 +52,7 @@ class Director:
         self._hands = RealmHands(tools.calls, self._owners, tools.zones, tools.actors, ledger.save_progress)
         self._policy = Policy(tools.settings.policy, tools.settings.zone_capacity, self._changed_at())
         self._executing: asyncio.Task[None] | None = None
+        self._executor: Executor | None = None
 
     def _changed_at(self) -> float:
         """When the world was changed last, on this process's clock."""
@@ -63,7 +66,8 @@ class Director:
     ) -> Plan:
         """A plan of that kind for the world as it is now; nothing is done yet.
 
-        `args`: the zone; for a merge both, for a move the zone and the node. Raises Conflict, NotFound, InvalidInput, Unavailable.
+        `args`: the zone; for a merge both, for a move the zone and the node, for a standby the zone and on or off. To add one:
+        the template, the zone beside it, the side, the name or "". Raises Conflict, NotFound, InvalidInput, Unavailable.
         """
         if ARGUMENTS.get(kind) != len(args) or not all(isinstance(arg, str) for arg in args):
             raise InvalidInput([("plan", f"{kind} of {', '.join(map(str, args)) or 'nothing'} is no such thing")])
@@ -77,9 +81,17 @@ class Director:
             return await self._plan_split(record.map, args[0], min_share, common)
         if kind == "merge":
             return await self._plan_merge(record.map, args[0], args[1], common)
+        if kind == "add":
+            return await self._plan_add(record.map, args, common)
+        if kind == "standby":
+            if args[1] not in ("on", "off"):
+                raise InvalidInput([("on", "must be on or off")])
+            return growing.standby(record.map, args[0], args[1] == "on", **common)
         seen = await self._crew.look(args[0])
         if kind == "restart":
             return planning.restart(record.map, args[0], seen=seen, **common)
+        if kind == "remove":
+            return growing.remove(record.map, args[0], seen=seen, **common)
         nodes = await self._crew.known_nodes()
         return planning.move(record.map, args[0], named(nodes, args[1]).id, nodes=nodes, seen=seen, **common)
 
@@ -97,6 +109,23 @@ class Director:
             new_id=planning.new_zone_id(world, zone_id, declared.__contains__),
             min_side=settings.policy.split_min_side,
             min_share=min_share,
+            node=await self._crew.emptiest(),
+            **common,
+        )
+
+    async def _plan_add(self, world: WorldMap, args: Sequence[str], common: dict[str, Any]) -> Plan:
+        template, beside, side, name = args
+        settings = self._tools.settings
+        declared = {zone.id for zone in settings.zones}
+        return growing.add(
+            world,
+            growing.template_of(self._tools.templates, template),
+            template,
+            beside,
+            side,
+            new_id=planning.new_id(world, f"zon_{template}", declared.__contains__),
+            name=name,
+            standby=settings.standby,
             node=await self._crew.emptiest(),
             **common,
         )
@@ -144,7 +173,7 @@ class Director:
     async def _carry_out(self, plan: Plan) -> None:
         tools, interest = self._tools, self._tools.settings.interest
         while (record := self._ledger.record).progress is not None:
-            executor = Executor(
+            self._executor = executor = Executor(
                 record,
                 self._hands,
                 margin=interest.radius + interest.hysteresis + MARGIN_BEYOND_M,
@@ -162,10 +191,26 @@ class Director:
                 await asyncio.sleep(AGAIN_AFTER_S)
         await self._crew.forget(plan.zones)
         last, zone = self._ledger.record.last, self._ledger.record.map.find(plan.zones[0])
+        self.ended.add(last.outcome if last is not None else "unknown")
         if last is not None and last.outcome == "done":
             self._policy.changed(tools.clock(), plan.kind, zone.declared if zone else plan.zones[0])
         else:
             self._policy.failed(tools.clock())
+
+    def cancel(self, plan_id: str) -> str:
+        """Have the plan rolled back; returns how it ended, if it has. Ask until then: a supervisor that dies may forget it.
+
+        Raises InvalidState once its map is committed, NotFound if there is no such plan.
+        """
+        record = self._ledger.record
+        if (ended := record.how_ended(plan_id)) is not None:
+            return ended.outcome
+        progress = record.progress
+        if progress is None or progress.plan.id != plan_id:
+            raise NotFound("no_such_plan", f"no plan {plan_id!r} is being carried out")
+        if progress.committed or (self._executor is not None and not self._executor.cancel(plan_id, CANCELLED)):
+            raise InvalidState("the_plan_cannot_be_cancelled_any_more", "committed")
+        return ""
 
     @property
     def running(self) -> list[asyncio.Task[None]]:
@@ -203,6 +248,7 @@ class Director:
         node = named(await self._crew.known_nodes(), name)
         draining = self._ledger.record.draining
         await self._ledger.drain(draining - {node.id} if undo else draining | {node.id})
+        self._crew.told(node.id, draining=not undo)
         log.info("node_drains", node=node.id, host=node.host, undone=undo)
         return node
 

@@ -87,6 +87,8 @@ class Executor:
         self._clock = clock
         self._now = now
         self._random = random.Random(seed)  # noqa: S311 - jitter
+        self._cancelled = ""
+        self._no_return = False
         self._do: dict[str, Callable[[Step], Awaitable[None]]] = {
             "start": self._start,
             "await_owner": self._await_owner,
@@ -112,6 +114,19 @@ class Executor:
                 await self._next(progress)
         return self.record
 
+    def cancel(self, plan_id: str, why: str) -> bool:
+        """Have that plan rolled back, if it is this one. False: it cannot be, as the commit of its map has begun.
+
+        A supervisor that is killed may forget it: who wants it cancelled asks again until it has ended.
+        """
+        progress = self.record.progress
+        if progress is None or progress.plan.id != plan_id or progress.undoing:
+            return True
+        if self._no_return or progress.committed:
+            return False
+        self._cancelled = self._cancelled or why
+        return True
+
     @property
     def _plan(self) -> Plan:
         if self.record.progress is None:
@@ -123,6 +138,9 @@ class Executor:
         # A commit whose answer is lost may have been written: there is no way back from where it begins.
         bounded = not progress.plan.committed(progress.done + 1)
         try:
+            if self._cancelled and not progress.committed:
+                raise _CannotBe(self._cancelled)
+            self._no_return = not bounded
             await self._until_done(progress.plan.say(step), partial(self._do[step.name], step), bounded)
         except _CannotBe as why:
             log.warning("plan_rolled_back", plan=progress.plan.id, step=progress.plan.say(step), why=str(why))
@@ -137,6 +155,8 @@ class Executor:
         until = self._clock() + STEP_DEADLINE_S
         pause, attempts = FIRST_PAUSE_S, 0
         while True:
+            if bounded and self._cancelled:
+                raise _CannotBe(self._cancelled)
             try:
                 return await do()
             except Fenced:
@@ -173,23 +193,33 @@ class Executor:
         self.record = record
 
     async def _finish(self, plan: Plan, outcome: Outcome, why: str) -> None:
-        last = Finished(plan.id, plan.what, outcome, why, self._now())
-        await self._keep(replace(self.record, progress=None, last=last))
+        last = Finished(plan.id, plan.what, outcome, why, self._now(), plan.zones)
+        await self._keep(self.record.finished(last))
         log.info("plan_ended", plan=plan.id, what=plan.what, outcome=outcome, why=why)
 
     async def _undo(self, progress: Progress) -> None:
-        """What has been started ends, unless it owns a zone of the map: its owner died meanwhile, and it took over."""
-        begun = progress.plan.steps[: progress.done + 1]
-        for step in reversed([step for step in begun if step.name == "start"]):
-            await self._until_done(
-                f"undo: {progress.plan.say(step)}", partial(self._end_unless_owner, step), bounded=False
-            )
+        """What has been started ends, unless it owns a zone of the map: its owner died meanwhile, and it took over.
+
+        A zone that has retired is started again.
+        """
+        undo = {"start": self._end_unless_owner, "retire": self._back_to_work}
+        for step in reversed(progress.plan.steps[: progress.done + 1]):
+            if step.name in undo:
+                what = f"undo: {progress.plan.say(step)}"
+                await self._until_done(what, partial(undo[step.name], step), bounded=False)
         await self._finish(progress.plan, "rolled back", progress.undoing)
 
     async def _end_unless_owner(self, step: Step) -> None:
         in_use = self.record.map.find(step.zone) is not None
         if not (in_use and await self._hands.owner(step.zone) == step.slot):
             await self._hands.stop(step.zone, step.slot)
+
+    async def _back_to_work(self, step: Step) -> None:
+        slot = await self._hands.owner(step.zone)
+        if (await self._hands.info(step.zone, slot)).get("retired"):
+            await self._hands.stop(step.zone, slot)
+            await self._hands.start(step.zone, slot, "")
+            raise _NotYet("it starts again")
 
     # --- the steps ---------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Ledger:
             record = replace(record, map=record.map.with_declared(settings))
         declared = {zone.id for zone in settings.zones}
         for zone in record.map:
-            if zone.declared not in declared:
+            if zone.declared not in declared and not zone.template:
                 log.warning("zone_not_declared_any_more", zone=zone.id, declared=zone.declared)
         for missing in sorted(declared - {zone.id for zone in record.map}):
             log.warning("declared_zone_not_there", zone=missing, why="its ground is that of other zones")

@@ -15,11 +15,11 @@ from actors.world.plans import Kind, Plan, Step
 from actors.world.seen import ZoneSeen
 from cluster.errors import Conflict, InvalidInput, NotFound
 from cluster.ports.actors import Node
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap, retired
 
 Axis = str  # "x" or "z"
-LONGEST_ID = 44  # of a zone: ZoneId of cluster/settings.py
+LONGEST_ID = 44  # of a zone: ZoneId of cluster/world_settings.py
 NEAT_M = 0.5  # borders are drawn at multiples of this where the ground allows it
 
 
@@ -41,8 +41,8 @@ def split(
     The busier part keeps the zone's name, so that fewer are handed over; the other one becomes `new_id`, on `node`. Refused if that
     one would have less than `min_share` of the entities.
     """
-    _nothing_else(running)
-    zone = _settled(world, zone_id)
+    nothing_else(running)
+    zone = settled(world, zone_id)
     if world.find(new_id) is not None:
         raise Conflict("zone_exists", {"zone": new_id})
     axis, at, below, above = best_cut(zone.bounds, positions, min_side)
@@ -50,7 +50,7 @@ def split(
         raise Conflict("a_cut_would_not_help", {"parts": [below, above]})
     low, high = cut(zone.bounds, axis, at)
     kept, given = (low, high) if below >= above else (high, low)
-    new = MapZone(new_id, zone.name, given, zone.declared, zone.standby, node)
+    new = replace(zone, id=new_id, bounds=given, node=node)
     after = world.changed(replace(zone, bounds=kept), new)
     what = f"cut {zone_id} at {axis} = {at:g} m: {max(below, above)} entities stay, {min(below, above)} go to {new_id}"
     steps = (
@@ -125,10 +125,10 @@ def merge(
     running: Plan | None = None,
 ) -> Plan:
     """All of it becomes `a`'s, or `b`'s if only that one must stay: the spawn zone, then a zone that the operator declared."""
-    _nothing_else(running)
+    nothing_else(running)
     if a == b:
         raise InvalidInput([("zone", "a zone cannot be merged with itself")])
-    first, second = _settled(world, a), _settled(world, b)
+    first, second = settled(world, a), settled(world, b)
     whole = union(first.bounds, second.bounds)
     if whole is None:
         raise Conflict("no_common_edge", {"zones": [a, b]})
@@ -182,8 +182,8 @@ def move(
     running: Plan | None = None,
 ) -> Plan:
     """To the node with that id. `seen`: the zone's owner now, None if it does not answer."""
-    _nothing_else(running)
-    zone = _settled(world, zone_id)
+    nothing_else(running)
+    zone = settled(world, zone_id)
     owner = _answering(zone_id, seen)
     target = next((known for known in nodes if known.id == node), None)
     if target is None:
@@ -205,8 +205,8 @@ def restart(
     running: Plan | None = None,
 ) -> Plan:
     """To the zone's other actor on the same node: new code, and nobody is dropped (row 7.6)."""
-    _nothing_else(running)
-    zone = _settled(world, zone_id)
+    nothing_else(running)
+    zone = settled(world, zone_id)
     owner = _answering(zone_id, seen)
     return _swap("restart", zone, world, owner, owner.node, plan_id, f"start {zone_id} again on its node", why)
 
@@ -235,7 +235,11 @@ def new_zone_id(world: WorldMap, zone_id: str, taken: Callable[[str], bool] = la
     So no name comes twice. `taken`: other names that must not be used.
     """
     zone = world.find(zone_id)
-    stem = zone.declared if zone else zone_id
+    return new_id(world, zone.declared if zone else zone_id, taken)
+
+
+def new_id(world: WorldMap, stem: str, taken: Callable[[str], bool] = lambda _: False) -> str:
+    """See new_zone_id."""
     version = world.version + 1
     while True:
         number = f"_{version}"
@@ -245,12 +249,12 @@ def new_zone_id(world: WorldMap, zone_id: str, taken: Callable[[str], bool] = la
         version += 1
 
 
-def _nothing_else(running: Plan | None) -> None:
+def nothing_else(running: Plan | None) -> None:
     if running is not None:
         raise Conflict("another_plan_runs", {"plan": running.id, "what": running.what})
 
 
-def _settled(world: WorldMap, zone_id: str) -> MapZone:
+def settled(world: WorldMap, zone_id: str) -> MapZone:
     zone = world.find(zone_id)
     if zone is None:
         raise NotFound("no_such_zone", f"no zone {zone_id!r} is there; there are: {', '.join(z.id for z in world)}")

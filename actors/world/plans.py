@@ -12,7 +12,7 @@ import orjson
 
 from cluster.worldmap import WorldMap
 
-Kind = Literal["split", "merge", "move", "restart"]
+Kind = Literal["split", "merge", "move", "restart", "add", "remove", "standby"]
 StepName = Literal[
     "start",  # the zone's actor in `slot`, on `node` if that is not empty
     "await_owner",  # until it says that it owns its zone

@@ -14,7 +14,7 @@ from actors.world.planning import union
 from actors.world.plans import Kind
 from actors.world.seen import ZoneSeen, fit
 from cluster.ports.actors import Node
-from cluster.settings import PolicySettings
+from cluster.world_settings import PolicySettings
 from cluster.worldmap import MapZone, WorldMap
 
 LOWEST_MERGED = 0.5  # of the time and the number at which a zone is split: two together must be below it

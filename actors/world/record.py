@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import orjson
 
 from actors.world.plans import Plan
+from cluster.schema import known
 from cluster.worldmap import WorldMap
+
+REMEMBERED = 50  # plans that have ended
+CANCELLED = "an operator has cancelled it"
 
 Outcome = Literal["done", "rolled back"]
 
@@ -35,16 +39,38 @@ class Finished:
     outcome: Outcome
     why: str
     at: float
+    zones: tuple[str, ...] = ()
+
+    @property
+    def cancelled(self) -> bool:
+        """It was rolled back because an operator wanted that."""
+        return self.outcome == "rolled back" and self.why == CANCELLED
+
+    @classmethod
+    def load(cls, said: dict[str, Any]) -> Finished:
+        return cls(**{**known(cls, said), "zones": tuple(said.get("zones", ()))})
 
 
 @dataclass(frozen=True, slots=True)
 class WorldRecord:
-    """All of it is written in one step. `draining`: Ray's ids of nodes that the operator empties."""
+    """All of it is written in one step. `draining`: Ray's ids of nodes that the operator empties.
+
+    `ended`: the newest plans that have ended, the last one last, so that nobody who asks for a plan again has it done twice.
+    """
 
     map: WorldMap
     progress: Progress | None = None
     draining: frozenset[str] = field(default=frozenset())
     last: Finished | None = None
+    ended: tuple[Finished, ...] = ()
+
+    def how_ended(self, plan_id: str) -> Finished | None:
+        """How that plan ended; None if it has not, or too long ago."""
+        return next((finished for finished in reversed(self.ended) if finished.plan == plan_id), None)
+
+    def finished(self, last: Finished) -> WorldRecord:
+        """The record without the plan."""
+        return replace(self, progress=None, last=last, ended=(*self.ended, last)[-REMEMBERED:])
 
     def dump(self) -> tuple[bytes, bytes]:
         """(map, plan) of `WorldStore.save`."""
@@ -55,6 +81,7 @@ class WorldRecord:
             "undoing": progress.undoing if progress else "",
             "draining": sorted(self.draining),
             "last": asdict(self.last) if self.last else None,
+            "ended": [asdict(finished) for finished in self.ended],
         }
         return self.map.dump(), orjson.dumps(said)
 
@@ -66,7 +93,8 @@ class WorldRecord:
             progress = (
                 Progress(Plan.from_dict(said["plan"]), said["done"], said["undoing"]) if said.get("plan") else None
             )
-            last = Finished(**said["last"]) if said.get("last") else None
-            return cls(WorldMap.load(world_map), progress, frozenset(said.get("draining", ())), last)
+            last = Finished.load(said["last"]) if said.get("last") else None
+            ended = tuple(Finished.load(finished) for finished in said.get("ended", ()))
+            return cls(WorldMap.load(world_map), progress, frozenset(said.get("draining", ())), last, ended)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no record of the world: {error}") from None

@@ -17,10 +17,12 @@ import structlog
 
 from actors.presence.presence_actor import PresenceActor
 from actors.session.sessions_actor import SessionsActor
+from actors.watch.watch_actor import WatchActor
 from actors.world import telling
 from actors.world.crew import Crew
 from actors.world.director import Director
 from actors.world.ledger import Ledger
+from actors.world.seen import fit
 from actors.world.tools import Tools
 from actors.zone.zone_actor import ZoneActor
 from cluster import server_topics
@@ -33,10 +35,11 @@ from cluster.adapters.redis.zones import RedisZoneStore
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, stop_fenced, until_available
 from cluster.errors import Fenced, Unavailable
 from cluster.ports.actors import ANYWHERE, ActorKind, Actors
-from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor
+from cluster.ports.calls import SUPERVISOR, presence_actor, sessions_actor, watch_actor
 from cluster.publishing import Publisher
 from cluster.realm import Realm
 from cluster.telemetry.metrics import SupervisorMetrics
+from cluster.telemetry.tracing import Traced
 from cluster.world_control import Method, responder
 
 CHECK_S = 2.0
@@ -50,10 +53,12 @@ log = structlog.get_logger(__name__)
 
 
 def ray_actors(realm: Realm) -> Actors:
-    return RayActors(realm, {"zone": ZoneActor, "sessions": SessionsActor, "presence": PresenceActor})
+    return RayActors(
+        realm, {"zone": ZoneActor, "sessions": SessionsActor, "presence": PresenceActor, "watch": WatchActor}
+    )
 
 
-class SupervisorRunner:
+class SupervisorRunner(Traced):
     """Everything public here is the control lane; the operator's commands come over the bus (cluster/world_control.py)."""
 
     def __init__(
@@ -102,11 +107,19 @@ class SupervisorRunner:
             subjects=runtime.subjects,
             on_fenced=stop_fenced,
             on_check=self._metrics.checked,
+            templates=settings.console.templates,
         )
         self._ledger = Ledger(tools, epoch)
         self._crew = Crew(tools, self._ledger, lambda: self._others)
         await until_available(self._ledger.open)  # zones read the map as they start
         self._director = Director(tools, self._ledger, self._crew)
+        ledger, crew = self._ledger, self._crew
+        self._metrics.watch(
+            lambda: {zone.id: zone.id in crew.seen for zone in ledger.record.map},
+            lambda: {"fit": len(fit(crew.nodes)), "draining": sum(node.draining for node in crew.nodes)},
+            self._director.ended,
+            lambda: ledger.record.progress is not None,
+        )
         await until_available(self._crew.check)
         # Never fewer than last time, whatever the settings say now: sessions are placed on every actor that ever registered.
         session_actors = max(settings.session.actors, await until_available(self._session_actors_so_far))
@@ -114,18 +127,28 @@ class SupervisorRunner:
         for number in range(session_actors):
             await self._ensure("sessions", sessions_actor(number))
         await self._ensure("presence", presence_actor())
+        if settings.abuse.enabled:
+            await self._ensure("watch", watch_actor())
         self._director.carry_on()
         commands: dict[str, Method] = {
+            "world": self.world,
             "zones": self.zones,
             "nodes": self.nodes,
             "state": self.state,
             "plan": self.plan,
+            "preview": self.preview,
             "execute": self.execute,
+            "begin": self.begin,
+            "cancel": self.cancel,
+            "ended": self.ended,
             "drain": self.drain,
             "publish": self.publish,
         }
         await until_available(lambda: runtime.bus.respond(runtime.subjects.world_control(), responder(commands)))
         self._tasks.append(asyncio.create_task(self._watch()))
+        runtime.beating.add(
+            lambda: {"map_version": ledger.record.map.version, "busy": ledger.record.progress is not None}
+        )
         log.info("supervisor_started", epoch=epoch, zones=len(self._ledger.record.map.zones), others=len(self._others))
 
     async def _ensure(self, kind: ActorKind, name: str) -> None:
@@ -210,6 +233,11 @@ class SupervisorRunner:
                 self._listed_at = now
             return self._listed
 
+    async def world(self) -> dict[str, Any]:
+        """See telling.world. Nobody is asked for it: it costs the same however many look."""
+        await asyncio.shield(self._started)
+        return telling.world(self._ledger.record, self._crew, self._director.verdict.reasons)
+
     async def nodes(self) -> list[dict[str, Any]]:
         """See telling.nodes. Raises Unavailable."""
         await asyncio.shield(self._started)
@@ -225,17 +253,36 @@ class SupervisorRunner:
         await asyncio.shield(self._started)
         return (await self._director.plan(kind, args)).describe()
 
+    async def preview(self, kind: str, args: list[str]) -> dict[str, Any]:
+        """As `plan`, in parts: see telling.preview."""
+        await asyncio.shield(self._started)
+        return telling.preview(await self._director.plan(kind, args))
+
     async def execute(self, kind: str, args: list[str], plan_id: str) -> str:
-        """Plan it and begin to carry it out; the plan in words. Said again with the same id, nothing more happens."""
+        """`begin`, in words."""
+        return str((await self.begin(kind, args, plan_id))["text"])
+
+    async def begin(self, kind: str, args: list[str], plan_id: str) -> dict[str, Any]:
+        """Plan it and begin to carry it out; see telling.preview. Said again with the same id, nothing more happens."""
         await asyncio.shield(self._started)
         record = self._ledger.record
         if record.progress is not None and record.progress.plan.id == plan_id:
-            return record.progress.plan.describe()
-        if record.last is not None and record.last.plan == plan_id:
-            return record.last.what
+            return telling.preview(record.progress.plan)
+        if (ended := record.how_ended(plan_id)) is not None:
+            return {"what": ended.what, "zones": list(ended.zones), "steps": [], "text": ended.what}
         plan = await self._director.plan(kind, args, plan_id=plan_id)
         await self._director.execute(plan)
-        return plan.describe()
+        return telling.preview(plan)
+
+    async def cancel(self, plan_id: str) -> str:
+        """See Director.cancel. Raises InvalidState, NotFound."""
+        await asyncio.shield(self._started)
+        return self._director.cancel(plan_id)
+
+    async def ended(self, plan_id: str) -> dict[str, Any] | None:
+        """How that plan ended, as `last` of `state`; None if it has not, or is not known any more."""
+        await asyncio.shield(self._started)
+        return telling.finished(self._ledger.record.how_ended(plan_id))
 
     async def drain(self, node: str, undo: bool = False) -> dict[str, Any]:
         """Raises NotFound, Conflict, Unavailable."""

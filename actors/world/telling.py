@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from actors.world.crew import Crew
+from actors.world.plans import Plan
 from actors.world.record import Finished, WorldRecord
 from actors.world.seen import ZoneSeen
 from cluster.errors import Unavailable
@@ -50,6 +51,35 @@ def _zone(zone: MapZone, seen: ZoneSeen | None, hosts: dict[str, str]) -> dict[s
     }
 
 
+def world(record: WorldRecord, crew: Crew, reasons: tuple[str, ...]) -> dict[str, Any]:
+    """The map, the nodes as of the last check, and what `state` tells. What zones say of themselves is in their beats."""
+    zones = [
+        {
+            "zone": zone.id,
+            "name": zone.name,
+            "bounds": zone.bounds.model_dump(),
+            "declared": zone.declared,
+            "template": zone.template,
+            "into": zone.into,
+            "standby": zone.standby,
+        }
+        for zone in record.map
+    ]
+    draining = record.draining
+    found = [
+        {
+            "node": node.id,
+            "host": node.host,
+            "address": node.address,
+            "name": node.name,
+            "head": node.head,
+            "draining": node.draining or node.id in draining,
+        }
+        for node in crew.nodes
+    ]
+    return {**state(record, reasons), "zones": zones, "nodes": found}
+
+
 async def nodes(crew: Crew) -> list[dict[str, Any]]:
     """Those that are alive, with how many zones they own."""
     there = [zone.node for zone in crew.seen.values()]
@@ -85,13 +115,21 @@ def state(record: WorldRecord, reasons: tuple[str, ...]) -> dict[str, Any]:
     return {
         "map_version": record.map.version,
         "plan": plan,
-        "last": _finished(record.last),
+        "last": finished(record.last),
         "draining": sorted(record.draining),
         "policy": list(reasons),
     }
 
 
-def _finished(last: Finished | None) -> dict[str, Any] | None:
+def preview(plan: Plan) -> dict[str, Any]:
+    """A plan that nobody carries out yet."""
+    steps = [plan.say(step) for step in plan.steps]
+    return {"kind": plan.kind, "what": plan.what, "zones": list(plan.zones), "steps": steps, "text": plan.describe()}
+
+
+def finished(last: Finished | None) -> dict[str, Any] | None:
+    """A plan that has ended."""
     if last is None:
         return None
-    return {"id": last.plan, "what": last.what, "outcome": last.outcome, "why": last.why, "at": last.at}
+    told = {"id": last.plan, "what": last.what, "outcome": last.outcome, "why": last.why, "at": last.at}
+    return {**told, "zones": list(last.zones), "cancelled": last.cancelled}

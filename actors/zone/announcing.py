@@ -31,7 +31,7 @@ async def to_nobody(_topic: str, _method: str, _params_json: bytes, _key: str) -
 class Announcements:
     """`publish(topic, method, params, key)` raises Unavailable. `name`, with a number, makes keys that nobody else has.
 
-    `lost`: over the bound, while the store was away.
+    `lost`: over the bound while the store was away, or refused by it.
     """
 
     def __init__(self, name: str, publish: Publish, rng: random.Random) -> None:
@@ -74,6 +74,7 @@ class Announcements:
                 pause = min(2 * pause, LAST_PAUSE_S)
                 continue
             except Exception:
+                self.lost += 1
                 log.exception("announcement_failed", zone=self._name, topic=topic)
             self._waiting.popleft()
             pause = FIRST_PAUSE_S

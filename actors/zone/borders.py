@@ -17,7 +17,7 @@ from actors.zone import records
 from actors.zone.entities import Entity, EntityTable
 from actors.zone.former_ground import FormerGround, away
 from actors.zone.rows import BORDER_ROW
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 from realm_proto import internal_pb2
 

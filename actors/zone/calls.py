@@ -106,6 +106,11 @@ class CallDesk:
         """There is something for `run` to do."""
         return bool(self._calls or self._at_once)
 
+    @property
+    def waiting(self) -> int:
+        """Calls for the next tick."""
+        return len(self._calls)
+
     def take(self, gateway_id: str, calls: Iterable[internal_pb2.ZoneCall], now: float) -> None:
         """Calls as they came, for the next tick. Those over the bound are refused, and those seen before are not done again."""
         known = self._known.setdefault(gateway_id, OrderedDict())

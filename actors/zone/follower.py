@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from actors.zone.rows import PLACE
+from actors.zone.rows import PLACE, pack_places, read_places
 from cluster.ports.bus import Bus, Subscription
 from cluster.subjects import Subjects
 from realm_proto import internal_pb2
@@ -55,7 +55,7 @@ class Replica:
 
     def take(self, said: internal_pb2.ZoneReplica) -> bool:
         """Returns whether it is of the newest incarnation. Raises ValueError if the rows are none."""
-        rows = np.frombuffer(said.places, PLACE)
+        rows = read_places(said.places)
         if said.epoch < self.epoch or not said.epoch:
             return False
         self.expect(said.epoch)
@@ -70,7 +70,7 @@ class Replica:
 
     def places(self) -> bytes | None:
         """Of everybody; None unless `synced`. Some may have left meanwhile: the store says who is there."""
-        return self._rows[self._known].tobytes() if self.synced else None
+        return pack_places(self._rows[self._known]) if self.synced else None
 
 
 class Silence:

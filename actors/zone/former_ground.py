@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import WorldMap
 
 WALKED_ON_S = 2.0  # until their new owner has them

@@ -17,8 +17,8 @@ from actors.zone.game_zone import GameZone, World
 from cluster import server_topics
 from cluster.errors import InvalidState, Ours, SettingsError, Theirs, Unavailable
 from cluster.game_class import load_class
-from cluster.settings import PLAYER, WorldSettings
 from cluster.telemetry.counts import Tally
+from cluster.world_settings import PLAYER, WorldSettings
 from realm_proto import internal_pb2
 
 SLOW_SHARE = 0.25  # of a tick

@@ -10,7 +10,7 @@ import numpy as np
 from actors.zone.entities import Entity, EntityTable
 from actors.zone.history import ray_order
 from actors.zone.zone import Zone
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 
 
 class ZoneWorld:

@@ -17,7 +17,7 @@ from actors.zone.entities import Entity, EntityTable
 from actors.zone.game_entity import GameEntity, Index
 from actors.zone.properties import check_change, check_value, check_whole, size_of
 from cluster.errors import InvalidInput, NotFound, Unavailable
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 
 MAX_ID = 64
 MAX_NAME = 40

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from cluster.settings import Bounds, Obstacle
+from cluster.world_settings import Bounds, Obstacle
 
 SKIN_M = 0.01
 MARGIN_M = 30.0  # entities walk a little into a neighbour's ground before it owns them

@@ -28,6 +28,11 @@ class Intake:
     def __bool__(self) -> bool:
         return bool(self._batches)
 
+    @property
+    def waiting(self) -> int:
+        """Moves for the next tick."""
+        return self._rows
+
     def use(self, rules: Rules) -> None:
         """Other rules from now on, because the zone's ground has changed; what waits is judged by them."""
         self._rules = rules

@@ -10,7 +10,7 @@ from actors.zone.entities import Entity, EntityTable
 from actors.zone.movement import Rules
 from actors.zone.population import Population
 from actors.zone.records import Record
-from actors.zone.rows import PLACE
+from actors.zone.rows import PLACE, pack_places, read_places
 
 MAX_OUTAGE_S = 30.0
 
@@ -26,7 +26,7 @@ def places(table: EntityTable, numbers: np.ndarray | None = None) -> bytes:
     position = table.position[numbers]
     rows["x"], rows["y"], rows["z"] = position[:, 0], position[:, 1], position[:, 2]
     rows["yaw"] = table.yaw[numbers]
-    return rows.tobytes()
+    return pack_places(rows)
 
 
 def restore(
@@ -44,7 +44,7 @@ def restore(
     Returns the entities that are not taken in, because the store kept them though they had left; and those that have another number
     than the store knows, by which places would not be found again. Who finds no room waits for it.
     """
-    rows = np.frombuffer(kept, PLACE)
+    rows = read_places(kept)
     known = {int(row["number"]): row for row in rows}
     population.incarnations = int(rows["incarnation"].max(initial=0))
     age_s = min(max(age_s, 0.0), MAX_OUTAGE_S)

@@ -11,7 +11,7 @@ import numpy as np
 from actors.zone.arrivals import Arrival
 from actors.zone.rows import MOVE_IN
 from actors.zone.zone import Zone
-from cluster.settings import Bounds, WorldSettings, ZoneSpec
+from cluster.world_settings import Bounds, WorldSettings, ZoneSpec
 
 SPEED = 5.0  # m/s, round and round
 ROUND_M = 10.0  # the radius of that

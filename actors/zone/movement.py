@@ -14,7 +14,7 @@ import numpy as np
 
 from actors.zone.entities import EntityTable
 from actors.zone.geometry import Geometry
-from cluster.settings import PLAYER, Bounds, WorldSettings
+from cluster.world_settings import PLAYER, Bounds, WorldSettings
 
 OK, STALE_SEQUENCE, NOT_FINITE, OUT_OF_BOUNDS, TOO_FAST, TOO_SUDDEN, BLOCKED = range(7)
 REASONS = ("ok", "stale_sequence", "not_finite", "out_of_bounds", "too_fast", "too_sudden", "blocked")

@@ -37,7 +37,7 @@ from cluster.ports.zones import ZoneStore
 from cluster.refusals import to_refusal
 from cluster.settings import Settings
 from cluster.subjects import Subjects
-from cluster.telemetry.metrics import ZoneMetrics
+from cluster.telemetry.zone_metrics import ZoneMetrics
 from cluster.worldmap import WorldMap
 from realm_proto import internal_pb2
 
@@ -115,7 +115,7 @@ class ZoneOwner:
         for entity in left_over:
             log.warning("left_over_dropped", zone=zone.id, entity=entity.entity_id)
             self.writer.drop(entity.entity_id, entity.session_id)
-        tools.metrics.watch(zone)
+        tools.metrics.watch(zone, self)
         subjects = tools.subjects
         for subject, take in (
             (subjects.zone_input(zone.id), self._take_input),

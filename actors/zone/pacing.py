@@ -13,7 +13,7 @@ import numpy as np
 from actors.zone.budget import Budget
 from actors.zone.interest import MASK, SHIFT, Change
 from actors.zone.rows import MOVE_OUT, PLACE_OUT
-from cluster.settings import InterestSettings
+from cluster.world_settings import InterestSettings
 
 HOLDS = np.inf  # in place of the moment since which a row is owed
 SLACK_S = 1e-6  # clocks and sums of floats

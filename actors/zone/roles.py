@@ -26,7 +26,7 @@ from cluster.errors import Fenced, InvalidInput, NotOwner, RealmError, Unavailab
 from cluster.mapwatch import MapWatch
 from cluster.ports.calls import Calls, zone_actor
 from cluster.ports.zones import WorldStore
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 
 Role = Literal["starting", "owner", "following"]
@@ -385,6 +385,7 @@ class Roles:
             "role": self.role,
             "epoch": self.epoch,
             "map_version": self.maps.map.version,
+            "retired": self.retired,
         }
         owner, follower = self.owner, self._follower
         if owner is not None:

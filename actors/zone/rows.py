@@ -38,6 +38,23 @@ PLACE = np.dtype(
     ]
 )
 
+# Rows of places end with the version of their format; before there was one, they ended with the last row.
+PLACES_VERSION = 2
+
+
+def pack_places(rows: np.ndarray) -> bytes:
+    """PLACE rows, for the store and for a standby."""
+    return rows.tobytes() + bytes([PLACES_VERSION]) if len(rows) else b""
+
+
+def read_places(data: bytes) -> np.ndarray:
+    """Rows of this release's PLACE. Raises ValueError if it is none, or of a newer release."""
+    extra = len(data) % PLACE.itemsize
+    if extra > 1 or (extra and data[-1] != PLACES_VERSION):
+        raise ValueError(f"no places, or of a newer release: {len(data)} bytes")
+    return np.frombuffer(data[: len(data) - extra], PLACE)
+
+
 # Where an entity is, as a zone tells the zones near it: 24 bytes. `number` is that of the zone that says it.
 BORDER_ROW = np.dtype(
     [("number", "<u4"), ("sequence", "<u4"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("yaw", "<f4")]

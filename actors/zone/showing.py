@@ -16,7 +16,7 @@ from actors.zone.oversize import parts
 from actors.zone.pacing import Pacing, Turn
 from actors.zone.states import WIDTH, Audience, States
 from actors.zone.views import Beginning, Broadcast, News, outputs
-from cluster.settings import WorldSettings
+from cluster.world_settings import WorldSettings
 from realm_proto import internal_pb2
 
 SAY_AGAIN_S = 0.5  # a reset after a hand-over, until the gateway says that it is shown

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from actors.zone.entities import Entity, EntityTable
-from cluster.settings import EntityTypeSettings
+from cluster.world_settings import EntityTypeSettings
 from realm_proto import realtime_pb2
 
 

@@ -23,5 +23,12 @@ class TickTimes:
 
     def p95_ms(self) -> float:
         """Of 100 of the last ticks 95 took no longer, in milliseconds; 0 before the first."""
+        return self._percentile_ms(95)
+
+    def p50_ms(self) -> float:
+        """Half of the last ticks took no longer, in milliseconds; 0 before the first."""
+        return self._percentile_ms(50)
+
+    def _percentile_ms(self, percent: int) -> float:
         kept = self._ring[: min(self._count, KEPT)]
-        return float(np.percentile(kept, 95)) * 1_000 if len(kept) else 0.0
+        return float(np.percentile(kept, percent)) * 1_000 if len(kept) else 0.0

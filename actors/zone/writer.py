@@ -116,6 +116,11 @@ class Writer:
     def pending(self) -> bool:
         return self._done < self._noted
 
+    @property
+    def waiting(self) -> int:
+        """Entities whose newest state is not in the store."""
+        return len(self._dirty) + len(self._drops)
+
     async def written(self) -> None:
         """Until everything noted so far is in the store. Raises Fenced; Unavailable after `deadline_s`, but it is tried on."""
         if not self.pending:

@@ -21,7 +21,7 @@ from actors.zone.records import Record
 from actors.zone.showing import Showing
 from actors.zone.views import encode_correction
 from cluster.ports.zones import Parcel
-from cluster.settings import Bounds, WorldSettings, ZoneSpec
+from cluster.world_settings import Bounds, WorldSettings, ZoneSpec
 from cluster.worldmap import MapZone, WorldMap
 from realm_proto import internal_pb2
 
@@ -191,6 +191,11 @@ class Zone:
     def own(self) -> int:
         """How many entities it has, ghosts not counted."""
         return int(np.count_nonzero(self.table.mine))
+
+    @property
+    def players(self) -> int:
+        """Of these, how many have a session."""
+        return len(self.table.by_session)
 
     @property
     def ghosts(self) -> int:

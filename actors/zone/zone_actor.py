@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 import time
 from typing import Any
 
 import ray
 
-from actors.zone import reports
+from actors.zone import asked, beat, reports
 from actors.zone.arrivals import Arrival, Standing
 from actors.zone.owner import Tools
 from actors.zone.roles import Roles
+from cluster.adapters.ray_actors import node_id
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.redis.topics import RedisTopicLog
@@ -23,10 +23,12 @@ from cluster.adapters.runtime import OpenRuntime, Runtime, open_runtime, stop_fe
 from cluster.ports.calls import zone_actor, zone_and_slot
 from cluster.publishing import Publisher
 from cluster.realm import Realm
-from cluster.telemetry.metrics import ZoneMetrics
+from cluster.telemetry.tracing import Traced
+from cluster.telemetry.zone_metrics import ZoneMetrics
+from cluster.world_control import responder
 
 
-class ZoneRunner:
+class ZoneRunner(Traced):
     """Everything public here is the control lane; moves, views and zone calls go over the bus.
 
     `name` is the actor's, with or without `zone/` before it. What needs the zone's owner raises NotOwner if that
@@ -37,7 +39,7 @@ class ZoneRunner:
         self._realm = realm
         self._open = open_with
         self._zone_id, self._slot = zone_and_slot(name)
-        self._node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""
+        self._node = node_id()
         self._metrics = ZoneMetrics(self._zone_id)
         self._driver: asyncio.Task[None] | None = None
         # Ray runs __init__ on the actor's own event loop, and again after every restart.
@@ -66,11 +68,11 @@ class ZoneRunner:
                 RedisTopicLog(client, namespace), runtime.bus, runtime.subjects, settings.session.topic_log
             ).publish,
         )
-        # What is loaded by now stays for good: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        runtime.freeze(collect=True)
         world = RedisWorldStore(client, namespace)
-        self._roles = Roles(self._zone_id, self._slot, tools, world, runtime.calls, at_work=gc.freeze)
+        self._roles = Roles(self._zone_id, self._slot, tools, world, runtime.calls, at_work=runtime.freeze)
+        await runtime.bus.respond(runtime.subjects.actor_control(name), responder(asked.methods(self._roles)))
+        runtime.beating.add(lambda: beat.values(self._roles))
         self._driver = asyncio.create_task(self._roles.run())
         return self._roles
 
