@@ -12,6 +12,8 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 
 from serve_apps.accounts import docs_page, play_files, problems
+from serve_apps.accounts.addressed import Addressed
+from serve_apps.accounts.barred import Barred
 from serve_apps.accounts.limits import BodyLimit, DefaultHeaders
 from serve_apps.accounts.measured import Measured
 from serve_apps.accounts.models import Problem
@@ -59,8 +61,10 @@ async def _docs(request: Request) -> HTMLResponse:
     return HTMLResponse(page, headers={"Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY})
 
 
-def build_http(deps: HttpDeps, lifespan: Lifespan | None = None) -> FastAPI:
-    """All of PROTOCOL.md, HTTP API; `lifespan` is for what must be closed with the app."""
+def build_http(
+    deps: HttpDeps, lifespan: Lifespan | None = None, banned: Callable[[str], bool] = lambda _: False
+) -> FastAPI:
+    """All of PROTOCOL.md, HTTP API; `lifespan` is for what must be closed with the app. `banned`: addresses that get nothing."""
     app = _Api(
         title="Rayrealm",
         version=API_VERSION,
@@ -79,6 +83,8 @@ def build_http(deps: HttpDeps, lifespan: Lifespan | None = None) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit)
     problems.install(app)
+    app.add_middleware(Barred, banned=banned)
     app.add_middleware(DefaultHeaders)
+    app.add_middleware(Addressed, secret=deps.edge_secret)
     app.add_middleware(Measured, plain=_PLAIN, answered=deps.answered, clock=time.perf_counter)
     return app

@@ -64,6 +64,13 @@ class Login(BaseModel):
     password: SecretCredential
 
 
+class PasswordChange(BaseModel):
+    """`current` has no rules: one that cannot be is answered as one that is wrong."""
+
+    current: SecretCredential
+    new: NewPassword
+
+
 class RefreshToken(BaseModel):
     refresh_token: SecretCredential
 
@@ -130,11 +137,12 @@ class ZoneView(BaseModel):
 
 
 class RealmView(BaseModel):
-    """`websocket`: the path of the WebSocket endpoint, on this host and port."""
+    """`websocket`: the path of the WebSocket endpoint, on this host and port. `sign`: some methods or all need signed messages."""
 
     realm: str
     zones: list[ZoneView]
     websocket: str = "/ws"
+    sign: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> RealmView:
@@ -142,7 +150,8 @@ class RealmView(BaseModel):
             ZoneView(zone=zone.id, name=zone.name, bounds=BoundsView(**zone.bounds.model_dump()))
             for zone in settings.world.zones
         ]
-        return cls(realm=settings.realm, zones=zones)
+        signing = settings.signing
+        return cls(realm=settings.realm, zones=zones, sign=signing.mode == "required" or bool(signing.methods))
 
 
 class Health(BaseModel):

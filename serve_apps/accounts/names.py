@@ -31,10 +31,13 @@ def clean_username(raw: str) -> str:
 
 
 def clean_password(raw: str) -> str:
-    """The password in NFC (RFC 8265, OpaqueString): the same from every keyboard. Raises ValueError."""
-    password = unicodedata.normalize("NFC", clean_text(raw))
+    """The password in NFKC (NIST SP 800-63B, section 5.1.1.2): the same from every keyboard. Raises ValueError.
+
+    Its characters are counted as typed, too: a single one can stand for eighteen (U+FDFA).
+    """
+    password = unicodedata.normalize("NFKC", clean_text(raw))
     shortest, longest = PASSWORD_LENGTH
-    if not shortest <= len(password) <= longest:
+    if min(len(raw), len(password)) < shortest or len(password) > longest:
         raise ValueError(f"must have {shortest} to {longest} characters")
     return password
 

@@ -26,8 +26,16 @@ PREFIX = "/play/"
 WAYS_THERE = ("/", "/play")
 
 
+CONSOLE = "console"  # beside the play page in the folder, and for whom `edge.console_from` names alone
+
+
 class PlayFiles(StaticFiles):
     """Files of a folder. `no-cache` with an ETag: a new version is seen at once, an old one costs a 304."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        if Path(path).parts[:1] == (CONSOLE,):
+            return "", None
+        return super().lookup_path(path)
 
     def file_response(
         self,

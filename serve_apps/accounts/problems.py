@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 import structlog
@@ -26,7 +26,10 @@ from cluster.errors import (
     Unauthorized,
     Unavailable,
 )
+from serve_apps.accounts.maintenance import REASON as CLOSED
+from serve_apps.accounts.maintenance import InMaintenance
 from serve_apps.accounts.models import FieldError, Problem
+from serve_apps.accounts.passwords import Busy
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -64,8 +67,9 @@ def problem(
     headers: Mapping[str, str] | None = None,
     errors: Sequence[tuple[str, str]] | None = None,
     error_id: str | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> JSONResponse:
-    """A response of `application/problem+json`; `errors` are (field, reason)."""
+    """A response of `application/problem+json`; `errors` are (field, reason), `more` extension members (RFC 9457, 3.2)."""
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -74,7 +78,8 @@ def problem(
         errors=None if errors is None else [FieldError(field=field, reason=why) for field, why in errors],
         error_id=error_id,
     )
-    return JSONResponse(body.model_dump(exclude_none=True), status, dict(headers or {}), MEDIA_TYPE)
+    said = {**(more or {}), **body.model_dump(exclude_none=True)}
+    return JSONResponse(said, status, dict(headers or {}), MEDIA_TYPE)
 
 
 def problem_of(error: Exception) -> JSONResponse:
@@ -84,8 +89,16 @@ def problem_of(error: Exception) -> JSONResponse:
     if isinstance(error, HTTPException):
         reason = _REASONS.get(error.status_code, f"http_{error.status_code}")
         return problem(error.status_code, reason, error.detail, headers=error.headers)
+    if isinstance(error, InMaintenance):
+        return problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            CLOSED,
+            "the realm is closed for maintenance: try again later",
+            headers=_retry_after(error.retry_after_s),
+        )
     if isinstance(error, Unavailable):
-        log.warning("unavailable", what=error.what, cause=str(error.__cause__))
+        if not isinstance(error, Busy):  # an attacker decides how often; it is counted (login_metrics.py)
+            log.warning("unavailable", what=error.what, cause=str(error.__cause__))
         return problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "unavailable",
@@ -109,7 +122,7 @@ def _of_theirs(error: Theirs) -> JSONResponse:
     headers: dict[str, str] = {}
     if status == HTTPStatus.UNAUTHORIZED:
         # RFC 6750, section 3: no error code for a request that brought no token.
-        invalid = error.reason in {"token_invalid", "token_expired"}
+        invalid = error.reason in {"token_invalid", "token_expired", "token_revoked"}
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if invalid else "Bearer"
     if isinstance(error, RateLimited):
         headers |= _retry_after(error.retry_after_s)
@@ -137,15 +150,12 @@ def _retry_after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
-async def _handle(_: Request, error: Exception) -> JSONResponse:
-    return problem_of(error)
-
-
 class _CatchAll:
     """ASGI middleware: an exception that nothing foresaw becomes a problem, unless an answer has begun."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: Callable[[Exception], JSONResponse]) -> None:
         self._app = app
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -160,11 +170,15 @@ class _CatchAll:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
-            await problem_of(error)(scope, receive, send)
+            await self._answer(error)(scope, receive, send)
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of `app` answered by `problem_of`."""
+def install(app: FastAPI, answer: Callable[[Exception], JSONResponse] = problem_of) -> None:
+    """Have every error of `app` answered by `answer`."""
+
+    async def handle(_: Request, error: Exception) -> JSONResponse:
+        return answer(error)
+
     for kind in (RequestValidationError, HTTPException, Theirs, Unavailable):
-        app.add_exception_handler(kind, _handle)
-    app.add_middleware(_CatchAll)
+        app.add_exception_handler(kind, handle)
+    app.add_middleware(_CatchAll, answer=answer)

@@ -6,7 +6,6 @@ import asyncio
 import math
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from actors.session.attaching import Attach, Attached
@@ -14,8 +13,10 @@ from cluster.errors import Conflict, InvalidInput, RateLimited, RealmError, Sess
 from cluster.ports.calls import SUPERVISOR, Calls
 from cluster.ports.sessions import Placed, SessionStore
 from cluster.realm import Realm
+from cluster.security.checking import TokenChecker
 from cluster.security.recovery import RecoveryClaims, verify_recovery
-from cluster.security.tokens import verify_access
+from cluster.telemetry import tracing
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.pacing import Pacer
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 
@@ -27,20 +28,13 @@ WHY = {
     "session_not_yours": "the session belongs to another user",
     "recovery_superseded": "the session was attached anew since this token was given out",
     "banned": "this user may not connect",
+    "token_expiring": "the token ends too soon: renew it first",
+    "token_revoked": "the token was revoked",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Who wants in: `recovery` is what a recovery token said, None for an access token; only that one says the `role`."""
-
-    user_id: str
-    recovery: RecoveryClaims | None = None
-    role: str = ""
-
-
 class Admission:
-    """`wall_clock` is in Unix seconds, `clock` any monotonic one."""
+    """`wall_clock` is in Unix seconds, `clock` any monotonic one. `closed`: why the realm takes somebody in no more, if so."""
 
     def __init__(
         self,
@@ -50,8 +44,14 @@ class Admission:
         calls: Calls,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        checker: TokenChecker,
+        closed: Callable[[Identity], Refusal | None] = lambda _: None,
+        sampling: tracing.Sampling | None = None,
     ) -> None:
+        self._sampling = sampling
         self._gateway_id = gateway_id
+        self._checker = checker
+        self._closed = closed
         self._realm = realm
         self._settings = realm.settings
         self._store = store
@@ -63,24 +63,45 @@ class Admission:
         # Sessions that were placed for a user and could not be attached: the next attempt takes it, not one more of the few.
         self._unattached: dict[str, str] = {}
 
-    def authenticate(self, upgrade: Upgrade) -> Who | Refusal:
-        """The user of the request's token; of an access token, if there are both."""
-        skew_s, issuer, now = self._settings.accounts.clock_skew_s, self._settings.namespace, self._wall_clock()
+    async def authenticate(self, upgrade: Upgrade) -> Identity | Refusal:
+        """The user of the request's token; of an access token, if there are both.
+
+        A token that ends within `identity.grace_s` is refused: the client renews it first. A recovery token may be used until the
+        socket that it stands for would have been closed.
+        """
+        now = self._wall_clock()
         try:
-            recovery = None
-            if upgrade.recovery:
-                recovery = verify_recovery(self._realm.recovery_secret, upgrade.recovery, now, skew_s, issuer)
+            recovery = self._recovery(upgrade.recovery, now) if upgrade.recovery else None
             if not upgrade.token and recovery is not None:
-                return Who(recovery.user_id, recovery)
-            claims = verify_access(self._realm.keys, upgrade.token, now, skew_s, issuer)
+                return Identity.of_recovery(recovery)
+            claims = await self._checker.check(upgrade.token, now)
+            if claims.expires_at - now < self._settings.identity.grace_s:
+                raise Unauthorized("token_expiring")
         except Unauthorized as error:
-            return Refusal(HTTPStatus.UNAUTHORIZED, error.reason, "the token is not accepted")
+            return Refusal(HTTPStatus.UNAUTHORIZED, error.reason, WHY.get(error.reason, "the token is not accepted"))
+        except Unavailable as error:
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"the {error.what} is away", RETRY_S)
         if recovery is not None and recovery.user_id != claims.user_id:
             return Refusal(HTTPStatus.FORBIDDEN, "session_not_yours", WHY["session_not_yours"])
-        return Who(claims.user_id, recovery, claims.role)
+        return Identity.of_access(claims, recovery)
 
-    async def attach(self, upgrade: Upgrade, who: Who) -> tuple[Attached, str] | Refusal:
+    def _recovery(self, token: str, now: float) -> RecoveryClaims:
+        """Raises Unauthorized: `recovery_invalid`, `recovery_expired`, `token_revoked`."""
+        accounts, checker = self._settings.accounts, self._checker
+        claims = verify_recovery(
+            self._realm.recovery_secret, token, now, accounts.clock_skew_s, self._settings.namespace
+        )
+        if checker.revoked.fits(claims.user_id, claims.token_id, claims.issued_at, now):
+            raise Unauthorized("token_revoked")
+        if not checker.key_counts(claims.issuer, claims.key_id, now):
+            raise Unauthorized("recovery_invalid")
+        return claims
+
+    async def attach(self, upgrade: Upgrade, who: Identity) -> tuple[Attached, str] | Refusal:
         """The session, and the actor that hosts it. Waits for its turn first: attaches come at a bounded rate."""
+        closed = self._closed(who)
+        if closed is not None:
+            return closed
         now = self._clock()
         wait_s = self._pacer.reserve(now)
         if wait_s is None:
@@ -89,7 +110,11 @@ class Admission:
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         try:
-            return await self._attach(upgrade, who)
+            parent = None if self._sampling is None else self._sampling.parent(upgrade.trace)
+            if parent is None:
+                return await self._attach(upgrade, who)
+            with tracing.root("attach", tracing.Kind.SERVER, parent, gateway=self._gateway_id):
+                return await self._attach(upgrade, who)
         except Unauthorized as error:
             return Refusal(HTTPStatus.FORBIDDEN, error.reason, WHY.get(error.reason, "not allowed"))
         except Conflict as error:
@@ -108,7 +133,7 @@ class Admission:
         except RealmError:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "the session could not be attached", RETRY_S)
 
-    async def _attach(self, upgrade: Upgrade, who: Who) -> tuple[Attached, str]:
+    async def _attach(self, upgrade: Upgrade, who: Identity) -> tuple[Attached, str]:
         deadline = self._settings.gateway.attach_deadline_s
         user_id, recovery = who.user_id, who.recovery
         wanted = recovery.session_id if recovery is not None else upgrade.session_id
@@ -125,6 +150,7 @@ class Admission:
                     upgrade.last,
                     secrets.token_hex(8),
                     who.role,
+                    upgrade.address,
                 )
                 attached: Attached = await self._calls.call(
                     placed.actor,

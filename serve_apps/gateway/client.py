@@ -9,9 +9,12 @@ from typing import Protocol
 from actors.session.attaching import Attached
 from actors.session.states import SessionState
 from serve_apps.gateway.connection import Connection
+from serve_apps.gateway.identity import Identity
+from serve_apps.gateway.limits.meter import Meter, unmetered
 from serve_apps.gateway.messages import Call, Fault, Framing
 from serve_apps.gateway.outgoing import Frame, Outgoing
 from serve_apps.gateway.party_positions import Track
+from serve_apps.gateway.tally import Tally
 
 Work = tuple[Call | Fault, ...]
 
@@ -37,12 +40,16 @@ class Client:
         outgoing: Outgoing,
         socket: Socket,
         now: float,
+        identity: Identity,
+        address: str = "",
     ) -> None:
         self.session_id = attached.session_id
         self.user_id = attached.user_id
         self.attach_epoch = attached.attach_epoch
         self.role = attached.role
         self.actor = actor
+        self.identity = identity  # as its newest token said
+        self.address = address
         self.state = SessionState(attached.state)
         self.resumed = attached.resumed
         self.world = attached.world
@@ -62,12 +69,17 @@ class Client:
         self.deed_at = now  # when its user did something last
         self.idle = attached.idle  # as its session's actor knows it
         self.token_at = now  # when the newest recovery token was given out
+        self.tally = Tally()  # for the watch on abuse
+        self.met: set[str] = set()  # users it may speak to: see strangers.py
+        self.known_to: set[str] = set()  # users who wrote to it
+        self.meter: Meter = unmetered()  # until the gateway's registry knows it
         self.connection = connection
         self.outgoing = outgoing
         self.socket = socket
         self.connected_at = now
         self.messages_out = 0
         self.bytes_out = 0
+        self.pong: asyncio.Event | None = None  # somebody waits for one
         self.closed = False
         self.close_code = 1006  # no close frame (RFC 6455, section 7.1.5) until there is one
         self.work: deque[tuple[Work, bool]] = deque()
@@ -82,6 +94,12 @@ class Client:
     @property
     def number(self) -> int | None:
         return self.connection.entity
+
+    def ponged(self) -> None:
+        """A pong came."""
+        if self.pong is not None:
+            self.pong.set()
+            self.pong = None
 
     def write(self, frames: list[Frame]) -> None:
         for data, framing in frames:

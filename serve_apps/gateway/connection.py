@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 from actors.zone.rows import pack_move_in
 from cluster.settings import GatewaySettings
+from rayrealm_client.signing import MAX_TRAILER, BadSignature
 from serve_apps.gateway import json_framing, proto_framing
-from serve_apps.gateway.messages import Decoded, Fault, Framing
+from serve_apps.gateway.messages import Decoded, Fault, Framing, Sizes
 
 
 class Close(IntEnum):
@@ -35,6 +37,8 @@ class Close(IntEnum):
     AUTH_EXPIRED = 4501
     TOO_MANY_ERRORS = 4502
     KICKED = 4503
+    FLOODING = 4504
+    BAD_SIGNATURE = 4505
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +78,43 @@ NOTHING = Nothing()
 ERROR_WINDOW_S = 60.0
 
 
-class Connection:
-    """`framing` None: each frame decides, and answers follow the last one. Times are seconds on one monotonic clock."""
+class Verifier(Protocol):
+    """What a client that signs its messages is believed by."""
 
-    def __init__(self, framing: Framing | None, limits: GatewaySettings, now: float) -> None:
+    def open(self, data: bytes, text: bool, now: float) -> bytes:
+        """A whole message without its trailer. Raises BadSignature."""
+
+    def skip(self) -> None:
+        """A frame is thrown away unread."""
+
+    def offer(self) -> dict[str, str | int | float]:
+        """What session.ready says of it."""
+
+
+class Connection:
+    """`framing` None: each frame decides, and answers follow the last one. `sizes`: see messages.py. `signer` None: messages are
+    not signed. `short_moves`: whether moves go past the dispatcher. Times are seconds on one monotonic clock.
+    """
+
+    def __init__(
+        self,
+        framing: Framing | None,
+        limits: GatewaySettings,
+        now: float,
+        sizes: Sizes = None,
+        signer: Verifier | None = None,
+        short_moves: bool = True,
+    ) -> None:
         self.chosen = framing
         self.framing = framing or Framing.JSON
         self.entity: int | None = None  # the entity's number while in the world
         self.messages_in = 0
         self.bytes_in = 0
         self._limits = limits
+        self.signer = signer
+        self._max_frame = limits.max_frame_bytes + (0 if signer is None else MAX_TRAILER)
+        self._short_moves = short_moves
+        self._sizes = sizes
         self._last_received = now
         self._last_message = now
         self._ping_sent: float | None = None
@@ -108,7 +139,7 @@ class Connection:
         partial = self._partial
         if partial is None:
             return Closing(Close.PROTOCOL_ERROR, "a continuation of nothing")
-        if len(partial) + len(payload) > self._limits.max_frame_bytes:
+        if len(partial) + len(payload) > self._max_frame:
             return Closing(Close.TOO_BIG, "message too big")
         partial += payload
         if not fin:
@@ -116,15 +147,27 @@ class Connection:
         self._partial = None
         return self._message(bytes(partial), self._partial_text, now)
 
+    @property
+    def fragment_bytes(self) -> int:
+        """Of the message that is not whole yet."""
+        return len(self._partial) if self._partial is not None else 0
+
     def alive(self, now: float) -> None:
         """A ping or a pong came in."""
         self._heard(0, now)
+
+    def skip(self, now: float) -> None:
+        """A frame was not let in: the message that it belongs to never becomes whole."""
+        self._heard(0, now)
+        self._partial = None
+        if self.signer is not None:
+            self.signer.skip()
 
     def _data(self, payload: bytes, text: bool, fin: bool, now: float) -> Event:
         self._heard(len(payload), now)
         if self._partial is not None:
             return Closing(Close.PROTOCOL_ERROR, "a new message inside a fragmented one")
-        if len(payload) > self._limits.max_frame_bytes:
+        if len(payload) > self._max_frame:
             return Closing(Close.TOO_BIG, "message too big")
         if not fin:
             self._partial, self._partial_text, self._partial_since = bytearray(payload), text, now
@@ -132,6 +175,13 @@ class Connection:
         return self._message(payload, text, now)
 
     def _message(self, payload: bytes, text: bool, now: float) -> Event:
+        if self.signer is not None:
+            try:
+                payload = self.signer.open(payload, text, now)
+            except BadSignature as error:
+                return Closing(Close.BAD_SIGNATURE, error.reason)
+            if len(payload) > self._limits.max_frame_bytes:
+                return Closing(Close.TOO_BIG, "message too big")
         self.messages_in += 1
         self._last_message = now
         framing = Framing.JSON if text else Framing.PROTO
@@ -144,11 +194,13 @@ class Connection:
         message = proto_framing.parse(payload)
         if message is not None and message.WhichOneof("message_type") == "move":
             move, number = message.move, self.entity
-            if number is not None and move.HasField("position"):
+            if number is not None and self._short_moves and move.HasField("position"):
                 p = move.position
                 return Moved(pack_move_in(number, move.sequence, p.x, p.y, p.z, move.rotation.yaw))
         limits = self._limits
-        decoded = proto_framing.decode(message, limits.max_batch, limits.max_inflated_bytes, limits.max_frame_bytes)
+        decoded = proto_framing.decode(
+            message, limits.max_batch, limits.max_inflated_bytes, limits.max_frame_bytes, self._sizes
+        )
         return self._judge(decoded, now)
 
     def _text(self, payload: bytes, now: float) -> Event:
@@ -156,7 +208,7 @@ class Connection:
             payload.decode()
         except UnicodeDecodeError:
             return Closing(Close.INVALID_TEXT, "a text frame that is not UTF-8")
-        return self._judge(json_framing.decode(payload, self._limits.max_batch), now)
+        return self._judge(json_framing.decode(payload, self._limits.max_batch, self._sizes), now)
 
     def _judge(self, decoded: Decoded, now: float) -> Event:
         for item in decoded.items:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
+from structlog.contextvars import bind_contextvars
 
+from cluster.errors import InvalidState
+from cluster.telemetry import tracing
 from cluster.telemetry.gateway_metrics import GatewayMetrics
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client, Work
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.faults import to_fault
-from serve_apps.gateway.messages import NO_ID, Call, Code, Decoded, Fault, Framing, Result
+from serve_apps.gateway.messages import NO_ID, Call, Code, Decoded, Fault, Framing, Result, Sizes
 from serve_apps.gateway.outgoing import Priority
 from serve_apps.gateway.router import MethodNotFound, Router
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 ERROR_NOTICE_S = 1.0
 RETRY_S = 0.5
+LEAST_RETRY_S = 0.001
+UNTRACED = frozenset({"world.position.update", "world.position.batch"})  # the hot lane
 
 
 class Dispatcher:
@@ -35,12 +41,22 @@ class Dispatcher:
         clock: Callable[[], float],
         max_pending: int,
         metrics: GatewayMetrics,
+        signed_only: frozenset[str] = frozenset(),
+        sampling: tracing.Sampling | None = None,
     ) -> None:
+        """`signed_only`: methods that are refused on a connection whose messages are not signed. `sampling`: None: no traces."""
+        self._sampling = sampling
         self._router = router
         self._services = services
         self._clock = clock
         self._max_pending = max_pending
         self._metrics = metrics
+        self._signed_only = signed_only
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the params of the methods there are."""
+        return self._router.sizes
 
     def take(self, client: Client, decoded: Decoded) -> None:
         """Queue what a frame said. Over the bound, its requests are refused at once (policy: refuse, row 1.4).
@@ -48,22 +64,34 @@ class Dispatcher:
         A client with nothing pending may send a batch of any size that the framing takes.
         """
         size = len(decoded.items)
+        client.tally.frames += 1
         if client.pending_requests and client.pending_requests + size > self._max_pending:
-            self._answer(client, self._refuse(client, decoded), decoded.batch)
+            client.tally.pending += size
+            data = {"retryAfter": RETRY_S, "reason": "too_many_pending"}
+            self._answer(client, self._refuse(client, decoded, data), decoded.batch)
             return
         client.pending_requests += size
         client.work.append((decoded.items, decoded.batch))
         if client.worker is None:
-            client.worker = asyncio.create_task(self._work(client))
+            # In a context of its own: nothing of what was being done as the frame came, or as the socket was opened.
+            client.worker = asyncio.create_task(self._work(client), context=Context())
 
-    def _refuse(self, client: Client, decoded: Decoded) -> list[Result | Fault]:
-        """The answers to a frame that came while too much was pending."""
+    def refuse(self, client: Client, decoded: Decoded, wait_s: float) -> None:
+        """A frame over one of the gateway's limits: its requests are answered with that, and nothing is done."""
+        client.tally.frames += 1
+        self._answer(client, self._refuse(client, decoded, _limited(client, wait_s)), decoded.batch)
+
+    def tell_limited(self, client: Client, wait_s: float, now: float) -> None:
+        """Something was dropped unread."""
+        self._tell(client, "", Fault(Code.RATE_LIMITED, _limited(client, wait_s), NO_ID))
+
+    def _refuse(self, client: Client, decoded: Decoded, data: dict[str, Any]) -> list[Result | Fault]:
+        """The answers to a frame of which nothing is done."""
         answers: list[Result | Fault] = []
         for item in decoded.items:
             if isinstance(item, Fault):
                 method, fault = "", item
             else:
-                data = {"retryAfter": RETRY_S, "reason": "too_many_pending"}
                 method, fault = item.method, Fault(Code.RATE_LIMITED, data, item.id)
             if fault.id is NO_ID:
                 self._tell(client, method, fault)
@@ -72,6 +100,7 @@ class Dispatcher:
         return answers
 
     async def _work(self, client: Client) -> None:
+        bind_contextvars(session=client.session_id, attach=client.attach_epoch)  # for the log, whoever writes into it
         try:
             while client.work and not client.closed:
                 items, batch = client.work.popleft()
@@ -82,26 +111,36 @@ class Dispatcher:
     async def _all(self, client: Client, items: Work) -> list[Result | Fault]:
         """A frame's items, one after another. What a client that is being closed still wanted is not begun."""
         answers: list[Result | Fault] = []
-        for item in items:
+        for index, item in enumerate(items):
             if client.closed:
                 break
-            answer = await self._one(client, item)
+            answer = await self._one(client, item, index == 0)
             client.pending_requests -= 1
             if answer is not None:
                 answers.append(answer)
         return answers
 
-    async def _one(self, client: Client, item: Call | Fault) -> Result | Fault | None:
-        """The answer, or None for a notification."""
+    async def _one(self, client: Client, item: Call | Fault, first: bool) -> Result | Fault | None:
+        """The answer, or None for a notification. The `first` of a frame was counted with it."""
         if isinstance(item, Fault):
             self._metrics.protocol_error(item.code.name.lower())
+            client.tally.malformed += 1
             if item.id is NO_ID:
                 self._tell(client, "", item)
                 return None
             return item
         began = self._clock()
+        wait_s = (0.0 if first else client.meter.frame(0, began)) or client.meter.method(item.method, began)
+        if wait_s:
+            return self._over(client, item, wait_s)
+        client.tally.calls += 1
         try:
-            value = await self._router.dispatch(self._services, client, item.method, item.params)
+            if item.method in self._signed_only and client.connection.signer is None:
+                raise InvalidState("signature_required", client.state.value)
+            if self._sampling is None:
+                value = await self._router.dispatch(self._services, client, item.method, item.params)
+            else:
+                value = await self._sampled(self._sampling, client, item)
         except MethodNotFound:
             fault = Fault(Code.METHOD_NOT_FOUND, {"method": item.method}, item.id)
         except Exception as error:
@@ -111,9 +150,30 @@ class Dispatcher:
         finally:
             self._metrics.received.add(item.method)
             self._metrics.latency_s.observe(item.method, self._clock() - began)
+        client.tally.failed(fault.code)
         if fault.code is not Code.UNAVAILABLE and client.connection.error(self._clock()):  # not for an outage
             self._services.close(client, Close.TOO_MANY_ERRORS, "too many errors")
             return None
+        if item.id is NO_ID:
+            self._tell(client, item.method, fault)
+            return None
+        return fault
+
+    async def _sampled(self, sampling: tracing.Sampling, client: Client, item: Call) -> dict[str, Any]:
+        parent = None if item.method in UNTRACED else sampling.parent(item.trace)
+        if parent is None:
+            return await self._router.dispatch(self._services, client, item.method, item.params)
+        method = item.method if item.method in self._router.methods else "unknown"
+        gateway, session = self._services.hub.gateway_id, client.session_id
+        with tracing.root(method, tracing.Kind.SERVER, parent, gateway=gateway, session=session):
+            return await self._router.dispatch(self._services, client, item.method, item.params)
+
+    def _over(self, client: Client, item: Call, wait_s: float) -> Fault | None:
+        """A call over a limit of the gateway's, which is no error of the client's that counts as such: strikes do."""
+        if client.meter.flooding:
+            self._services.close(client, Close.FLOODING, "flooding")
+            return None
+        fault = Fault(Code.RATE_LIMITED, _limited(client, wait_s), item.id)
         if item.id is NO_ID:
             self._tell(client, item.method, fault)
             return None
@@ -137,9 +197,15 @@ class Dispatcher:
         except Exception:
             # A handler returned what the framing cannot say: its own answer becomes an error, the others stay.
             frame = framing.encode_answers([_sayable(answer, framing) for answer in answers], batch)
+        self._metrics.sent["answer"] += len(answers)
         client.write(client.outgoing.frame(frame, self._clock()))
         if client.outgoing.overfull:
             self._services.close(client, Close.SLOW_CONSUMER, "not reading")
+
+
+def _limited(client: Client, wait_s: float) -> dict[str, Any]:
+    """Error data: the limit that refused last, and when it will allow one more."""
+    return {"retryAfter": max(LEAST_RETRY_S, round(wait_s, 3)), "reason": "too_fast", "limit": client.meter.limit}
 
 
 def _sayable(answer: Result | Fault, framing: ModuleType) -> Result | Fault:

@@ -1,8 +1,9 @@
 """Giving up all sockets of a gateway in good time (row 1.9): who is told when, and when the rest is closed. Pure rules.
 
-Clients are told in batches over the first half of the time, so that the other gateways take them at a steady rate and not
-as a storm. Each reconnects within a short while of being told (PROTOCOL.md, `session.reconnect`). Who is still there shortly
-before the end is closed.
+First the proxies before it get the time to notice that it takes nobody any more: told sooner, clients would be sent to whatever
+else drains, which has the fewest sockets, be refused there, and wait. Then clients are told in batches up to half of the time,
+so that the other gateways take them at a steady rate and not as a storm. Each reconnects within a short while of being told
+(PROTOCOL.md, `session.reconnect`). Who is still there shortly before the end is closed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+NOTICE_S = 2.5  # two health checks in a row that fail (cluster/rayenv.py), and what they may be late
+NOTICE = 1 / 8  # of the whole time, at most
 TELLING = 1 / 2  # of the whole time
 WITHIN = 1 / 4  # of the whole time, at most
 WITHIN_BATCHES = 2.0  # two batches overlap: reconnects come evenly, not in steps
@@ -38,7 +41,8 @@ class Drain:
     def __init__(self, now: float, deadline_s: float, batch_s: float) -> None:
         self._batch_s = batch_s
         self._told: set[str] = set()
-        self._next_batch = now
+        self._began = now
+        self._next_batch = math.inf
         self._plan(now, deadline_s)
 
     def hasten(self, now: float, deadline_s: float) -> None:
@@ -52,6 +56,7 @@ class Drain:
         self.close_at = self.deadline - min(CLOSING_S, whole * CLOSING)
         self.within_s = min(self._batch_s * WITHIN_BATCHES, whole * WITHIN)
         self._tell_until = now + whole * TELLING
+        self._next_batch = min(self._next_batch, max(now, self._began + min(NOTICE_S, whole * NOTICE)))
 
     def step(self, now: float, attached: Iterable[str]) -> DrainStep:
         """What to do now; `attached` are the sessions with an open socket. To be called several times per `batch_s`, or more often.

@@ -3,6 +3,8 @@
 HAProxy behind `cluster/haproxy.py` marks its requests. A refusal that another gateway may not share goes to it as 425 (RFC 8470:
 not processed, try again), which it tries elsewhere, and shows as 503 if nobody has room. Its health checks fail meanwhile, so
 that new sockets go elsewhere in the first place; open ones are left alone.
+
+It also says whose address a request has: `address` (row 6.1).
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
+from cluster.security.vouched import MARK
+from cluster.security.vouched import address as address
 from serve_apps.gateway.upgrade import Refusal
 
-MARK = "x-rayrealm-edge"
 HEALTH = "/-/healthz"
 ELSEWHERE = frozenset({"full", "draining", "busy"})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import secrets
 import time
 from http import HTTPStatus
@@ -15,41 +16,64 @@ from ray import serve
 from ray.serve import Application
 
 from actors.chat.filtering import load_filter
+from cluster.adapters.jwks import issuers_of
+from cluster.adapters.redis.audit import RedisAuditLog
+from cluster.adapters.redis.bans import RedisBans
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.chat import RedisChatStore
 from cluster.adapters.redis.connection import guard
+from cluster.adapters.redis.device_keys import RedisDeviceKeys
 from cluster.adapters.redis.limits import RedisLimiter
 from cluster.adapters.redis.parties import RedisPartyStore
+from cluster.adapters.redis.protection import RedisProtection
 from cluster.adapters.redis.sessions import RedisSessionStore
 from cluster.adapters.redis.social import RedisSocialStore
 from cluster.adapters.redis.topics import RedisTopicLog
 from cluster.adapters.redis.world import RedisWorldStore
 from cluster.adapters.runtime import OpenRuntime, every, open_runtime, until_available
+from cluster.guarding import start_guarding
+from cluster.limiting import SharedLimits
+from cluster.ports.protection import Protection
 from cluster.realm import Realm
+from cluster.security.checking import TokenChecker
+from cluster.security.rotation import LiveKeys
 from cluster.telemetry.gateway_metrics import GatewayMetrics
+from cluster.telemetry.tracing import Sampling
 from realm_proto import internal_pb2
 from serve_apps.gateway.admission import Admission
+from serve_apps.gateway.authority import Authority
+from serve_apps.gateway.beat import GatewayBeat
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.dispatch import Dispatcher
+from serve_apps.gateway.firewall import Firewall
 from serve_apps.gateway.hub import Hub
+from serve_apps.gateway.limits.floods import Floods
+from serve_apps.gateway.limits.registry import Registry
+from serve_apps.gateway.maintenance import MaintenanceGuard
+from serve_apps.gateway.orders import Orders
 from serve_apps.gateway.party_link import PartyLink
 from serve_apps.gateway.picows_app import Door
+from serve_apps.gateway.reporting import Reporter
 from serve_apps.gateway.routed import Routed
 from serve_apps.gateway.router import Router
 from serve_apps.gateway.routes import (
+    auth,
     channels,
     chat,
     friends,
     game,
     history,
+    keys,
     party,
     presence,
+    sealed,
     session,
     state,
     system,
     world,
 )
 from serve_apps.gateway.services import Services
+from serve_apps.gateway.signing import Rotation, signed_only
 from serve_apps.gateway.upgrade import Refusal
 
 SWEEP_S = 1.0
@@ -66,7 +90,22 @@ http = FastAPI(openapi_url=None)
 def build_router() -> Router:
     """Every method a client may call."""
     router = Router()
-    for routes in (system, session, world, state, game, presence, friends, party, chat, channels, history):
+    for routes in (
+        system,
+        session,
+        world,
+        state,
+        game,
+        presence,
+        friends,
+        party,
+        chat,
+        channels,
+        history,
+        keys,
+        sealed,
+        auth,
+    ):
         routes.add_to(router)
     return router
 
@@ -92,7 +131,27 @@ class GatewayRunner:
         characters = RedisCharacters(runtime.redis, settings.namespace)
         topics = RedisTopicLog(runtime.redis, settings.namespace)
         bus, subjects, calls = runtime.bus, runtime.subjects, runtime.calls
+        self._guarding, keeping = await start_guarding(
+            RedisProtection(runtime.redis, settings.namespace),
+            bus,
+            subjects,
+            settings.firewall.refresh_s,
+            until_available,
+        )
         hub = Hub(gateway_id, realm, bus, subjects, calls, time.monotonic, time.time, metrics)
+        checker = TokenChecker(settings, LiveKeys(realm.keys.public_only()), issuers_of(settings))
+        authority = Authority(
+            settings.identity,
+            checker,
+            RedisBans(runtime.redis, settings.namespace),
+            hub.notify,
+            hub.close,
+            hub.spawn,
+            time.time,
+            metrics,
+        )
+        limiter = RedisLimiter(runtime.redis, settings.namespace)
+        shared = SharedLimits(limiter, settings.limits.without_store, time.monotonic)
         services = Services(
             settings,
             hub,
@@ -105,20 +164,64 @@ class GatewayRunner:
             RedisSocialStore(runtime.redis, settings.namespace),
             RedisPartyStore(runtime.redis, settings.namespace),
             RedisChatStore(runtime.redis, settings.namespace),
-            RedisLimiter(runtime.redis, settings.namespace),
+            shared,
             load_filter(settings.chat.filter, settings.chat.words, settings.chat.max_text),
+            RedisDeviceKeys(runtime.redis, settings.namespace),
+            authority,
         )
-        hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics))
+        signed = signed_only(router.methods, settings.signing.methods)
+        traces = settings.telemetry.tracing
+        sampling = Sampling(traces, time.monotonic, random.Random()) if traces.otlp else None  # noqa: S311 - which to trace
+        hub.use(Dispatcher(router, services, time.monotonic, limits.max_pending_requests, metrics, signed, sampling))
+        hub.watchers.append(Rotation(settings.signing, hub.notify, metrics))
         link = PartyLink(
             gateway_id, settings, services.parties, services.social, bus, subjects, hub.notify, time.monotonic
         )
         hub.use_parties(link)
+        registry = Registry(settings.limits, settings.firewall.exempt)
+        firewall = Firewall(settings.firewall, self._guarding.banned, time.monotonic, time.time, hub.kick)
+        self._guarding.listeners.append(lambda _: firewall.enforce(list(hub.clients.values())))
+        floods = Floods(
+            settings.limits,
+            gateway_id,
+            limiter,
+            RedisBans(runtime.redis, settings.namespace),
+            RedisAuditLog(runtime.redis, settings.namespace, settings.abuse.audit_log),
+            store,
+            bus,
+            subjects,
+            hub.spawn,
+            time.time,
+        )
+        reporter = Reporter(gateway_id, bus, subjects, settings.abuse.report_s, Door.addresses, registry)
+        closed = MaintenanceGuard(lambda: self._guarding.maintenance, time.time, hub.close)
+        beat = GatewayBeat(hub, metrics)
+        runtime.beating.add(beat.values)
+        hub.watchers += [
+            registry,
+            firewall,
+            floods,
+            authority,
+            closed,
+            beat,
+            *([reporter] if settings.abuse.enabled else []),
+        ]
+
+        def learn(protection: Protection) -> None:
+            if checker.learn(protection, time.time()):
+                authority.changed(hub.clients.values())
+
+        self._guarding.listeners.append(learn)
+        learn(self._guarding.current)
+        metrics.watch_limits(lambda: registry.refused, lambda: shared.counts, lambda: floods.banned)
+        metrics.watch_reports(reporter)
         metrics.watch_zones(hub.zones)
         metrics.watch_reliable(hub.reliable, lambda: len(hub.degraded))
-        metrics.watch_queues(lambda: sum(c.outgoing.queued_bytes for c in hub.clients.values()))
+        metrics.watch_hub(hub)
         await bus.subscribe(subjects.gateway_output(gateway_id), hub.zones.receive)
         await bus.subscribe(subjects.gateway_control(gateway_id), hub.control)
         await bus.subscribe(subjects.gateways_control(), hub.control)
+        await bus.subscribe(subjects.gateways_control(), Orders(hub, reporter, time.monotonic).take)
         await bus.subscribe(subjects.gateway_reliable(gateway_id), hub.reliable.receive)
         await bus.respond(subjects.gateway_session(gateway_id, "*"), Routed(hub.clients, hub.notify).respond)
         await bus.subscribe(subjects.gateway_alive(), hub.heard_gateway)
@@ -127,9 +230,14 @@ class GatewayRunner:
         self.hub = hub
         self._runtime = runtime
         Door.hub = hub
-        Door.admission = Admission(gateway_id, realm, store, calls, time.monotonic, time.time)
+        Door.edge_secret = realm.edge_secret
+        Door.firewall = firewall
+        Door.admission = Admission(
+            gateway_id, realm, store, calls, time.monotonic, time.time, checker, closed.refusal, sampling
+        )
         await self._alive()
         self._loops = [
+            keeping,
             asyncio.create_task(every(limits.input_flush_s, self._pulse, "pulse")),
             asyncio.create_task(every(SWEEP_S, self._sweep, "sweep")),
             asyncio.create_task(every(limits.heartbeat_s, self._alive, "heartbeat")),

@@ -7,6 +7,7 @@ a script in Redis, a message to oneself over the bus, a message to a zone that a
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 SLOW_S = 0.4
@@ -24,10 +25,14 @@ class _Part:
 
 
 class Health:
-    """Times are seconds on the gateway's clock. A part is degraded when it has not answered for `after_s`, or always slowly."""
+    """Times are seconds on the gateway's clock. A part is degraded when it has not answered for `after_s`, or always slowly.
 
-    def __init__(self, after_s: float) -> None:
+    `measured(part, seconds)` is told of each round trip.
+    """
+
+    def __init__(self, after_s: float, measured: Callable[[str, float], None] = lambda part, seconds: None) -> None:
         self._after_s = after_s
+        self._measured = measured
         self._parts: dict[str, _Part] = {}
 
     def asked(self, part: str, number: int, now: float) -> None:
@@ -52,6 +57,7 @@ class Health:
         sent = known.asked.pop(number, None)
         if sent is not None:
             known.round_trips.append(now - sent)
+            self._measured(part, now - sent)
 
     def round_trip_s(self, part: str) -> float:
         """The newest, 0 before the first."""

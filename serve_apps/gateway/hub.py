@@ -23,19 +23,23 @@ from cluster.subjects import Subjects
 from cluster.telemetry.gateway_metrics import GatewayMetrics
 from cluster.worldmap import WorldMap
 from realm_proto import internal_pb2
+from serve_apps.gateway import signing
 from serve_apps.gateway.client import Client, Socket
-from serve_apps.gateway.connection import Close, Closing, Connection, Moved, Ping, Received
+from serve_apps.gateway.connection import Close, Closing, Ping
 from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.greeting import Greeting
 from serve_apps.gateway.health import Health
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.idling import Idling
+from serve_apps.gateway.intake import Intake
 from serve_apps.gateway.leaving import Leaving
+from serve_apps.gateway.messages import Sizes
 from serve_apps.gateway.outgoing import Outgoing, Priority
 from serve_apps.gateway.party_link import PartyLink
-from serve_apps.gateway.proto_framing import MOVE_METHOD
 from serve_apps.gateway.reliable import ReliableLink
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from serve_apps.gateway.views import View
+from serve_apps.gateway.watcher import Watcher
 from serve_apps.gateway.zone_calls import ZoneCalls
 from serve_apps.gateway.zone_link import ZoneLink
 
@@ -79,20 +83,29 @@ class Hub:
         self.idling = Idling(
             calls, self.spawn, realm.settings.presence.away_after_s, realm.settings.gateway.call_deadline_s
         )
-        self.health = Health(realm.settings.gateway.degraded_after_s)
+        self.intake = Intake(clock, metrics, self.zones, self.idling, self.reliable, self.close)
+        # Frames from clients go straight there.
+        self.receive, self.receive_continuation, self.heard = (
+            self.intake.receive,
+            self.intake.receive_continuation,
+            self.intake.heard,
+        )
+        self.health = Health(realm.settings.gateway.degraded_after_s, metrics.probed)
         self.degraded: tuple[str, ...] = ()
         self.reserved = 0  # upgrades on their way
+        self.watchers: list[Watcher] = []
         self.metrics = metrics
         self._noticing: set[Client] = set()  # whose notices wait for their window to end; most have none
         self._calls = calls
         self._clock = clock
-        self._dispatcher: Dispatcher | None = None
         self._parties: PartyLink | None = None
+        self._sizes: Sizes = None
         self._background: set[asyncio.Task[None]] = set()
 
     def use(self, dispatcher: Dispatcher) -> None:
         """The dispatcher's handlers need the hub, and the hub needs the dispatcher."""
-        self._dispatcher = dispatcher
+        self.intake.dispatcher = dispatcher
+        self._sizes = dispatcher.sizes
 
     def use_parties(self, parties: PartyLink) -> None:
         self._parties = parties
@@ -111,12 +124,12 @@ class Hub:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "full", "this gateway is full", FULL_RETRY_S)
         return None
 
-    def connect(self, attached: Attached, actor: str, upgrade: Upgrade, socket: Socket) -> Client:
+    def connect(self, attached: Attached, actor: str, upgrade: Upgrade, who: Identity, socket: Socket) -> Client:
         """A socket is open: the client is told who it is, and its world comes back if it had one."""
         now, limits = self._clock(), self.settings.gateway
-        connection = Connection(upgrade.framing, limits, now)
+        connection, socket = signing.begin(upgrade, attached, self.settings, socket, self._sizes, now)
         outgoing = Outgoing(connection.framing, limits.slow_consumer_bytes, limits.slow_consumer_s)
-        client = Client(attached, actor, connection, outgoing, socket, now)
+        client = Client(attached, actor, connection, outgoing, socket, now, who, upgrade.address)
         self.metrics.attached(attached.resumed, attached.recovered)
         other = self.clients.get(client.session_id)
         if other is not None and other.attach_epoch > client.attach_epoch:  # two upgrades, and this one came second
@@ -125,11 +138,13 @@ class Hub:
         if other is not None:
             self.close(other, Close.REPLACED, "replaced")
         self.clients[client.session_id] = client
+        for watcher in self.watchers:
+            watcher.opened(client, now)
         if self._parties is not None:
             self._parties.doubt(client)
         ready = self.greeting.ready(client, self.degraded)
         self.notify(client, "session.ready", orjson.dumps(ready), Priority.IMMEDIATE)
-        self.reliable.opened(client, attached.missed)
+        self.reliable.opened(client, attached.missed, attached.traces)
         if client.world:
             self.zones.show(client, client.zone_id, client.world["number"])
         return client
@@ -144,7 +159,10 @@ class Hub:
         if self._parties is not None:
             self._parties.gone(client)
         self.zones.hide(client)
-        self.metrics.closed(client.close_code, self._clock() - client.connected_at)
+        now = self._clock()
+        for watcher in self.watchers:
+            watcher.gone(client, now)
+        self.metrics.closed(client.close_code, now - client.connected_at)
         self.spawn(self._detach(client.actor, client.session_id, client.attach_epoch))
 
     def abandoned(self, attached: Attached, actor: str) -> None:
@@ -173,52 +191,22 @@ class Hub:
             self.zones.hide(client)
             client.socket.close(code.value, reason)
 
+    def kick(self, client: Client) -> None:
+        """Somebody who may not be here any more."""
+        self.close(client, Close.KICKED, "banned")
+
     def closed_by_peer(self, client: Client, code: int) -> None:
         """The client said goodbye, or broke a rule that the WebSocket library looks after. The codes of its own are not counted."""
         client.closed, client.close_code = True, code if code < PRIVATE_CODES else Close.NORMAL.value
         self.zones.hide(client)
-
-    # --- frames in ---------------------------------------------------------------------------------------------
-
-    def receive(self, client: Client, text: bool, payload: bytes, fin: bool) -> None:
-        """A data frame from the client."""
-        connection, now = client.connection, self._clock()
-        event = connection.text(payload, fin, now) if text else connection.binary(payload, fin, now)
-        self._act(client, event, now)
-
-    def receive_continuation(self, client: Client, payload: bytes, fin: bool) -> None:
-        now = self._clock()
-        self._act(client, client.connection.continuation(payload, fin, now), now)
-
-    def heard(self, client: Client) -> None:
-        """A ping or a pong from the client."""
-        client.connection.alive(self._clock())
-
-    def _act(self, client: Client, event: object, now: float) -> None:
-        if type(event) is Moved:
-            self.metrics.received[MOVE_METHOD] += 1
-            self.idling.moved(client, event.row, now)
-            client.last_move = event.row
-            self.zones.move(client.zone_id, event.row)
-            if not client.heard:
-                self.reliable.heard(client)
-            if client.outgoing.framing is not client.connection.framing:
-                client.write(client.outgoing.speak(client.connection.framing, now))
-        elif isinstance(event, Received):
-            client.write(client.outgoing.speak(client.connection.framing, now))
-            if not client.heard:
-                self.reliable.heard(client)
-            self.idling.said(client, event.decoded, now)
-            if self._dispatcher is not None and not client.closed:
-                self._dispatcher.take(client, event.decoded)
-        elif isinstance(event, Closing):
-            self.close(client, event.code, event.reason)
 
     # --- what goes out -----------------------------------------------------------------------------------------
 
     def _write_view(self, client: Client, view: View) -> None:
         if client.track is not None:
             client.track.seen(view, client.last_move)
+        if view.correction:
+            client.tally.corrected(view.correction)
         frame = client.outgoing.view(view)
         views = self.metrics.views
         if frame is None:
@@ -231,8 +219,14 @@ class Hub:
         client.socket.send(frame, client.outgoing.framing)
 
     def notify(self, client: Client, method: str, params_json: bytes, priority: Priority) -> None:
+        self.metrics.sent["notification"] += 1
         client.write(client.outgoing.notice(method, params_json, priority, self._clock()))
         self._queued(client)
+
+    def give_token(self, client: Client, priority: Priority) -> None:
+        """A newer recovery token."""
+        client.token_at = self._clock()
+        self.notify(client, "session.token", orjson.dumps(self.greeting.token(client)), priority)
 
     def _queued(self, client: Client) -> None:
         if client.outgoing.has_notices:
@@ -241,6 +235,7 @@ class Hub:
             self.close(client, Close.SLOW_CONSUMER, "not reading")
 
     def _write_reliable(self, client: Client, encoded: bytes, priority: Priority) -> None:
+        self.metrics.sent["notification"] += 1
         client.write(client.outgoing.encoded(encoded, priority, self._clock()))
         self._queued(client)
 
@@ -274,7 +269,9 @@ class Hub:
             if client is not None and client.attach_epoch <= order.attach_epoch:
                 self.close(client, Close(order.code), order.reason)
         elif message.HasField("drain"):
-            self.leaving.drain(self._clock(), message.drain.deadline_s)
+            self.leaving.drain(self._clock(), message.drain.deadline_s, for_good=False)
+        elif message.HasField("stay"):
+            self.leaving.stay()
         elif message.HasField("answers"):
             self.zone_calls.receive(message.answers)
         elif message.HasField("probe"):
@@ -329,11 +326,12 @@ class Hub:
         now = self._clock()
         self.leaving.sweep(now)
         self.idling.sweep(self.clients.values(), now)
+        for watcher in self.watchers:
+            watcher.sweep(self.clients.values(), now)
         renew_s = self.settings.session.recovery_ttl_s * RENEW_AT
         for client in list(self.clients.values()):
             if now - client.token_at > renew_s:
-                client.token_at = now
-                self.notify(client, "session.token", orjson.dumps(self.greeting.token(client)), Priority.LOW)
+                self.give_token(client, Priority.LOW)
             due = client.connection.sweep(now)
             if client.outgoing.too_slow(now):
                 self.close(client, Close.SLOW_CONSUMER, "not reading")

@@ -11,9 +11,11 @@ import orjson
 
 from serve_apps.gateway.messages import (
     MAX_DEPTH,
+    MAX_VALUES,
     MESSAGES,
     NO_ID,
     BadParams,
+    Budget,
     Call,
     Code,
     Decoded,
@@ -21,6 +23,8 @@ from serve_apps.gateway.messages import (
     NoId,
     RequestId,
     Result,
+    Sizes,
+    most_bytes,
     too_deep,
 )
 from serve_apps.gateway.typed import to_params
@@ -28,23 +32,38 @@ from serve_apps.gateway.typed import to_params
 MAX_METHOD = 100
 
 
-def decode(payload: bytes, max_batch: int) -> Decoded:
+def decode(payload: bytes, max_batch: int, sizes: Sizes = None) -> Decoded:
     """Never raises: what is wrong becomes a Fault."""
+    if _crowded(payload):
+        reason = f"more than {MAX_VALUES} commas and opening brackets"
+        return Decoded((Fault(Code.INVALID_REQUEST, {"reason": reason}),))
     try:
         document = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return Decoded((Fault(Code.PARSE_ERROR, {"reason": "not JSON"}),))
     may_be_deep = payload.count(b"{") + payload.count(b"[") > MAX_DEPTH  # few frames are: the others pay nothing
     if not isinstance(document, list):
-        return Decoded((_one(document, may_be_deep),))
+        return Decoded((_one(document, may_be_deep, len(payload), sizes, Budget()),))
     if not document:
         return Decoded((Fault(Code.INVALID_REQUEST, {"reason": "an empty batch"}),))
     if len(document) > max_batch:
         return Decoded((Fault(Code.INVALID_REQUEST, {"reason": f"a batch of more than {max_batch}"}),))
-    return Decoded(tuple(_one(item, may_be_deep) for item in document), batch=True)
+    budget = Budget()
+    return Decoded(tuple(_one(item, may_be_deep, len(payload), sizes, budget) for item in document), batch=True)
 
 
-def _one(item: Any, may_be_deep: bool) -> Call | Fault:
+def _crowded(payload: bytes) -> bool:
+    """Whether the document could hold more values than a frame may, before any of them is made.
+
+    A document has no more values than commas and opening brackets, and one. Those inside of texts count, too: no text for others
+    is so long that it matters.
+    """
+    if len(payload) <= MAX_VALUES:
+        return False
+    return payload.count(b",") + payload.count(b"[") + payload.count(b"{") > MAX_VALUES
+
+
+def _one(item: Any, may_be_deep: bool, frame_bytes: int, sizes: Sizes, budget: Budget) -> Call | Fault:
     if not isinstance(item, dict):
         return Fault(Code.INVALID_REQUEST, {"reason": "not an object"})
     request_id: RequestId | NoId = item.get("id", NO_ID)
@@ -57,19 +76,33 @@ def _one(item: Any, may_be_deep: bool) -> Call | Fault:
     if not isinstance(method, str) or not method or len(method) > MAX_METHOD:
         return Fault(Code.INVALID_REQUEST, {"reason": "method must be a string"}, answer_to)
     try:
-        return Call(method, _params(item, may_be_deep), request_id)
+        most = most_bytes(sizes, method)
+        params = _params(item, may_be_deep, frame_bytes, most, budget) if most >= 0 else {}
+        if "traceparent" in item:
+            return Call(method, params, request_id, _trace(item["traceparent"]))
+        return Call(method, params, request_id)
     except BadParams as bad:
         data = {"errors": [{"field": bad.field, "reason": bad.reason}]}
         return Fault(Code.INVALID_PARAMS, data, request_id)
 
 
-def _params(item: dict[str, Any], may_be_deep: bool) -> dict[str, Any]:
+def _trace(said: Any) -> str:
+    """What is no context is ignored, as the standard has it."""
+    return said if isinstance(said, str) else ""
+
+
+def _params(item: dict[str, Any], may_be_deep: bool, frame_bytes: int, most: int, budget: Budget) -> dict[str, Any]:
+    """`most` bytes, written without spaces: what an item of a batch has of its frame is not known otherwise. Params of a frame that
+    is no longer need not be written.
+    """
     params = item.get("params", {})
     if not isinstance(params, dict):
         raise BadParams("must be an object")
     if may_be_deep and too_deep(params):
         raise BadParams(f"nested deeper than {MAX_DEPTH}")
     if "@type" not in params:
+        if frame_bytes > most and len(orjson.dumps(params)) > most:
+            raise BadParams(f"more than {most} bytes")
         return params
     type_url, value = params["@type"], params.get("value", "")
     if not isinstance(type_url, str):
@@ -77,9 +110,12 @@ def _params(item: dict[str, Any], may_be_deep: bool) -> dict[str, Any]:
     if not isinstance(value, str):
         raise BadParams("must be base64", "value")
     try:
-        return to_params(type_url, base64.b64decode(value, validate=True))
+        data = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise BadParams("must be base64", "value") from None
+    if len(data) > most:
+        raise BadParams(f"more than {most} bytes", "value")
+    return to_params(type_url, data, budget)
 
 
 def _object(answer: Result | Fault) -> dict[str, Any]:
@@ -110,8 +146,10 @@ def notification_body(method: str, params_json: bytes) -> bytes:
     )
 
 
-def numbered(body: bytes, seq: int) -> bytes:
+def numbered(body: bytes, seq: int, trace: str = "") -> bytes:
     """A reliable notification: `seq` is a member of its params."""
+    if trace:
+        return b'%b%d},"traceparent":"%b"}' % (body, seq, trace.encode())
     return b"%b%d}}" % (body, seq)
 
 

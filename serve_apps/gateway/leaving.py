@@ -43,6 +43,7 @@ class Leaving:
         self._drain: Drain | None = None
         self._rebalance = Rebalance(gateway_id, settings)
         self._done = False
+        self._for_good = False
 
     @property
     def draining(self) -> bool:
@@ -58,14 +59,24 @@ class Leaving:
         """Drained: nobody is left, or the time was over."""
         return self._done
 
-    def drain(self, now: float, deadline_s: float) -> None:
-        """Give up all sockets within `deadline_s`, at most the setting. Asked again, the earlier deadline counts."""
+    def drain(self, now: float, deadline_s: float, *, for_good: bool = True) -> None:
+        """Give up all sockets within `deadline_s`, at most the setting. Asked again, the earlier deadline counts.
+
+        Not `for_good`: an operator's order, which `stay` takes back.
+        """
+        self._for_good |= for_good
         deadline_s = min(deadline_s, self._settings.drain_s) if math.isfinite(deadline_s) else self._settings.drain_s
         if self._drain is None:
             log.info("draining", sockets=len(self._clients), deadline_s=deadline_s)
             self._drain = Drain(now, deadline_s, self._settings.drain_batch_s)
         else:
             self._drain.hasten(now, deadline_s)
+
+    def stay(self) -> None:
+        """Take new sockets again, unless the process ends. Who was told to connect elsewhere may do so all the same."""
+        if self._drain is not None and not self._for_good:
+            log.info("stays", sockets=len(self._clients))
+            self._drain, self._done = None, False
 
     def heard(self, alive: internal_pb2.GatewayAlive, now: float) -> None:
         self._rebalance.heard(alive.gateway_id, alive.sockets, alive.capacity, alive.draining, now)

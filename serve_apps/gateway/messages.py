@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -69,11 +70,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, or a notification if `id` is NO_ID. `params` is an object of plain JSON."""
+    """A request, or a notification if `id` is NO_ID. `params` is an object of plain JSON. `trace`: the client's word, unchecked."""
 
     method: str
     params: dict[str, Any]
     id: RequestId | NoId
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,16 @@ class Decoded:
 
 
 MAX_DEPTH = 64  # of arrays and objects in params: what is deeper, no encoder takes
+MAX_VALUES = 4_096  # in the params of one frame: what Python makes of each costs a hundred times its byte
+ANY_SIZE = 2**31
+
+# The methods there are, and the most bytes that the params of each may have. None: whatever the frame has, and any method.
+Sizes = Mapping[str, int] | None
+
+
+def most_bytes(sizes: Sizes, method: str) -> int:
+    """What the params of a method may have; negative: there is no such method, and nobody needs its params."""
+    return ANY_SIZE if sizes is None else sizes.get(method, -1)
 
 
 def too_deep(value: Any) -> bool:
@@ -115,3 +127,18 @@ class BadParams(Exception):
         super().__init__(reason)
         self.reason = reason
         self.field = field_name
+
+
+class Budget:
+    """How many values the params of one frame may still have. Charged before they are made."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_VALUES
+
+    def charge(self, values: int) -> None:
+        """Raises BadParams."""
+        self.left -= values
+        if self.left < 0:
+            raise BadParams(f"more than {MAX_VALUES} values in one frame")

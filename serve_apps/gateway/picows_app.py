@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -28,13 +31,16 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined] # private: se
 from starlette.middleware import Middleware
 
 from actors.session.attaching import Attached
-from serve_apps.gateway import edge
+from serve_apps.gateway import edge, inward_app, signing
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.edge import HealthGate
+from serve_apps.gateway.firewall import Firewall
 from serve_apps.gateway.hub import Hub
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.messages import Framing
+from serve_apps.gateway.tally import AddressTallies
 from serve_apps.gateway.upgrade import NO_SUCH_PATH, VERSION, Refusal, Upgrade, parse_head, read
 
 MAX_EARLY_BYTES = 16 * 1024
@@ -43,6 +49,8 @@ FAREWELL_S = 2.0  # for a client to stop sending once it has our close frame
 READ_BUFFER = 2_048
 TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 KINDS = {Framing.JSON: TEXT, Framing.PROTO: BINARY}
+# Applications of Serve that take WebSockets themselves, by uvicorn's own means (cluster/parts.py).
+OWN_SOCKETS = frozenset({"console"})
 # What a refused client should send instead (RFC 6750, section 3; RFC 6455, section 4.4).
 CHALLENGES = {
     HTTPStatus.UNAUTHORIZED: "WWW-Authenticate: Bearer\r\n",
@@ -63,11 +71,16 @@ class Door:
 
     hub: Hub | None = None
     admission: Admission | None = None
+    firewall: Firewall | None = None
+    edge_secret = ""
+    addresses = AddressTallies()
 
 
 def install() -> list[Middleware]:
     """Make uvicorn hand WebSocket upgrades to Doorman. The middleware answers health checks while there is no room."""
-    uvicorn.config.WS_PROTOCOLS["auto"] = f"{__name__}:Doorman"
+    inward_app.install()
+    if inward_app.application() not in OWN_SOCKETS:
+        uvicorn.config.WS_PROTOCOLS["auto"] = f"{__name__}:Doorman"
     return [Middleware(HealthGate, room=lambda: Door.hub.room() if Door.hub is not None else None)]
 
 
@@ -79,6 +92,8 @@ class Doorman(asyncio.Protocol):
         self._early = bytearray()
         self._deciding: asyncio.Task[None] | None = None
         self._headers: list[tuple[str, str]] = []
+        self._address = ""
+        self._leave: Callable[[], None] | None = None  # tells the firewall, once, that this connection is over
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")  # noqa: S101 - uvloop's is no subclass
@@ -95,6 +110,12 @@ class Doorman(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._left()
+
+    def _left(self) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
 
     async def _guarded(self, head: bytes) -> None:
         try:
@@ -110,11 +131,23 @@ class Doorman(asyncio.Protocol):
             self._refuse(None, NO_SUCH_PATH)
             return
         method, target, self._headers = parse_head(head)
-        upgrade = read(method, target, self._headers, hub.settings.gateway.allowed_origins)
+        self._address = address = edge.address(self._headers, self._peer(), Door.edge_secret)
+        if Door.firewall is not None:
+            entered = Door.firewall.enter(len(head), self._headers, address)
+            if isinstance(entered, Refusal):
+                self._refuse(hub, entered)
+                return
+            self._leave = partial(Door.firewall.leave, entered)
+        if self._transport is None:  # it has gone already
+            self._left()
+            return
+        upgrade = read(method, target, self._headers)
         if isinstance(upgrade, Refusal):
             self._refuse(hub, upgrade)
             return
-        who = hub.room() or admission.authenticate(upgrade)
+        upgrade = replace(upgrade, address=address)
+        unsigned = signing.refused(upgrade, hub.settings.signing)
+        who = unsigned or hub.room() or await admission.authenticate(upgrade)
         if isinstance(who, Refusal):
             self._refuse(hub, who)
             return
@@ -128,14 +161,20 @@ class Doorman(asyncio.Protocol):
             return
         draining = hub.room()  # it may have begun meanwhile
         if draining is None:
-            self._admit(hub, upgrade, *attached)
+            self._admit(hub, upgrade, who, *attached)
         else:
             hub.abandoned(*attached)
             self._refuse(hub, draining)
 
+    def _peer(self) -> str:
+        """The socket's other end: the edge, or the client where there is none. "" once it has gone."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return str(peer[0]) if peer else ""
+
     def _refuse(self, hub: Hub | None, refusal: Refusal) -> None:
         if hub is not None:
             hub.metrics.refused(refusal.reason)
+            Door.addresses.refused(self._address, refusal.reason)
         transport = self._transport
         if transport is None:
             return
@@ -151,16 +190,17 @@ class Doorman(asyncio.Protocol):
         )
         transport.close()
 
-    def _admit(self, hub: Hub, upgrade: Upgrade, attached: Attached, actor: str) -> None:
+    def _admit(self, hub: Hub, upgrade: Upgrade, who: Identity, attached: Attached, actor: str) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():  # the client has gone meanwhile: the session waits for it
             hub.abandoned(attached, actor)
             return
-        listener = ClientSocket(hub, upgrade, attached, actor)
+        leave, self._leave = self._leave, None  # from here on the connection is picows's
+        listener = ClientSocket(hub, upgrade, who, attached, actor, leave)
         protocol = WSProtocol(
             None, None, False, listener.answer, _picows_log, True, HANDSHAKE_S,
-            False, 1.0, 1.0, WSAutoPingStrategy.PING_WHEN_IDLE, False, hub.settings.gateway.max_frame_bytes, None,
-            READ_BUFFER,
+            False, 1.0, 1.0, WSAutoPingStrategy.PING_WHEN_IDLE, False,
+            hub.settings.gateway.max_frame_bytes + signing.room(upgrade, hub.settings.signing), None, READ_BUFFER,
         )  # fmt: skip
         transport.set_protocol(protocol)
         protocol.connection_made(Parting(transport, protocol, listener))
@@ -173,6 +213,7 @@ class Doorman(asyncio.Protocol):
             data = data[step:]
         if not listener.connected:  # what picows asks for beyond `upgrade.read`
             hub.abandoned(attached, actor)
+            listener.left()
 
 
 class Parting:
@@ -224,9 +265,19 @@ class LastWords(asyncio.Protocol):
 class ClientSocket(WSListener):
     """A picows connection: hands frames to the hub, and is the hub's `Socket`."""
 
-    def __init__(self, hub: Hub, upgrade: Upgrade, attached: Attached, actor: str) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        upgrade: Upgrade,
+        who: Identity,
+        attached: Attached,
+        actor: str,
+        leave: Callable[[], None] | None = None,
+    ) -> None:
         self._hub = hub
+        self._leave = leave
         self._upgrade = upgrade
+        self._who = who
         self._attached = attached
         self._actor = actor
         self._client: Client | None = None
@@ -247,7 +298,7 @@ class ClientSocket(WSListener):
         self._transport = transport
         high = self._hub.settings.gateway.send_buffer_bytes
         transport.underlying_transport.set_write_buffer_limits(high=high, low=high // 4)
-        self._client = self._hub.connect(self._attached, self._actor, self._upgrade, self)
+        self._client = self._hub.connect(self._attached, self._actor, self._upgrade, self._who, self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         client, kind = self._client, frame.msg_type
@@ -267,15 +318,25 @@ class ClientSocket(WSListener):
             transport.send_close(code)  # type: ignore[arg-type] # any code will do
             transport.disconnect()
         else:
+            payload = frame.get_payload_as_bytes()
+            answer = self._hub.heard(client, len(payload))
+            if kind == WSMsgType.PONG:
+                client.ponged()
             # Pongs for one who does not read would pile up; the next ping gets one (RFC 6455, section 5.5.3).
-            if kind == WSMsgType.PING and client.outgoing.blocked_since is None:
-                transport.send_pong(frame.get_payload_as_bytes())
-            self._hub.heard(client)
+            if answer and kind == WSMsgType.PING and client.outgoing.blocked_since is None:
+                transport.send_pong(payload)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         client, self._client = self._client, None
+        self.left()
         if client is not None:
             self._hub.disconnected(client)
+
+    def left(self) -> None:
+        """The firewall is told once."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
 
     def parting(self) -> None:
         """The socket is about to be closed: by the hub, which knows, or by picows itself because of a broken frame."""

@@ -13,6 +13,7 @@ from serve_apps.gateway.messages import (
     MESSAGES,
     NO_ID,
     BadParams,
+    Budget,
     Call,
     Code,
     Decoded,
@@ -20,6 +21,8 @@ from serve_apps.gateway.messages import (
     NoId,
     RequestId,
     Result,
+    Sizes,
+    most_bytes,
 )
 from serve_apps.gateway.typed import position_to_dict, to_any, to_params
 from serve_apps.gateway.varint import varint
@@ -29,7 +32,7 @@ MAX_METHOD = 100
 MAX_ENTRY = 64 * 1024  # bytes of one message in a compressed batch: what a frame may have
 ENTRY = 0x0A  # the tag of BatchMessage.messages
 # Field tags of Notification and WebSocketMessage; a test holds them against the schema.
-SEQ, NOTIFICATION = b"\x18", b"\x32"
+SEQ, NOTIFICATION, TRACEPARENT = b"\x18", b"\x32", b"\x52"
 VERSION = b"\x0a\x032.0"
 
 
@@ -42,19 +45,24 @@ def parse(payload: bytes) -> pb.WebSocketMessage | None:
 
 
 def decode(
-    message: pb.WebSocketMessage | None, max_batch: int, max_inflated: int, max_entry: int = MAX_ENTRY
+    message: pb.WebSocketMessage | None,
+    max_batch: int,
+    max_inflated: int,
+    max_entry: int = MAX_ENTRY,
+    sizes: Sizes = None,
 ) -> Decoded:
     """Never raises: what is wrong becomes a Fault."""
     if message is None:
         return Decoded((Fault(Code.PARSE_ERROR, {"reason": "not a WebSocketMessage"}),))
     if message.WhichOneof("message_type") != "batch":
-        return Decoded((_one(message),))
+        return Decoded((_one(message, sizes, Budget()),))
+    budget = Budget()
     try:
         if message.batch.compressed:
             entries = _entries(_inflate(message.batch, max_inflated), max_batch, max_entry)
-            items = tuple(_entry(data) for data in entries)
+            items = tuple(_entry(data, sizes, budget) for data in entries)
         else:
-            items = tuple(_one(item) for item in message.batch.messages[: max_batch + 1])
+            items = tuple(_one(item, sizes, budget) for item in message.batch.messages[: max_batch + 1])
     except BadParams as bad:
         return Decoded((Fault(Code.INVALID_REQUEST, {"reason": bad.reason}),))
     if not items:
@@ -108,12 +116,14 @@ def _entries(plain: bytes, max_batch: int, max_entry: int) -> list[bytes]:
     return entries
 
 
-def _entry(data: bytes) -> Call | Fault:
+def _entry(data: bytes, sizes: Sizes, budget: Budget) -> Call | Fault:
     message = parse(data)
-    return Fault(Code.PARSE_ERROR, {"reason": "not a WebSocketMessage"}) if message is None else _one(message)
+    if message is None:
+        return Fault(Code.PARSE_ERROR, {"reason": "not a WebSocketMessage"})
+    return _one(message, sizes, budget)
 
 
-def _one(message: pb.WebSocketMessage) -> Call | Fault:
+def _one(message: pb.WebSocketMessage, sizes: Sizes, budget: Budget) -> Call | Fault:
     which = message.WhichOneof("message_type")
     if which == "move":
         return Call(MOVE_METHOD, position_to_dict(message.move), NO_ID)
@@ -131,10 +141,14 @@ def _one(message: pb.WebSocketMessage) -> Call | Fault:
     body = message.request if which == "request" else message.notification
     if not body.method or len(body.method) > MAX_METHOD:
         return Fault(Code.INVALID_REQUEST, {"reason": "method must be a string"}, answer_to)
-    if not body.HasField("params"):
-        return Call(body.method, {}, request_id)
+    most = most_bytes(sizes, body.method)
+    if most < 0 or not body.HasField("params"):
+        return Call(body.method, {}, request_id, message.traceparent)
+    packed = body.params
     try:
-        return Call(body.method, to_params(body.params.type_url, body.params.value), request_id)
+        if len(packed.value) > most:
+            raise BadParams(f"more than {most} bytes")
+        return Call(body.method, to_params(packed.type_url, packed.value, budget), request_id, message.traceparent)
     except BadParams as bad:
         data = {"errors": [{"field": bad.field, "reason": bad.reason}]}
         return Fault(Code.INVALID_PARAMS, data, request_id)
@@ -180,10 +194,11 @@ def notification_body(method: str, params_json: bytes) -> bytes:
     return pb.Notification(method=method, params=to_any(orjson.loads(params_json))).SerializeToString()
 
 
-def numbered(body: bytes, seq: int) -> bytes:
+def numbered(body: bytes, seq: int, trace: str = "") -> bytes:
     """A reliable notification. Fields of a message may come in any order and piecemeal, so the number is put behind the body."""
     notification = body + SEQ + varint(seq)
-    return b"".join((VERSION, NOTIFICATION, varint(len(notification)), notification))
+    frame = b"".join((VERSION, NOTIFICATION, varint(len(notification)), notification))
+    return b"".join((frame, TRACEPARENT, varint(len(trace)), trace.encode())) if trace else frame
 
 
 def join(notifications: Sequence[bytes]) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from cluster.errors import InvalidInput
 from cluster.ports.bus import Bus
 from cluster.subjects import Subjects
+from cluster.telemetry import tracing
 from realm_proto import internal_pb2
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client
@@ -21,12 +22,13 @@ ASK_AGAIN_S = 0.2
 
 
 class Notice:
-    """A notification's body, encoded once for each framing however many clients get it."""
+    """A notification's body, encoded once for each framing however many clients get it. `trace`: its context, told to them."""
 
-    __slots__ = ("_encoded", "_params_json", "method")
+    __slots__ = ("_encoded", "_params_json", "method", "trace")
 
-    def __init__(self, method: str, params_json: bytes) -> None:
+    def __init__(self, method: str, params_json: bytes, trace: str = "") -> None:
         self.method = method
+        self.trace = trace
         self._params_json = params_json
         self._encoded: dict[Framing, bytes] = {}
 
@@ -36,10 +38,10 @@ class Notice:
         if framing is Framing.JSON:
             if body is None:
                 body = self._encoded[framing] = json_framing.notification_body(self.method, self._params_json)
-            return json_framing.numbered(body, seq)
+            return json_framing.numbered(body, seq, self.trace)
         if body is None:
             body = self._encoded[framing] = proto_framing.notification_body(self.method, self._params_json)
-        return proto_framing.numbered(body, seq)
+        return proto_framing.numbered(body, seq, self.trace)
 
 
 class ReliableLink:
@@ -70,10 +72,13 @@ class ReliableLink:
         self._actors: set[str] = set()
         self._news: dict[Client, bool] = {}  # whose progress the session actors do not know; True: something is missing
 
-    def opened(self, client: Client, missed: Sequence[tuple[str, bytes]]) -> None:
+    def opened(self, client: Client, missed: Sequence[tuple[str, bytes]], traces: Sequence[str] = ()) -> None:
         """A socket is open and has been greeted: what the client missed comes first."""
         self._actors.add(client.actor)
-        self._write_all(client, [Notice(method, params_json) for method, params_json in missed])
+        notices = [Notice(method, params_json) for method, params_json in missed]
+        for notice, trace in zip(notices, traces, strict=bool(traces)):
+            notice.trace = tracing.told(trace)
+        self._write_all(client, notices)
         # What was sent since the attach may have found nobody here.
         self._news[client] = False
 
@@ -84,7 +89,24 @@ class ReliableLink:
             self.stale += 1
             return
         self._epochs[batch.actor] = batch.epoch
-        notices = [Notice(body.method, body.params_json) for body in batch.bodies]
+        notices = [Notice(body.method, body.params_json, body.trace) for body in batch.bodies]
+        traced = [notice for notice in notices if notice.trace] if tracing.on() else ()
+        if traced:
+            self._deliver_traced(batch, notices, traced)
+        else:
+            self._deliver_all(batch, notices)
+
+    def _deliver_traced(
+        self, batch: internal_pb2.ReliableBatch, notices: list[Notice], traced: Sequence[Notice]
+    ) -> None:
+        """What clients are told is the context of its delivery here."""
+        parents, deliver = [tracing.told(notice.trace) for notice in traced], tracing.Kind.CONSUMER
+        with tracing.spans("lane.deliver", deliver, parents, gateway=self._gateway_id) as contexts:
+            for notice, context in zip(traced, contexts, strict=True):
+                notice.trace = context
+            self._deliver_all(batch, notices)
+
+    def _deliver_all(self, batch: internal_pb2.ReliableBatch, notices: list[Notice]) -> None:
         for target in batch.targets:
             client = self._clients.get(target.session_id)
             if client is not None and client.attach_epoch == target.attach_epoch and not client.closed:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from actors.session.states import SessionState
 from cluster.errors import InvalidState
@@ -16,10 +16,28 @@ if TYPE_CHECKING:
     from serve_apps.gateway.services import Services
 
 
-class Params(BaseModel):
-    """A method's params: what is misspelt or missing is an error of the caller's."""
+MAX_BYTES = 4 * 1024  # of a method's params, if it says nothing else
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 5.0 is the integer 5, as it is in protobuf framing, where all are doubles."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# For integers in params.
+Int = Annotated[int, BeforeValidator(_whole)]
+# Any JSON. Its bytes are bounded by the route, its depth and values by the framing (messages.py), before it is made.
+Json = Annotated[JsonValue, Field(json_schema_extra={"bounded": "by the framing"})]
+
+
+class Params(BaseModel):
+    """A method's params, and the one place of its rules, whichever framing they came in (row 6.2).
+
+    What is missing, of another type or out of its bounds is an error of the caller's; what is not known is ignored, so that older
+    gateways understand newer clients. Every text, list, object and number has a bound: a test looks through all of them.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 class NoParams(Params):
@@ -34,12 +52,15 @@ IN_WORLD = frozenset({SessionState.IN_WORLD})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`states`: the session states in which the method may be called."""
+    """`states`: the session states in which the method may be called. `max_bytes`: what its params may have in the framing they
+    come in, which looks at that before it makes anything of them.
+    """
 
     method: str
     params: type[Params]
     handler: Handler
     states: frozenset[SessionState]
+    max_bytes: int = MAX_BYTES
 
 
 class MethodNotFound(Exception):
@@ -49,6 +70,7 @@ class MethodNotFound(Exception):
 class Router:
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
+        self._sizes: dict[str, int] = {}
 
     def add(
         self,
@@ -56,15 +78,22 @@ class Router:
         params: type[Params],
         handler: Handler,
         states: frozenset[SessionState] = CONNECTED,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         """Raises ValueError when the method has a handler already."""
         if method in self._routes:
             raise ValueError(f"{method} has a handler already")
-        self._routes[method] = Route(method, params, handler, states)
+        self._routes[method] = Route(method, params, handler, states, max_bytes)
+        self._sizes[method] = max_bytes
 
     @property
     def methods(self) -> frozenset[str]:
         return frozenset(self._routes)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The methods there are, and the most bytes that the params of each may have. Grows with the routes."""
+        return self._sizes
 
     async def dispatch(self, services: Services, client: Client, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Run the method's handler. Raises MethodNotFound, pydantic.ValidationError, InvalidState, and what the handler raises."""

@@ -13,6 +13,7 @@ from cluster.ports.accounts import CharacterStore
 from cluster.ports.bus import Bus
 from cluster.ports.calls import Calls
 from cluster.ports.chat import ChatStore
+from cluster.ports.device_keys import DeviceKeyStore
 from cluster.ports.limits import Limiter
 from cluster.ports.parties import PartyStore
 from cluster.ports.social import SocialStore
@@ -20,6 +21,7 @@ from cluster.ports.topics import TopicLog
 from cluster.publishing import KEEP_S, Publisher, user_topic
 from cluster.settings import Settings
 from cluster.subjects import Subjects
+from serve_apps.gateway.authority import Authority
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
 from serve_apps.gateway.hub import Hub
@@ -41,6 +43,8 @@ class Services:
     chat: ChatStore
     limiter: Limiter
     words: Contained
+    device_keys: DeviceKeyStore
+    authority: Authority
 
     async def session(self, client: Client, method: str, *args: Any, idempotent: bool = True) -> Any:
         """Call the client's session actor, as this attach of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from cluster.telemetry.counts import COMPRESSION
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway.varint import varint
 
@@ -34,4 +35,5 @@ def _packed(batch: bytes, frame: bytes) -> bytes:
         return frame
     packed = pb.BatchMessage(compressed=True, original_size=len(batch), payload=zlib.compress(batch, LEVEL))
     made: bytes = pb.WebSocketMessage(batch=packed).SerializeToString()
+    COMPRESSION.observe(len(made) / len(frame))
     return made if len(made) <= WORTH * len(frame) else frame

@@ -15,10 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from rayrealm_client.signing import read_point
 from serve_apps.gateway.messages import Framing
 
 TOKEN_PREFIX = "rayrealm.token."  # noqa: S105 - a subprotocol's prefix
 RECOVERY_PREFIX = "rayrealm.recovery."
+SIGN_PREFIX = "rayrealm.sign."
 COOKIE = "rayrealm_token"
 SESSION_ID = re.compile(r"ses_[A-Za-z0-9_-]{1,60}")
 LAST = re.compile(r"([0-9a-f]{1,16})\.(0|[1-9][0-9]{0,18})")
@@ -56,7 +58,8 @@ class Upgrade:
     """A request worth checking. `subprotocol` is what the answer must name, `framing` None when each frame decides.
 
     `session_id` is "" when none that could exist is asked for; `recovery`: the recovery token, or ""; `stream` and `last`: the
-    newest reliable notification that the client has seen. `key` is the client's Sec-WebSocket-Key.
+    newest reliable notification that the client has seen. `key` is the client's Sec-WebSocket-Key. `address`: the client's own.
+    `sign`: the public key with which it wants to sign messages, or "". `trace`: its traceparent (W3C Trace Context), unchecked.
     """
 
     token: str
@@ -67,6 +70,9 @@ class Upgrade:
     framing: Framing | None
     subprotocol: str
     key: str
+    address: str = ""
+    sign: str = ""
+    trace: str = ""
 
     def handshake(self) -> bytes:
         """The same request with nothing in it but the handshake.
@@ -87,10 +93,8 @@ def parse_head(head: bytes) -> tuple[str, str, list[tuple[str, str]]]:
     return method, target, headers
 
 
-def read(
-    method: str, target: str, headers: Iterable[tuple[str, str]], allowed_origins: tuple[str, ...]
-) -> Upgrade | Refusal:
-    """Take an upgrade request apart."""
+def read(method: str, target: str, headers: Iterable[tuple[str, str]]) -> Upgrade | Refusal:
+    """Take an upgrade request apart, that the firewall has let pass."""
     fields: dict[str, str] = {}
     for name, value in headers:
         separator = "; " if name == "cookie" else ", "
@@ -105,9 +109,6 @@ def read(
     if method != "GET" or fields.get("sec-websocket-version") != VERSION or not _is_key(key):
         detail = f"a WebSocket handshake is a GET with version {VERSION} and a key"
         return Refusal(HTTPStatus.BAD_REQUEST, "bad_request", detail)
-    origin = fields.get("origin")
-    if origin is not None and "*" not in allowed_origins and origin not in allowed_origins:
-        return Refusal(HTTPStatus.FORBIDDEN, "origin_refused", "this origin may not connect")
     query = parse_qs(url.query)
     offered = [p.strip() for p in fields.get("sec-websocket-protocol", "").split(",") if p.strip()]
     chosen = next((p for p in offered if p in (f.value for f in Framing)), "")
@@ -122,7 +123,24 @@ def read(
     if seen and last is None:
         return Refusal(HTTPStatus.BAD_REQUEST, "bad_sequence", "last is STREAM.SEQ, as session.ready told them")
     stream, seq = (last[1], int(last[2])) if last is not None else ("", 0)
-    return Upgrade(token, session_id, recovery, stream, seq, Framing(chosen) if chosen else None, chosen, key)
+    sign = _sign(offered, query)
+    if isinstance(sign, Refusal):
+        return sign
+    framing = Framing(chosen) if chosen else None
+    trace = fields.get("traceparent", "")
+    return Upgrade(token, session_id, recovery, stream, seq, framing, chosen, key, sign=sign, trace=trace)
+
+
+def _sign(offered: list[str], query: dict[str, list[str]]) -> str | Refusal:
+    """The first of: subprotocol, query."""
+    named = (p.removeprefix(SIGN_PREFIX) for p in offered if p.startswith(SIGN_PREFIX))
+    point = next(named, query.get("sign", [""])[0])
+    try:
+        if point:
+            read_point(point)
+    except ValueError as error:
+        return Refusal(HTTPStatus.BAD_REQUEST, "bad_signing_key", f"sign: {error}")
+    return point
 
 
 def _recovery(offered: list[str], query: dict[str, list[str]]) -> str:

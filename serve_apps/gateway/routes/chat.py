@@ -14,35 +14,44 @@ from pydantic import Field
 
 from actors.chat.channels import DIRECT, HIDDEN, MODERATORS, SAY, Kind
 from actors.chat.mentions import mentioned
-from actors.chat.text import clean
+from actors.chat.text import MAX_RAW, clean
 from cluster.errors import InvalidState
 from cluster.ports.chat import Gate, Passed, Waiting
+from cluster.ports.social import Ties
 from cluster.publishing import KEEP_S, user_topic
 from serve_apps.gateway.addressing import Address, ChannelName, reach
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.people import own_name
 from serve_apps.gateway.router import Params, Router
 from serve_apps.gateway.services import Services
+from serve_apps.gateway.strangers import count_stranger, knows
 
 METHOD = "chat.message"
+MAX_MESSAGE = 20 * 1024  # bytes of params: 4,000 characters, which a setting may allow, of four bytes each
 RECORD_S = 30 * 86_400.0  # a channel's record outlives its history by so much
 
 
 class Message(Params):
     channel: ChannelName
-    text: str = Field(min_length=1)
+    text: str = Field(min_length=1, max_length=MAX_RAW)
     client_id: str = Field(default="", max_length=64)
 
 
 async def message(services: Services, client: Client, params: Message) -> dict[str, Any]:
     cleaned = clean(params.text, services.settings.chat.max_text)
     address = await reach(services, client, params.channel)
-    hidden = address.kind is Kind.DIRECT and await _unheard(services, client, address.other)
+    hidden = False
+    if address.kind is Kind.DIRECT:
+        ties = await _ties(services, client)
+        client.tally.spoke(cleaned, params.channel, await knows(services, client, address.other, ties))
+        hidden = await _unheard(services, client, address.other, ties)
+    else:
+        client.tally.spoke(cleaned, params.channel)
     text = services.words.apply(cleaned, params.channel)
     new_id = f"msg_{secrets.token_hex(8)}"
     # Without an id of the client's own, one that makes the repetition of a write over a broken connection harmless.
     key = f"{client.user_id}:{params.client_id}" if params.client_id else new_id
-    passed = await _pass(services, client, address, key, new_id)
+    passed = await pass_gate(services, client, address, key, new_id)
     if not passed.done:
         name, mentions = await asyncio.gather(own_name(services, client), _mentions(services, text))
         said = {
@@ -58,15 +67,25 @@ async def message(services: Services, client: Client, params: Message) -> dict[s
     return {"message_id": passed.message_id}
 
 
-async def _unheard(services: Services, client: Client, other: str) -> bool:
-    """Whether the other blocks the client, which is not to know it. Raises InvalidState("blocked") the other way round."""
-    ties = (await services.social.ties([client.user_id]))[client.user_id]
+async def unheard(services: Services, client: Client, other: str) -> bool:
+    """Whether the other blocks the client, which is not to know it. Raises InvalidState("blocked") the other way round, and
+    RateLimited("strangers").
+    """
+    return await _unheard(services, client, other, await _ties(services, client))
+
+
+async def _ties(services: Services, client: Client) -> Ties:
+    return (await services.social.ties([client.user_id]))[client.user_id]
+
+
+async def _unheard(services: Services, client: Client, other: str, ties: Ties) -> bool:
     if other in ties.blocked:
         raise InvalidState("blocked", client.state.value)
+    await count_stranger(services, client, other, ties)
     return other in ties.blocked_by
 
 
-async def _pass(services: Services, client: Client, address: Address, key: str, message_id: str) -> Passed:
+async def pass_gate(services: Services, client: Client, address: Address, key: str, message_id: str) -> Passed:
     chat = services.settings.chat
     gate = Gate(
         chat.per_s,
@@ -151,4 +170,4 @@ async def _say_direct(
 
 
 def add_to(router: Router) -> None:
-    router.add("chat.message", Message, message)
+    router.add("chat.message", Message, message, max_bytes=MAX_MESSAGE)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from actors.zone.properties import check_value
 from serve_apps.gateway.client import Client
-from serve_apps.gateway.router import IN_WORLD, Params, Router
+from serve_apps.gateway.router import IN_WORLD, Json, Params, Router
 from serve_apps.gateway.services import Services
 
+MAX_BYTES = 32 * 1024  # of params: 4,096 bytes of data in JSON are up to seven times that as a Struct
 Tick = Annotated[float, Field(ge=0, le=0xFFFFFFFF, allow_inf_nan=False)]
 
 
@@ -18,7 +19,7 @@ class Message(Params):
     """`tick`: that of the view which was on the player's screen, with a fraction between two; 0 if not said."""
 
     type: str = Field(min_length=1, max_length=64)
-    data: JsonValue = None
+    data: Json = None
     tick: Tick = 0.0
 
 
@@ -29,4 +30,4 @@ async def message(services: Services, client: Client, params: Message) -> dict[s
 
 
 def add_to(router: Router) -> None:
-    router.add("game.message", Message, message, IN_WORLD)
+    router.add("game.message", Message, message, IN_WORLD, MAX_BYTES)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from actors.chat.channels import HIDDEN, MODERATORS, Kind, from_cursor, in_charge, kind_of, to_cursor
 from cluster.errors import InvalidInput, InvalidState
@@ -14,7 +14,7 @@ from cluster.ports.topics import TopicMessage
 from serve_apps.gateway.addressing import Address, ChannelName, address_of, check_private, pace, reach
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.people import UserId
-from serve_apps.gateway.router import Params, Router
+from serve_apps.gateway.router import Int, Params, Router
 from serve_apps.gateway.routes.chat import METHOD
 from serve_apps.gateway.services import Services
 
@@ -28,7 +28,7 @@ MessageId = Annotated[str, Field(pattern=r"^msg_[0-9a-f]{16}$")]
 class History(Params):
     channel: ChannelName
     cursor: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    limit: int = Field(default=50, ge=1, le=100)
+    limit: Int = Field(default=50, ge=1, le=100)
 
 
 class Inbox(Params):
@@ -36,7 +36,7 @@ class Inbox(Params):
 
 
 class Read(Params):
-    message_ids: list[MessageId] = Field(min_length=1, max_length=200)
+    message_ids: Annotated[list[MessageId], FailFast()] = Field(min_length=1, max_length=200)
 
 
 class Delete(Params):
@@ -161,6 +161,6 @@ async def _in_charge(services: Services, client: Client, channel: str) -> None:
 def add_to(router: Router) -> None:
     router.add("chat.history", History, history)
     router.add("chat.inbox", Inbox, inbox)
-    router.add("chat.read", Read, read)
+    router.add("chat.read", Read, read, max_bytes=8 * 1024)
     router.add("chat.delete", Delete, delete)
     router.add("chat.mute", Mute, mute)

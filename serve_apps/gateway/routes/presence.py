@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
+from actors.chat.text import MAX_RAW
 from actors.presence.saying import said_metadata, said_text
 from actors.presence.statuses import at_start
 from cluster.errors import InvalidInput, SubscriptionLimit
@@ -19,15 +20,21 @@ from serve_apps.gateway.people import UserId
 from serve_apps.gateway.router import Params, Router
 from serve_apps.gateway.services import Services
 
+MAX_METADATA = 64  # members, and MAX_USERS users: the most that a setting may allow
+MAX_USERS = 4_000
+USERS_BYTES = 64 * 1024
 FILTERED_AS = "presence"  # what a word filter is told as the channel
+
+
+Said = Annotated[str, Field(max_length=MAX_RAW)]
 
 
 class Update(Params):
     """What is left out stays as it is; the settings say how much of each is taken."""
 
     status: Literal["online", "away", "busy", "invisible"] | None = None
-    text: str | None = None
-    metadata: dict[str, str] | None = None
+    text: Said | None = None
+    metadata: dict[Said, Said] | None = Field(default=None, max_length=MAX_METADATA)
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -44,7 +51,7 @@ class Privacy(Params):
 
 
 class Users(Params):
-    user_ids: list[UserId] = Field(min_length=1)
+    user_ids: Annotated[list[UserId], FailFast()] = Field(min_length=1, max_length=MAX_USERS)
 
 
 async def update(services: Services, client: Client, params: Update) -> dict[str, Any]:
@@ -133,8 +140,8 @@ def _unique(user_ids: Sequence[str]) -> list[str]:
 
 
 def add_to(router: Router) -> None:
-    router.add("presence.update", Update, update)
+    router.add("presence.update", Update, update, max_bytes=16 * 1024)
     router.add("presence.privacy", Privacy, privacy)
-    router.add("presence.get", Users, get)
-    router.add("presence.subscribe", Users, subscribe)
-    router.add("presence.unsubscribe", Users, unsubscribe)
+    router.add("presence.get", Users, get, max_bytes=USERS_BYTES)
+    router.add("presence.subscribe", Users, subscribe, max_bytes=USERS_BYTES)
+    router.add("presence.unsubscribe", Users, unsubscribe, max_bytes=USERS_BYTES)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from serve_apps.gateway.client import Client
-from serve_apps.gateway.router import NoParams, Params, Router
+from serve_apps.gateway.router import Int, Json, NoParams, Params, Router
 from serve_apps.gateway.services import Services
 
 
 class Ack(Params):
-    seq: int = Field(ge=0, lt=2**63)
+    seq: Int = Field(ge=0, lt=2**63)
 
 
 class Attribute(Params):
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    value: JsonValue
+    value: Json
 
 
 async def ack(services: Services, client: Client, params: Ack) -> dict[str, Any]:
@@ -35,5 +35,5 @@ async def attributes(services: Services, client: Client, _: NoParams) -> dict[st
 
 def add_to(router: Router) -> None:
     router.add("session.ack", Ack, ack)
-    router.add("session.attribute.set", Attribute, set_attribute)
+    router.add("session.attribute.set", Attribute, set_attribute, max_bytes=8 * 1024)
     router.add("session.attribute.list", NoParams, attributes)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
-from actors.zone.properties import check_change
+from actors.zone.properties import MAX_PROPERTIES, check_change
 from serve_apps.gateway.client import Client
-from serve_apps.gateway.router import IN_WORLD, NoParams, Params, Router
+from serve_apps.gateway.router import IN_WORLD, Int, Json, NoParams, Params, Router
 from serve_apps.gateway.services import Services
+
+MAX_BYTES = 32 * 1024  # of params: 4,096 bytes of properties in JSON are up to seven times that as a Struct
 
 
 class Delta(Params):
-    entity_id: str = Field(min_length=1, max_length=64)
-    version: int = Field(ge=1, le=0xFFFFFFFF)
-    properties: dict[str, JsonValue]
+    entity_id: str = Field(pattern=r"^ent_[A-Za-z0-9_-]{1,60}$")
+    version: Int = Field(ge=1, le=0xFFFFFFFF)
+    properties: dict[str, Json] = Field(
+        min_length=1, max_length=MAX_PROPERTIES, json_schema_extra={"bounded": "by check_change"}
+    )
 
 
 async def request(services: Services, client: Client, _: NoParams) -> dict[str, Any]:
@@ -30,4 +34,4 @@ async def delta(services: Services, client: Client, params: Delta) -> dict[str, 
 
 def add_to(router: Router) -> None:
     router.add("state.sync.request", NoParams, request, IN_WORLD)
-    router.add("state.sync.delta", Delta, delta, IN_WORLD)
+    router.add("state.sync.delta", Delta, delta, IN_WORLD, MAX_BYTES)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue
+from pydantic import FailFast, Field
 
 from cluster.errors import Unauthorized
 from cluster.server_topics import PATTERN, may_listen
 from serve_apps.gateway.client import Client
-from serve_apps.gateway.router import NoParams, Params, Router
+from serve_apps.gateway.router import Json, NoParams, Params, Router
 from serve_apps.gateway.services import Services
 
+MAX_BYTES = 8 * 1024  # of params
 Topic = Annotated[str, Field(pattern=PATTERN)]
 
 
 class Echo(Params):
-    echo: JsonValue = None
+    echo: Json = None
 
 
 class TopicList(Params):
-    topics: list[Topic] = Field(min_length=1, max_length=64)
+    topics: Annotated[list[Topic], FailFast()] = Field(min_length=1, max_length=64)
 
 
 async def ping(services: Services, _client: Client, params: Echo) -> dict[str, Any]:
@@ -57,7 +58,7 @@ async def change_topics(services: Services, client: Client, add: list[str], remo
 
 
 def add_to(router: Router) -> None:
-    router.add("system.ping", Echo, ping)
+    router.add("system.ping", Echo, ping, max_bytes=MAX_BYTES)
     router.add("system.info", NoParams, info)
-    router.add("system.subscribe", TopicList, subscribe)
-    router.add("system.unsubscribe", TopicList, unsubscribe)
+    router.add("system.subscribe", TopicList, subscribe, max_bytes=MAX_BYTES)
+    router.add("system.unsubscribe", TopicList, unsubscribe, max_bytes=MAX_BYTES)

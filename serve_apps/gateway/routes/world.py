@@ -5,23 +5,24 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from actors.zone.rows import pack_move_in
 from cluster.errors import InvalidState
 from cluster.ports.calls import SUPERVISOR
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close
-from serve_apps.gateway.router import IN_WORLD, NoParams, Params, Router
+from serve_apps.gateway.router import IN_WORLD, Int, NoParams, Params, Router
 from serve_apps.gateway.services import Services
+from serve_apps.gateway.typed import MAX_UPDATES
 
 # Within float32: what lies outside the zone is the zone's to refuse.
 Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
 
 
 class Enter(Params):
-    character_id: str = Field(min_length=1, max_length=64)
-    zone: str = Field(default="", max_length=64)
+    character_id: str = Field(pattern=r"^chr_[A-Za-z0-9_-]{1,60}$")
+    zone: str = Field(default="", pattern=r"^(zon_[a-z0-9_]{1,40})?$")
 
 
 class Point(Params):
@@ -32,23 +33,18 @@ class Point(Params):
 
 class Facing(Params):
     yaw: Coordinate = 0.0
-    pitch: Coordinate = 0.0
-    roll: Coordinate = 0.0
 
 
 class Position(Params):
-    """PositionUpdate as JSON; what a client may add (velocity, timestamp, its character) is not needed."""
+    """PositionUpdate as JSON; what a client may add (velocity, timestamp, its character) is ignored, as in protobuf framing."""
 
     position: Point
     rotation: Facing = Facing()
-    sequence: int = Field(ge=1, le=0xFFFFFFFF)
-    character_id: str = Field(default="", max_length=64)
-    velocity: Point | None = None
-    timestamp: str | None = Field(default=None, max_length=64)
+    sequence: Int = Field(ge=1, le=0xFFFFFFFF)
 
 
 class Positions(Params):
-    updates: list[Position] = Field(min_length=1, max_length=50)
+    updates: Annotated[list[Position], FailFast()] = Field(min_length=1, max_length=MAX_UPDATES)
 
 
 async def enter(services: Services, client: Client, params: Enter) -> dict[str, Any]:
@@ -97,6 +93,7 @@ async def moves(services: Services, client: Client, params: Positions) -> dict[s
 
 def _move(services: Services, client: Client, params: Position) -> None:
     number = client.number
+    client.tally.long_moves += 1
     if number is not None:
         p = params.position
         row = client.last_move = pack_move_in(number, params.sequence, p.x, p.y, p.z, params.rotation.yaw)
@@ -123,5 +120,5 @@ def add_to(router: Router) -> None:
     router.add("world.leave", NoParams, leave)
     router.add("world.zones", NoParams, zones)
     router.add("world.position.update", Position, move, IN_WORLD)
-    router.add("world.position.batch", Positions, moves, IN_WORLD)
+    router.add("world.position.batch", Positions, moves, IN_WORLD, 16 * 1024)
     router.add("character.list", NoParams, characters)
