@@ -16,7 +16,7 @@ import httpx
 from rayrealm_client.errors import CodecError, DeadlineExceeded, HttpProblem, NotConnected, Unauthorized
 from rayrealm_client.models import Character, Tokens
 
-REFRESH_MARGIN_S = 30.0
+REFRESH_MARGIN_S = 40.0  # more than a realm's identity.grace_s, within which a token opens no socket
 
 
 def is_loopback(url: str) -> bool:
@@ -50,7 +50,7 @@ class Accounts:
         """`http`: a connection pool of `pool` that several share; whoever made it closes it."""
         self.tokens: Tokens | None = None
         self._timeout_s = timeout_s
-        self._renewing = asyncio.Lock()
+        self.renewing = asyncio.Lock()  # held while the refresh token is used
         self._shared = http is not None
         self._http = http or pool(base_url, timeout_s)
 
@@ -65,10 +65,25 @@ class Accounts:
             await self._http.aclose()
 
     async def register(self, username: str, password: str) -> Tokens:
+        """Raises HttpProblem: `username_taken`, `password_too_common`, `invalid_input`, `too_many_attempts`."""
         return await self._sign_in("register", username, password)
 
     async def login(self, username: str, password: str) -> Tokens:
+        """Raises HttpProblem: `bad_credentials`, and `locked` or `too_many_attempts` with `retry_after_s`."""
         return await self._sign_in("login", username, password)
+
+    async def change_password(self, current: str, new: str) -> Tokens:
+        """Every login of the user's ends, on every device; these tokens are of a new one.
+
+        Raises HttpProblem: `bad_credentials`, `password_too_common`, `locked`, `too_many_attempts`.
+        """
+        # Not repeated with a newer token after a 401: a wrong password would be a second wrong guess.
+        token = await self.access_token()
+        # The socket ends before the answer comes: what connects it again waits for the new tokens.
+        async with self.renewing:
+            body = await self._call("POST", "/v1/auth/password", {"current": current, "new": new}, token)
+            self.tokens = Tokens.of(body, time.monotonic())
+            return self.tokens
 
     async def logout(self) -> None:
         """Ends the refresh token's family; without tokens it does nothing."""
@@ -81,11 +96,13 @@ class Accounts:
 
         Raises Unauthorized without a login, HttpProblem when the refresh token is no longer good.
         """
-        async with self._renewing:  # a refresh token works once
+        async with self.renewing:  # a refresh token works once
             if self.tokens is None:
                 raise Unauthorized(-32000, "not logged in", {"reason": "token_missing"})
             refused = newer_than == self.tokens.access_token
             if refused or self.tokens.expires_at - time.monotonic() < REFRESH_MARGIN_S:
+                if not self.tokens.refresh_token:
+                    raise Unauthorized(-32000, "the access token has ended", {"reason": "token_expired"})
                 body = await self._call("POST", "/v1/auth/refresh", {"refresh_token": self.tokens.refresh_token})
                 self.tokens = Tokens.of(body, time.monotonic())
             return self.tokens.access_token

@@ -36,6 +36,13 @@ def integer_of(body: dict[str, Any], member: str) -> int:
     return value
 
 
+def number_of(body: dict[str, Any], member: str) -> float:
+    value = body.get(member)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CodecError(f"{member} is no number")
+    return float(value)
+
+
 def strings_of(body: Json, member: str) -> list[str]:
     items = object_of(body).get(member, [])
     if not isinstance(items, list):

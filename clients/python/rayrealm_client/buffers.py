@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
@@ -14,7 +15,7 @@ from rayrealm_client.view import View
 T = TypeVar("T")
 
 
-class _Buffer(Generic[T]):
+class _Buffer(ABC, Generic[T]):
     """Items in order for one reader; ends when closed and read out."""
 
     def __init__(self, limit: int) -> None:
@@ -38,8 +39,9 @@ class _Buffer(Generic[T]):
         self._items.append(item)
         self._wake.set()
 
+    @abstractmethod
     def _make_room(self) -> None:
-        raise NotImplementedError
+        """There are `limit` items: be there fewer."""
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self

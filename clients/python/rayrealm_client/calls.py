@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from rayrealm_client.anys import Json, Params
@@ -17,14 +18,15 @@ from rayrealm_client.party import Parties
 from rayrealm_client.people import TopicNotice
 from rayrealm_client.policy import Backoff, Random
 from rayrealm_client.presence import Presences
+from rayrealm_client.sealed import Sealed
 from rayrealm_client.watching import Remove, Watching
 from rayrealm_client.wishes import Wishes
 
 
-class Calls(Watching):
+class Calls(Watching, ABC):
     """The calls that need nothing but `request`; what they set up is noted in the wishes.
 
-    Those about people are in groups: `presence`, `friends`, `chat`, `party`.
+    Those about people are in groups: `presence`, `friends`, `chat`, `party`, `sealed`.
     """
 
     def __init__(self, timeout_s: float, backoff: Backoff, rng: Random) -> None:
@@ -37,6 +39,7 @@ class Calls(Watching):
         self.friends = Friends(self)
         self.chat = Chat(self, self._wishes)
         self.party = Parties(self)
+        self.sealed = Sealed(self)
         self._topics = Feed("system.topic", TopicNotice.of)
         self._takers |= {
             "presence.changed": self.presence.take,
@@ -44,14 +47,17 @@ class Calls(Watching):
             "chat.message": self.chat.take,
             "chat.deleted": self.chat.take_deletion,
             "chat.invited": self.chat.take_invitation,
+            "chat.sealed": self.sealed.take,
+            "keys.changed": self.sealed.take_change,
             "party.changed": self.party.take_change,
             "party.invited": self.party.take_invitation,
             "party.positions": self.party.take_positions,
             "system.topic": self._topics.take,
         }
 
+    @abstractmethod
     async def request(self, method: str, params: Params = None, timeout_s: float | None = None) -> Json:
-        raise NotImplementedError
+        """The result. Raises the errors of errors.py."""
 
     async def ping(self) -> float:
         """Seconds there and back, through the gateway's own code."""

@@ -15,7 +15,7 @@ import httpx
 
 from rayrealm_client.accounts import Accounts
 from rayrealm_client.anys import Json, Params
-from rayrealm_client.asking import object_of, strings_of, text_of
+from rayrealm_client.asking import number_of, object_of, strings_of, text_of
 from rayrealm_client.calls import Calls
 from rayrealm_client.codec import Framing, Notification, OwnMove
 from rayrealm_client.errors import (
@@ -26,7 +26,7 @@ from rayrealm_client.errors import (
     NotConnected,
 )
 from rayrealm_client.keeper import Keeper, Loss
-from rayrealm_client.link import Link
+from rayrealm_client.link import Link, Trace
 from rayrealm_client.models import Character, MoveOver, Ready, RecoveryToken, Tokens, World
 from rayrealm_client.policy import Backoff, Random, Reconnect
 from rayrealm_client.prediction import Prediction
@@ -37,6 +37,7 @@ from rayrealm_client.wishes import Ask, ask_again, insist
 
 log = logging.getLogger("rayrealm_client")
 
+HEEDED = frozenset({"auth.expiring", "session.gap", "session.reconnect", "session.token", "system.degraded"})
 MOVE_WAIT_S = 2.0  # the old link may take SETTLE_S to be left
 
 
@@ -65,10 +66,15 @@ class RealmClient(Calls):
         give_up_s: float | None = 600.0,
         rng: Random | None = None,
         http: httpx.AsyncClient | None = None,
+        sign: bool = False,
+        trace: Trace | None = None,
     ) -> None:
         """`give_up_s`: seconds of failed reconnects after which the client ends; None never does.
 
-        `http`: an `accounts.pool` that several clients share.
+        `sign`: all messages are signed, both ways. A realm that does not sign ends the client (4505), as does a wrong signature.
+
+        `http`: an `accounts.pool` that several clients share. `trace`: the traceparent (W3C Trace Context) of what the caller does,
+        or "": asked for each upgrade and request, so that the realm's spans belong to that trace.
         """
         super().__init__(timeout_s, backoff or Backoff(), rng or random.SystemRandom())
         self.world: World | None = None
@@ -83,7 +89,7 @@ class RealmClient(Calls):
         self.accounts = Accounts(base_url, timeout_s, http)
 
         async def open_link(token: str | None, opening: Opening) -> Link:
-            return await Link.open(base_url, token, opening, framing, self._deliver, timeout_s)
+            return await Link.open(base_url, token, opening, framing, self._deliver, timeout_s, sign, trace)
 
         policy = Reconnect(self._backoff, give_up_s=give_up_s) if reconnect else None
         self._keeper = Keeper(self.accounts, open_link, self, policy, self._rng, timeout_s)
@@ -99,7 +105,7 @@ class RealmClient(Calls):
         await self._keeper.close()
         await self.accounts.close()
         self._end_watching()
-        for group in (self.presence, self.friends, self.chat, self.party, self._topics):
+        for group in (self.presence, self.friends, self.chat, self.party, self.sealed, self._topics):
             group.close()
 
     # --- accounts ----------------------------------------------------------------------------------------
@@ -185,6 +191,10 @@ class RealmClient(Calls):
         """The same without an answer."""
         link = await self._keeper.connected(self._timeout_s)
         await self._within(link.send(Notification(method, params)))
+
+    async def renew(self, access_token: str) -> None:
+        """Show the socket a newer access token, from wherever; those of this realm are renewed without a call."""
+        await self.request("auth.renew", {"access_token": access_token})
 
     # --- the world ---------------------------------------------------------------------------------------
 
@@ -282,7 +292,7 @@ class RealmClient(Calls):
 
     def _heed(self, notice: Notification) -> None:
         """What the client itself does about a notification. Raises CodecError for one that has not the agreed shape."""
-        if notice.method not in ("session.token", "session.reconnect", "session.gap", "system.degraded"):
+        if notice.method not in HEEDED:
             return
         params = object_of(notice.params)
         match notice.method:
@@ -291,6 +301,8 @@ class RealmClient(Calls):
                 self._keeper.recovery.renewed(newer.token, newer.expires_in, time.monotonic())
             case "session.reconnect":
                 self._keeper.move_over(MoveOver.of(params))
+            case "auth.expiring":
+                self._keeper.renew(number_of(params, "expires_in"))
             case "session.gap":
                 self._listeners.call("gap", text_of(params, "topic"))
                 self._ask_anew()
@@ -372,6 +384,8 @@ class RealmClient(Calls):
     async def _ask_inbox(self, ask: Ask) -> None:
         """Direct messages wait until they are read, so what was missed is among them."""
         refusal = await insist(lambda: self.chat.fetch_inbox(ask), self._backoff, self._rng)
+        if refusal is None:
+            refusal = await insist(lambda: self.sealed.fetch_inbox(ask), self._backoff, self._rng)
         if refusal is not None:
             log.warning("the inbox was not given: %s", refusal)
 

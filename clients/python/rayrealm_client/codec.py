@@ -33,18 +33,25 @@ UNNUMBERED = frozenset({"session.ready", "session.ack"})  # their `seq` is a mem
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    """`trace`: a traceparent (W3C Trace Context), with which the realm tells its part of it; "" for none."""
+
     id: Id
     method: str
     params: Params = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """`seq`: its number in the session's stream if it is a reliable one (PROTOCOL.md, "Reliable notifications"), from 1."""
+    """`seq`: its number in the session's stream if it is a reliable one (PROTOCOL.md, "Reliable notifications"), from 1.
+
+    `trace`: as in a request; of one that the realm has traced, whoever caused it.
+    """
 
     method: str
     params: Params = None
     seq: int | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,8 @@ def _to_proto(item: Item) -> pb.WebSocketMessage:
     if isinstance(item, View):
         return pb.WebSocketMessage(view=views.to_proto(item))
     message = pb.WebSocketMessage(jsonrpc="2.0")
+    if isinstance(item, Request | Notification):
+        message.traceparent = item.trace
     if isinstance(item, Notification):
         message.notification.method = item.method
         if item.params is not None:
@@ -167,13 +176,14 @@ def _from_proto(message: pb.WebSocketMessage) -> Item:
         raise CodecError('jsonrpc must be "2.0"')
     if kind == "notification":
         body = message.notification
-        return _notification(body.method, unpack(body.params), _seq(body.seq) if body.seq else None)
+        seq = _seq(body.seq) if body.seq else None
+        return _notification(body.method, unpack(body.params), seq, message.traceparent)
     which = message.WhichOneof("id_type")
     id_: Id | None = None if which is None else getattr(message, which)
     if kind == "request":
         if id_ is None:
             raise CodecError("a request needs an id")
-        return Request(id_, message.request.method, unpack(message.request.params))
+        return Request(id_, message.request.method, unpack(message.request.params), message.traceparent)
     if kind != "response":
         raise CodecError(f"unexpected message: {kind}")
     if message.response.WhichOneof("result_type") == "error":
@@ -238,6 +248,8 @@ def _to_json(item: Item) -> dict[str, Json]:
         return head | {"method": VIEW_METHOD, "params": views.to_json(item)}
     if isinstance(item, Request | Notification):
         message = head | {"method": item.method}
+        if item.trace:
+            message["traceparent"] = item.trace
         if item.params is not None:
             given = item.params
             message["params"] = tagged(given) if isinstance(given, Message) else given
@@ -276,7 +288,9 @@ def _from_json(value: Json) -> Item:
     if isinstance(id_, bool) or not isinstance(id_, str | int | None):
         raise CodecError("an id is a string, an integer or null")
     if "method" in value:
-        method, params = value["method"], value.get("params", {})
+        method, params, trace = value["method"], value.get("params", {}), value.get("traceparent", "")
+        if not isinstance(trace, str):
+            trace = ""
         if not isinstance(method, str) or not isinstance(params, dict):
             raise CodecError("method is a string, params an object")
         seq = None
@@ -285,10 +299,10 @@ def _from_json(value: Json) -> Item:
             params = {name: member for name, member in params.items() if name != "seq"}
         params = from_tagged(params)
         if "id" not in value:
-            return _notification(method, params, seq)
+            return _notification(method, params, seq, trace)
         if id_ is None:
             raise CodecError("a request needs an id")
-        return Request(id_, method, params)
+        return Request(id_, method, params, trace)
     if "error" in value:
         error = value["error"]
         if not isinstance(error, dict) or type(error.get("code")) is not int:
@@ -305,13 +319,13 @@ def _seq(value: Json) -> int:
     return value
 
 
-def _notification(method: str, params: Json, seq: int | None) -> Item:
+def _notification(method: str, params: Json, seq: int | None, trace: str) -> Item:
     """The long forms of views and moves are the same thing as the short ones."""
     if method == VIEW_METHOD:
         return views.from_json(params)
     if method == MOVE_METHOD:
         return _own_move(params)
-    return Notification(method, params, seq)
+    return Notification(method, params, seq, trace)
 
 
 def _own_move(params: Json) -> OwnMove:

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rayrealm_client import renewal
 from rayrealm_client.accounts import Accounts
+from rayrealm_client.anys import Json
 from rayrealm_client.codec import Notification
 from rayrealm_client.errors import (
     CodecError,
@@ -24,7 +26,7 @@ from rayrealm_client.errors import (
 )
 from rayrealm_client.link import Link
 from rayrealm_client.models import MoveOver, Ready
-from rayrealm_client.policy import Random, Reconnect, Step, after_close, after_refusal
+from rayrealm_client.policy import Backoff, Random, Reconnect, Step, after_close, after_refusal
 from rayrealm_client.recovery import Opening, Recovery
 from rayrealm_client.reliable import Reliable
 
@@ -32,6 +34,7 @@ log = logging.getLogger("rayrealm_client")
 
 ACK_METHOD = "session.ack"
 RESTART = 1012
+MAINTENANCE = "maintenance"  # why the realm refuses, or closes with 1013
 
 OpenLink = Callable[[str | None, Opening], Awaitable[Link]]
 """Takes an access token, None where a recovery token does, and what to resume."""
@@ -145,6 +148,18 @@ class Keeper:
             self._move_over = told
             self.beside(self._leave_politely(told))
 
+    def renew(self, expires_in: float) -> None:
+        """The access token that the link was opened with ends in so many seconds."""
+        link = self.link
+        if link is None:
+            return
+
+        async def ask(method: str, params: dict[str, Json]) -> Json:
+            return await link.request(method, params, self._timeout_s)
+
+        backoff = self._policy.backoff if self._policy is not None else Backoff()
+        self.beside(renewal.renew(self._accounts, ask, expires_in, backoff, self._rng))
+
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` while the link is open, and no longer."""
         task = asyncio.create_task(_logged(work))
@@ -178,7 +193,8 @@ class Keeper:
             delay = None
             if self._policy is not None:
                 now = time.monotonic()
-                delay = self._policy.lost(outcome.step, now, self._rng, outcome.retry_after_s)
+                closed = outcome.error.reason == MAINTENANCE
+                delay = self._policy.lost(outcome.step, now, self._rng, outcome.retry_after_s, closed=closed)
             self._host.lost(Loss(outcome.error.code, outcome.error.reason, delay))
             if delay is None:
                 self._end(outcome.error)
@@ -248,7 +264,10 @@ class Keeper:
         told = self._move_over
         if self.moving_over and told is not None and code < 4000:  # closed by this client, as it was asked to
             return _Outcome(Step.AT_ONCE, ConnectionEnded(RESTART, told.reason), moving_over=True)
-        return _Outcome(after_close(code), ConnectionEnded(code, reason))
+        step, tokens = after_close(code), self._accounts.tokens
+        if step is Step.RENEW and tokens is not None:  # whatever the socket was opened with: it takes a newer one
+            self._refused_token = tokens.access_token
+        return _Outcome(step, ConnectionEnded(code, reason))
 
     def _greeted(self, link: Link, ready: Ready) -> None:
         now = time.monotonic()

@@ -40,6 +40,7 @@ from rayrealm_client.errors import (
 )
 from rayrealm_client.models import Ready
 from rayrealm_client.recovery import Opening
+from rayrealm_client.signing import MAX_TRAILER, BadSignature, ClientSigner
 from rayrealm_client.view import View
 
 log = logging.getLogger("rayrealm_client")
@@ -50,17 +51,23 @@ CLOSE_S = 1.0
 PING_EVERY_S, PONG_WITHIN_S = 4.0, 8.0  # a gateway that is frozen or cut off does not hang up
 SETTLE_S = 1.0  # how long a link that is to be closed waits for answers
 RECOVERY_PREFIX = "rayrealm.recovery."
+BAD_SIGNATURE = 4505
 
 Deliver = Callable[[View | Notification], None]
+Trace = Callable[[], str]  # a traceparent, or ""
 
 
-def socket_url(base_url: str, session_id: str | None, last: str | None = None) -> str:
-    """ws://host:port/ws of the HTTP address, with `session=` and `last=` when there is something to resume."""
+def socket_url(base_url: str, session_id: str | None, last: str | None = None, sign: str | None = None) -> str:
+    """ws://host:port/ws of the HTTP address, with `session=` and `last=` when there is something to resume.
+
+    `sign`: the public key of a client that signs.
+    """
     parts = urlsplit(base_url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme)
     if scheme is None or not parts.netloc:
         raise ValueError(f"not an http(s) address: {base_url!r}")
-    query = urlencode({name: value for name, value in (("session", session_id), ("last", last)) if value})
+    asked = (("session", session_id), ("last", last), ("sign", sign))
+    query = urlencode({name: value for name, value in asked if value})
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/ws", query, ""))
 
 
@@ -75,8 +82,18 @@ def subprotocols(framing: Framing, recovery: str | None) -> list[Subprotocol]:
 class Link:
     """Made by `open`; `run` reads until the socket closes. Requests fail with ConnectionLost when it does."""
 
-    def __init__(self, socket: ClientConnection, framing: Framing, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        socket: ClientConnection,
+        framing: Framing,
+        deliver: Deliver,
+        signer: ClientSigner | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._trace = trace
         self._socket = socket
+        self._signer = signer
+        self._sending: set[asyncio.Task[None]] = set()
         self._framing = framing
         self._deliver = deliver
         self._ids = itertools.count(1)
@@ -96,12 +113,21 @@ class Link:
         framing: Framing,
         deliver: Deliver,
         timeout_s: float,
+        sign: bool = False,
+        trace: Trace | None = None,
     ) -> Self:
-        """`token`: an access token, which recovery does without. Raises Refused, NotConnected or DeadlineExceeded."""
+        """`token`: an access token, which recovery does without. `sign`: all messages, both ways. `trace` is asked at the upgrade
+        and for each request.
+
+        Raises Refused, NotConnected or DeadlineExceeded.
+        """
+        signer = ClientSigner() if sign else None
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        if trace is not None and (traceparent := trace()):
+            headers["traceparent"] = traceparent
         try:
             socket = await connect(
-                socket_url(base_url, opening.session_id, opening.last),
+                socket_url(base_url, opening.session_id, opening.last, None if signer is None else signer.offer),
                 subprotocols=subprotocols(framing, opening.recovery),
                 additional_headers=headers,
                 compression=None,
@@ -110,7 +136,7 @@ class Link:
                 close_timeout=CLOSE_S,
                 ping_interval=PING_EVERY_S,
                 ping_timeout=PONG_WITHIN_S,
-                max_size=MAX_INFLATED_BYTES,
+                max_size=MAX_INFLATED_BYTES + (0 if signer is None else MAX_TRAILER),
             )
         except InvalidStatus as error:
             answer = error.response
@@ -120,23 +146,26 @@ class Link:
             raise DeadlineExceeded(f"no upgrade in {timeout_s} s") from error
         except (OSError, InvalidHandshake) as error:
             raise NotConnected(str(error) or type(error).__name__) from error
-        return cls(socket, framing, deliver)
+        return cls(socket, framing, deliver, signer, trace)
 
     async def ready(self, timeout_s: float) -> Ready:
         """The first message. Raises ConnectionLost, DeadlineExceeded, or CodecError if it is another."""
         try:
             async with asyncio.timeout(timeout_s):
-                items = decode(await self._socket.recv())
+                message = await self._socket.recv()
         except TimeoutError as error:
             raise DeadlineExceeded(f"no {READY_METHOD} in {timeout_s} s") from error
         except ConnectionClosed:
             raise self._lost() from None
+        items = decode(message)
         first = items[0]
         if not isinstance(first, Notification) or first.method != READY_METHOD:
             raise CodecError(f"the first message is no {READY_METHOD}")
         if not isinstance(first.params, dict):
             raise CodecError(f"{READY_METHOD} has no params")
         ready = Ready.of(first.params)
+        if self._signer is not None:
+            self._agree(self._signer, message, ready.session_id, first.params.get("signing"))
         self._slots = asyncio.Semaphore(ready.max_pending_requests)
         self._held = items[1:]
         return ready
@@ -148,10 +177,15 @@ class Link:
             for item in held:
                 self._take(item)
             while True:
-                for item in decode(await self._socket.recv()):
+                message = await self._socket.recv()
+                for item in decode(message if self._signer is None else self._signer.open(message)):
                     self._take(item)
         except ConnectionClosed:
             pass
+        except BadSignature as error:
+            log.error("closing: what came is not what the server signed: %s", error.reason)
+            await self._socket.close(BAD_SIGNATURE, error.reason)
+            return BAD_SIGNATURE, error.reason
         except CodecError as error:
             log.warning("closing: the server sent what is no message: %s", error)
             await self._socket.close(1002, "undecodable message")
@@ -178,7 +212,8 @@ class Link:
                 self._pending[id_] = answer
                 self._idle.clear()
                 try:
-                    await self.send(Request(id_, method, params))
+                    trace = "" if self._trace is None else self._trace()
+                    await self.send(Request(id_, method, params, trace))
                     return await answer
                 finally:
                     self._pending.pop(id_, None)
@@ -192,9 +227,34 @@ class Link:
     async def send(self, item: Item) -> None:
         """Raises CodecError for what cannot be said, ConnectionLost."""
         try:
-            await self._socket.send(encode(item, self._framing))
+            if self._signer is None:
+                await self._socket.send(encode(item, self._framing))
+            else:
+                await self._send_signed(self._signer, encode(item, self._framing))
         except ConnectionClosed:
             raise self._lost() from None
+
+    async def _send_signed(self, signer: ClientSigner, message: bytes | str) -> None:
+        """Tasks that are made in the order of the sequence write in that order; what has a number is sent, also if nobody waits."""
+        sending = asyncio.create_task(self._socket.send(signer.seal(message)))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sent)
+        await asyncio.shield(sending)
+
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        self._sending.discard(sending)
+        if not sending.cancelled() and not isinstance(sending.exception(), ConnectionClosed | None):
+            log.error("a signed message could not be sent", exc_info=sending.exception())
+
+    @staticmethod
+    def _agree(signer: ClientSigner, message: bytes | str, session_id: str, signing: Json) -> None:
+        """Raises ConnectionLost: what was asked for is not optional."""
+        if not isinstance(signing, dict):
+            raise ConnectionLost(BAD_SIGNATURE, "the realm does not sign")
+        try:
+            signer.agree(message.encode() if isinstance(message, str) else message, session_id, signing)
+        except ValueError as error:
+            raise ConnectionLost(BAD_SIGNATURE, f"no keys were agreed on: {error}") from error
 
     async def settle(self) -> None:
         """Wait until all that was asked is answered, at most SETTLE_S seconds."""

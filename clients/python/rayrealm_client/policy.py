@@ -98,9 +98,12 @@ class Reconnect:
         self._opened_at = now
         self._renewed = False
 
-    def lost(self, step: Step, now: float, rng: Random, retry_after_s: float = 0.0) -> float | None:
+    def lost(
+        self, step: Step, now: float, rng: Random, retry_after_s: float = 0.0, *, closed: bool = False
+    ) -> float | None:
         """Seconds to wait before the next try; None: stop. For LATER they count from when it is wanted.
 
+        `closed`: the realm is closed for maintenance, which is no failure: that is waited for, however long it takes.
         What the server asks to wait comes before the jitter, so that a crowd that was told the same does not come back as one.
         """
         if self._opened_at is not None and now - self._opened_at >= self.stable_s:
@@ -108,7 +111,9 @@ class Reconnect:
         self._opened_at = None
         if step is Step.STOP or (step is Step.RENEW and self._renewed):
             return None
-        if self._failing_since is None:
+        if closed:
+            self._failing_since = None
+        elif self._failing_since is None:
             self._failing_since = now
         elif self.give_up_s is not None and now - self._failing_since > self.give_up_s:
             return None

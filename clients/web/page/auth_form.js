@@ -13,7 +13,7 @@ export class AuthForm {
   /**
    * @param {object} options
    * @param {import("../rayrealm/api.js").RealmApi} options.api
-   * @param {(tokens: import("../rayrealm/api.js").Tokens, username: string) => void} options.done
+   * @param {(tokens: import("../rayrealm/api.js").Tokens, username: string) => Promise<void>} options.done
    */
   constructor({ api, done }) {
     this.api = api;
@@ -62,7 +62,7 @@ export class AuthForm {
     try {
       const tokens = await (registering ? this.api.register(username, password) : this.api.login(username, password));
       this.password.value = "";
-      this.done(tokens, username);
+      await this.done(tokens, username);
     } catch (error) {
       this.problem.textContent = inWords(error);
       this.password.focus();

@@ -4,7 +4,9 @@ import { understand } from "./chat_commands.js";
 import { ChatLog, mentions } from "./chat_log.js";
 import { ChatTabs } from "./chat_tabs.js";
 import { Conversation, isNearby, keyOf } from "./conversation.js";
+import { ConnectionGone } from "../rayrealm/pending.js";
 import { byId, setText } from "./dom.js";
+import { SealLock } from "./seal_lock.js";
 import { inWords } from "./words.js";
 
 /** How long words stand over a head, seconds. */
@@ -17,6 +19,7 @@ export class ChatBox {
   input = byId("chat-text", HTMLInputElement);
   range = byId("chat-channel", HTMLSelectElement);
   unreadCount = byId("dock-chat", HTMLElement);
+  lock = new SealLock();
   /** What stands over whose head. @type {Map<string, {text: string, until: number}>} */
   speech = new Map();
   /** @type {Map<string, Conversation>} */
@@ -49,6 +52,7 @@ export class ChatBox {
   /** @param {import("../rayrealm/client.js").RealmClient | null} client */
   attach(client) {
     this.client = client;
+    this.lock.attach(client);
     this.clear();
   }
 
@@ -110,7 +114,7 @@ export class ChatBox {
     if (this.active === "zone") this.#show();
   }
 
-  /** History of what is shown, if it was not asked for yet: after channels have been joined. */
+  /** History of what is shown, if it did not come yet: after channels have been joined, or a lost connection is back. */
   open() {
     this.select(this.active);
   }
@@ -122,7 +126,10 @@ export class ChatBox {
     current.mentioned = false;
     this.#showTabs();
     const ids = current.waiting.splice(0);
-    if (ids.length > 0) this.client?.channels.markRead(ids).catch((error) => console.warn("the realm was not told what was read", error));
+    const sealed = current.sealedWaiting.splice(0);
+    const untold = (/** @type {unknown} */ error) => console.warn("the realm was not told what was read", error);
+    if (ids.length > 0) this.client?.channels.markRead(ids).catch(untold);
+    if (sealed.length > 0) this.client?.sealed.markRead(sealed).catch(untold);
   }
 
   /**
@@ -136,7 +143,7 @@ export class ChatBox {
     const conversation = this.#conversation(keyOf(message, me));
     if (!conversation.add(message)) return;
     const others = message.from !== me;
-    if (conversation.isDirect && others) conversation.waiting.push(message.message_id);
+    if (conversation.isDirect && (others || message.sealed)) (message.sealed ? conversation.sealedWaiting : conversation.waiting).push(message.message_id);
     if (isNearby(String(message.channel)) && !message.waited) this.speech.set(name, { text: String(message.text), until: now + SPEECH_S });
     if (conversation === this.#current) this.log.add(/** @type {import("./conversation.js").Line} */ (conversation.lines.at(-1)));
     if (conversation === this.#current && this.isVisible()) {
@@ -153,6 +160,13 @@ export class ChatBox {
     const conversation = this.conversations.get(keyOf({ channel }, ""));
     conversation?.remove(messageId);
     if (conversation === this.#current) this.log.show(conversation, true);
+  }
+
+  /** About somebody's sealed messages, in the conversation with them. @param {string} userId @param {string} text */
+  tellOf(userId, text) {
+    const conversation = this.#conversation(`direct:${userId}`);
+    conversation.tell(text);
+    if (conversation === this.#current) this.log.add({ message: null, text });
   }
 
   /** A line that nobody said, where the player looks. @param {string} text */
@@ -199,6 +213,7 @@ export class ChatBox {
       const { messages, cursor } = await client.channels.history(conversation.key, conversation.cursor ?? null);
       conversation.addOlder(messages, cursor);
     } catch (error) {
+      if (error instanceof ConnectionGone) return; // the next connection asks again: `open`
       conversation.tell(`What was said before cannot be shown: ${inWords(error)}`);
     } finally {
       conversation.loading = false;
@@ -232,7 +247,10 @@ export class ChatBox {
     if (meant.text === "") return;
     try {
       if (!this.client?.world) return;
-      await this.client.channels.say(channel, meant.text, this.client.world.name);
+      const { sealed, world } = this.client;
+      const other = channel.startsWith("direct:") ? channel.slice("direct:".length) : "";
+      if (other && sealed.isChosen(other)) await sealed.tell(other, meant.text, { name: world.name });
+      else await this.client.channels.say(channel, meant.text, world.name);
     } catch (error) {
       if (this.input.value === "") this.input.value = text;
       this.tell(`Not sent: ${inWords(error)}`);
@@ -242,6 +260,8 @@ export class ChatBox {
   #show() {
     this.range.hidden = this.active !== "zone";
     this.form.classList.toggle("ranged", this.active === "zone");
+    this.form.classList.toggle("direct", this.#current.isDirect);
+    this.lock.show(this.#current.other, this.#current.title);
     this.input.placeholder = this.active.startsWith("direct:") ? `To ${this.#current.title}` : "Say something";
     this.#showTabs();
     this.log.show(this.#current);

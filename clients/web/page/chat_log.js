@@ -55,7 +55,7 @@ export class ChatLog {
       return item;
     }
     const own = message.from === this.me();
-    item.className = `${own ? "own " : ""}${mentions(message, this.me()) ? "mention " : ""}${String(message.channel).split(":")[0]}`;
+    item.className = `${own ? "own " : ""}${message.sealed ? "sealed " : ""}${mentions(message, this.me()) ? "mention " : ""}${String(message.channel).split(":")[0]}`;
     item.title = new Date(message.sent_at * 1000).toLocaleTimeString();
     const name = String(message.name) || "somebody";
     const who = own ? element("b", "who", name) : button(name, "who", () => this.choose(who, { userId: String(message.from), name }));

@@ -18,6 +18,8 @@ export class Conversation {
   loading = false;
   /** Direct messages that the realm keeps until it is told. @type {string[]} */
   waiting = [];
+  /** The same of sealed ones. @type {string[]} */
+  sealedWaiting = [];
   /** @type {Set<string>} */
   #ids = new Set();
 
@@ -32,6 +34,11 @@ export class Conversation {
 
   get isDirect() {
     return this.key.startsWith("direct:");
+  }
+
+  /** The user at the other end of a direct conversation, else empty. */
+  get other() {
+    return this.isDirect ? this.key.slice("direct:".length) : "";
   }
 
   /** Whether the player may close it. */
@@ -71,6 +78,7 @@ export class Conversation {
     this.mentioned = false;
     this.cursor = undefined;
     this.waiting = [];
+    this.sealedWaiting = [];
     this.#ids.clear();
   }
 

@@ -8,7 +8,7 @@ import { inWords } from "./words.js";
 /**
  * @typedef {import("../rayrealm/friends.js").Known} Known
  * @typedef {import("../rayrealm/friends.js").Friend} Friend
- * @typedef {{dot: HTMLElement, name: HTMLElement, about: HTMLElement}} FriendRow
+ * @typedef {{dot: HTMLElement, name: HTMLButtonElement, about: HTMLElement}} FriendRow
  */
 
 export class FriendsPanel {

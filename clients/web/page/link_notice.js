@@ -1,5 +1,6 @@
 /** Tells how the connection is: a banner while it comes back, a dialog when it will not by itself. */
 
+import { MAINTENANCE } from "../rayrealm/connection.js";
 import { byId, setText } from "./dom.js";
 import { backWords } from "./words.js";
 
@@ -11,8 +12,12 @@ const ENDED = {
   1000: ["The realm closed the connection", "You can connect again when you like."],
   4500: ["You are playing in another window", "Only one window can hold a session, and another one has taken it."],
   4502: ["The realm hung up on this page", "It sent too much that the realm could not understand. Reload the page."],
-  4503: ["You were removed from the realm", "An operator ended your session."],
+  4503: ["You were removed from the realm", "An operator did that, or the realm itself because of what was sent. You cannot come back at the moment."],
+  4504: ["That was too much for the realm", "Far more was sent from here than it takes. Wait a little before you connect again. If it happens again, load the page anew."],
+  4505: ["A message could not be trusted", "On the way between this page and the realm it was changed, or came twice. Connect again. If it happens again, use another network."],
 };
+/** @type {[string, string]} */
+const BARRED = ["You cannot enter from here", "The realm takes nobody from your network at the moment. Try again later, or from another network."];
 
 export class LinkNotice {
   notice = byId("notice", HTMLElement);
@@ -78,7 +83,7 @@ export class LinkNotice {
 
   /** @param {import("../rayrealm/connection.js").ConnectionState} state */
   #showEnded(state) {
-    const [title, text] = ENDED[state.code ?? 0] ?? ["The connection has ended", `The realm said: ${state.why || "nothing"}.`];
+    const [title, text] = state.why === "address_banned" ? BARRED : ENDED[state.code ?? 0] ?? ["The connection has ended", `The realm said: ${state.why || "nothing"}.`];
     this.title.textContent = title;
     this.reason.textContent = text;
     this.again.textContent = state.code === 4500 ? "Play here instead" : "Connect again";
@@ -93,6 +98,9 @@ export class LinkNotice {
  */
 export function wordsFor(state, now) {
   if (state.moving) return ""; // to another gateway, in a moment
+  if (state.why === MAINTENANCE && (state.name === "waiting" || state.name === "connecting")) {
+    return "The realm is closed for maintenance. You are back as soon as it opens.";
+  }
   switch (state.name) {
     case "waiting": {
       const seconds = Math.max(0, Math.ceil((state.retryAt ?? now) - now));

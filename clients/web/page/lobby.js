@@ -22,6 +22,8 @@ export class Lobby {
   #zones = [];
   #busy = false;
   #connected = false;
+  /** Why it is not, as it stands on the page. */
+  #trouble = "";
 
   /**
    * @param {object} options
@@ -42,7 +44,7 @@ export class Lobby {
   /** @param {string} username */
   open(username) {
     byId("lobby-user", HTMLElement).textContent = username;
-    this.enterProblem.textContent = "";
+    this.enterProblem.textContent = this.#trouble = "";
     this.createProblem.textContent = "";
     this.#characters = [];
     this.#zones = [];
@@ -87,9 +89,10 @@ export class Lobby {
     else this.enterButton.focus();
   }
 
-  /** @param {boolean} connected */
-  setConnected(connected) {
+  /** @param {boolean} connected @param {string} [trouble] why not, in words; absent: as before */
+  setConnected(connected, trouble = this.#trouble) {
     this.#connected = connected;
+    if (trouble !== this.#trouble) this.enterProblem.textContent = this.#trouble = trouble;
     this.#showReady();
   }
 

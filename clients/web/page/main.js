@@ -1,28 +1,33 @@
 /** The play page: log in, choose, enter. Puts the library and the page's parts together. */
 
-import { RealmApi } from "../rayrealm/api.js";
+import { ApiError, RealmApi } from "../rayrealm/api.js";
 import { RealmClient } from "../rayrealm/client.js";
 import { systemClock } from "../rayrealm/clock.js";
 import { Connection } from "../rayrealm/connection.js";
 import { Credentials } from "../rayrealm/credentials.js";
 import { forgetKept } from "../rayrealm/recovery.js";
+import { Renewal } from "../rayrealm/renewal.js";
+import { Agreement } from "../rayrealm/signing.js";
 import { AuthForm } from "./auth_form.js";
 import { exposeState } from "./debug.js";
 import { byId } from "./dom.js";
 import { GamePanel } from "./game_panel.js";
 import { Lobby } from "./lobby.js";
-import { inWords } from "./words.js";
+import { entryWords, inWords } from "./words.js";
 import { WorldScreen } from "./world_screen.js";
 
 const api = new RealmApi();
 const credentials = new Credentials({ api, storage: sessionStorage });
 /** @type {RealmClient | null} */
 let client = null;
+/** Whether the realm wants signed messages; null: it was not asked yet. @type {boolean | null} */
+let sign = null;
 
 const auth = new AuthForm({
   api,
-  done: (tokens, username) => {
+  done: async (tokens, username) => {
     credentials.adopt(tokens, username);
+    await askRealm();
     openLobby();
   },
 });
@@ -49,11 +54,18 @@ void begin();
 
 async function begin() {
   try {
+    await askRealm();
     if (await credentials.restore()) openLobby();
     else openAuth();
   } catch (error) {
     openAuth(inWords(error));
   }
+}
+
+/** What has to be known before a connection. */
+async function askRealm() {
+  sign ??= (await api.realm()).sign;
+  if (sign && !Agreement.possible) throw new ApiError({ status: 0, reason: "insecure" });
 }
 
 /** @param {"auth" | "lobby" | "world"} name */
@@ -87,14 +99,16 @@ function openClient() {
     url: url.href,
     token: (options) => credentials.token(options),
     storage: sessionStorage, // so that a reload finds its character where it stands
+    sign: sign === true,
   });
+  new Renewal({ connection, credentials });
   const opened = new RealmClient({ connection });
   connection.addEventListener("ready", () => {
     if (!opened.world) void loadZones(opened);
   });
   connection.addEventListener("state", () => {
-    lobby.setConnected(connection.ready);
     const { name, code } = connection.state;
+    lobby.setConnected(connection.ready, name === "connecting" ? undefined : entryWords(connection.state));
     if (name === "ended" && code === 4501 && opened === client) openAuth("Your login has ended. Log in again.");
   });
   opened.addEventListener("world", () => onWorld(opened));

@@ -26,7 +26,7 @@ export class PartyPanel {
 
   /** @param {{choose: (anchor: HTMLElement, person: import("./person_menu.js").Person) => void}} options */
   constructor({ choose }) {
-    /** @type {KeyedList<Member, {dot: HTMLElement, name: HTMLElement, leads: HTMLElement, about: HTMLElement}>} */
+    /** @type {KeyedList<Member, {dot: HTMLElement, name: HTMLButtonElement, leads: HTMLElement, about: HTMLElement}>} */
     this.members = new KeyedList(byId("party-list", HTMLOListElement), {
       key: (member) => member.user_id,
       make: (item, member) => {
@@ -42,7 +42,7 @@ export class PartyPanel {
         const isMe = member.user_id === this.userId;
         dot.dataset.status = presence?.status ?? "offline";
         setText(name, isMe ? `${member.name} (you)` : member.name);
-        /** @type {HTMLButtonElement} */ (name).disabled = isMe;
+        name.disabled = isMe;
         leads.hidden = this.social?.party.current?.leader !== member.user_id;
         setText(about, aboutPresence(presence, this.zoneName, Date.now() / 1000));
       },

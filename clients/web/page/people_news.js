@@ -1,7 +1,7 @@
 /** Toasts about people: who asks, who invites, who has come online, who said something in private; and news of the realm. */
 
 import { FRIEND_NEWS, PARTY_ENDS } from "./people_words.js";
-import { RpcError } from "../rayrealm/pending.js";
+import { ConnectionGone, RpcError } from "../rayrealm/pending.js";
 import { inWords } from "./words.js";
 
 /** The server topic with news for all players. */
@@ -89,7 +89,7 @@ export class PeopleNews {
       client.topics.subscribe(NEWS).catch((error) => {
         if (error instanceof RpcError && error.code === NOT_ALLOWED) return; // this realm has no news
         listening = false; // the next world asks again
-        if (isCurrent()) this.toasts.show(inWords(error));
+        if (isCurrent() && !(error instanceof ConnectionGone)) this.toasts.show(inWords(error));
       });
     });
   }

@@ -1,6 +1,7 @@
 /** Errors in words that a player can act on, and checks that need no realm. */
 
 import { ApiError } from "../rayrealm/api.js";
+import { BadSeal } from "../rayrealm/key_records.js";
 import { NoAnswer, RpcError } from "../rayrealm/pending.js";
 
 /** @type {Record<string, string>} */
@@ -8,18 +9,31 @@ const REASONS = {
   unreachable: "The realm cannot be reached. Check your connection, then try again.",
   timeout: "The realm did not answer in time. Try again.",
   bad_credentials: "That username and password do not belong together.",
+  locked: "Too many wrong passwords were given for this name.",
+  too_many_attempts: "Too many tries from your network.",
+  password_too_common: "That password is one of the first that anybody would try. Choose another: several words are good.",
   username_taken: "That username is taken. Choose another.",
   name_taken: "A character with that name lives here already. Choose another name.",
   too_many_characters: "You have as many characters as one account may have.",
   token_missing: "Your login has ended. Log in again.",
   token_invalid: "Your login has ended. Log in again.",
   token_expired: "Your login has ended. Log in again.",
+  token_expiring: "Your login has ended. Log in again.",
+  token_revoked: "Your login has ended. Log in again.",
+  insecure: "This realm takes signed messages, and a browser signs only what came over https. Open this page by https.",
+  address_banned: "The realm takes nobody from your network at the moment.",
+  too_many_connections: "Too many connections come from your network.",
+  connecting_too_fast: "Too many connections came from your network just now.",
+  too_fast: "That was too much at once.",
   banned: "This account may not enter the realm.",
   full: "The realm is full. Try again in a moment.",
   draining: "This part of the realm is restarting. Try again in a moment.",
+  maintenance: "The realm is closed for maintenance. Try again later.",
   unavailable: "A part of the realm is away. Try again in a moment.",
   in_world: "This character is in the world already.",
   no_such_player: "Nobody has that name.",
+  no_keys: "The realm does not know the keys of this browser any more. Load the page again.",
+  stale_devices: "They have no keys any more, so nothing can be sealed for them.",
   blocked: "You have blocked them. Unblock them first.",
   no_such_request: "They do not ask any more.",
   too_many_friends: "One of you has as many friends as one may have.",
@@ -43,6 +57,24 @@ const REASONS = {
   not_in_world: "Enter the world first.",
 };
 
+/** A longer wait is told in minutes. */
+const MOST_SECONDS = 120;
+
+/** @type {Record<string, string>} */
+const SEALS = {
+  no_keys: "They have no keys, so nothing can be sealed for them. Choose the lock to say it openly.",
+  identity_changed: "Their keys have changed. Choose the lock to see more.",
+  elsewhere: "Your keys are in another browser or on another device. Choose the lock to use this browser, or to say it openly.",
+};
+
+/** About a sealed message that is not shown; empty if it is of no interest. @param {string} reason @param {string} name the sender's */
+export function unopenedWords(reason, name) {
+  if (reason === "replayed") return "";
+  const who = name || "somebody";
+  if (reason === "identity_changed") return `A sealed message waits: the keys of ${who} have changed. Choose the lock to see more.`;
+  return `A sealed message of ${who} could not be opened, and is not shown.`;
+}
+
 /**
  * @param {unknown} error
  * @returns {string}
@@ -50,14 +82,15 @@ const REASONS = {
 export function inWords(error) {
   if (error instanceof ApiError) return withPause(apiWords(error), error.retryAfterS);
   if (error instanceof RpcError) return withPause(rpcWords(error), Number(error.data.retryAfter ?? NaN));
+  if (error instanceof BadSeal) return SEALS[error.reason] ?? "The message could not be sealed.";
   if (error instanceof NoAnswer) return "The realm did not answer. Try again in a moment.";
   return `Something went wrong on this page: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 /** @param {ApiError} error */
 function apiWords(error) {
-  if (error.errors.length > 0) return fieldWords(error.errors);
   if (error.reason in REASONS) return REASONS[error.reason];
+  if (error.errors.length > 0) return fieldWords(error.errors);
   if (error.detail) return sentence(error.detail);
   if (error.status === 429) return "Too many tries.";
   if (error.status >= 500) return "The realm has a problem of its own. Try again in a moment.";
@@ -83,8 +116,8 @@ function fieldWords(errors) {
 /** @param {string} text @param {number | undefined} seconds */
 function withPause(text, seconds) {
   if (seconds === undefined || !(seconds > 0)) return text;
-  const whole = Math.ceil(seconds);
-  return `${text} Wait ${whole} second${whole === 1 ? "" : "s"}.`;
+  const [whole, unit] = seconds > MOST_SECONDS ? [Math.ceil(seconds / 60), "minute"] : [Math.ceil(seconds), "second"];
+  return `${text} Wait ${whole} ${unit}${whole === 1 ? "" : "s"}.`;
 }
 
 /** @param {string} text */
@@ -101,6 +134,14 @@ function sentence(text) {
 
 /** Beside the name of a figure whose player is away. */
 export const LINK_DEAD = "connection lost";
+
+/**
+ * Why nobody can enter yet; empty when nothing is wrong. A browser does not say why a handshake was refused.
+ * @param {import("../rayrealm/connection.js").ConnectionState} state
+ */
+export function entryWords({ name, moving }) {
+  return name === "waiting" && !moving ? "The realm cannot be reached, or does not let you in at the moment. Trying again." : "";
+}
 
 /** After a lost connection is back. @param {boolean} recovered nothing was missed */
 export function backWords(recovered) {

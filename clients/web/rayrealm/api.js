@@ -39,6 +39,11 @@ export class RealmApi {
     this.deadlineS = deadlineS;
   }
 
+  /** What the realm says to everybody. @returns {Promise<{realm: string, zones: object[], websocket: string, sign: boolean}>} */
+  realm() {
+    return this.#call("GET", "/v1/realm", {});
+  }
+
   /** @param {string} username @param {string} password @returns {Promise<Tokens>} */
   register(username, password) {
     return this.#call("POST", "/v1/auth/register", { body: { username, password } });
@@ -47,6 +52,14 @@ export class RealmApi {
   /** @param {string} username @param {string} password @returns {Promise<Tokens>} */
   login(username, password) {
     return this.#call("POST", "/v1/auth/login", { body: { username, password } });
+  }
+
+  /**
+   * Every login of the user's ends, on every device; the answer is a new one.
+   * @param {string} token @param {string} current @param {string} next @returns {Promise<Tokens>}
+   */
+  changePassword(token, current, next) {
+    return this.#call("POST", "/v1/auth/password", { token, body: { current, new: next } });
   }
 
   /** A refresh token works once: keep the new one. @param {string} refreshToken @returns {Promise<Tokens>} */

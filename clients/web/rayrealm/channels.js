@@ -56,7 +56,7 @@ export class Channels extends EventTarget {
   /** @param {string} channel as `zone`, `global` or a name */
   async join(channel) {
     this.#wanted.add(channel);
-    await this.connection.request("chat.channel.join", { channel });
+    await repeat(this.connection, "chat.channel.join", { channel });
   }
 
   /** @param {string} channel */
@@ -68,7 +68,7 @@ export class Channels extends EventTarget {
   async rejoin() {
     for (const channel of this.#wanted) {
       try {
-        await this.connection.request("chat.channel.join", { channel });
+        await repeat(this.connection, "chat.channel.join", { channel });
       } catch (error) {
         this.#emit("trouble", error);
       }

@@ -3,7 +3,7 @@
  *
  * Events, each a CustomEvent with a `detail`:
  * - `world`: World or null, on entering, on another zone, on coming back, on leaving
- * - `chat`: {message_id, channel, from, name, text, sent_at, mentions}, each message once
+ * - `chat`: {message_id, channel, from, name, text, sent_at, mentions}, each message once; with `sealed: true` if the realm could not read it
  * - `own`: OwnEntity, the player's own state was said or has changed
  * - `game`: {type, data, tick}, what the game's code tells this player
  * - `notification`: {method, params} of everything else
@@ -31,6 +31,8 @@ import { systemClock } from "./clock.js";
 import { Interpolation } from "./interpolation.js";
 import { RpcError } from "./pending.js";
 import { Prediction } from "./prediction.js";
+import { repeat } from "./repeat.js";
+import { Sealed } from "./sealed.js";
 import { Social } from "./social.js";
 import { TickClock } from "./tick_clock.js";
 import { Topics } from "./topics.js";
@@ -68,6 +70,7 @@ export class RealmClient extends EventTarget {
     this.ticks = new TickClock({ tickHz: 20 });
     this.interpolation = new Interpolation();
     this.channels = new Channels(connection);
+    this.sealed = new Sealed({ connection });
     this.social = new Social(connection);
     this.topics = new Topics(connection);
     /** @type {World | null} */
@@ -78,12 +81,13 @@ export class RealmClient extends EventTarget {
     this.knownZones = [];
     this.channels.addEventListener("trouble", (event) => this.#emit("trouble", /** @type {CustomEvent} */ (event).detail));
     this.channels.addEventListener("chat", (event) => this.#emit("chat", /** @type {CustomEvent} */ (event).detail));
+    this.sealed.addEventListener("message", (event) => this.#emit("chat", /** @type {CustomEvent} */ (event).detail));
     connection.addEventListener("ready", (event) => this.#onReady(/** @type {CustomEvent} */ (event).detail));
     connection.addEventListener("view", (event) => this.#onView(/** @type {CustomEvent} */ (event).detail));
     connection.addEventListener("notification", (event) => {
       const { detail } = /** @type {CustomEvent} */ (event);
       if (detail.method === "game.event") this.#emit("game", detail.params);
-      else if ([this.channels, this.social, this.topics].some((each) => each.heed(detail.method, detail.params))) return;
+      else if ([this.channels, this.sealed, this.social, this.topics].some((each) => each.heed(detail.method, detail.params))) return;
       else this.#emit("notification", detail);
     });
   }
@@ -236,7 +240,7 @@ export class RealmClient extends EventTarget {
   async #setAgain() {
     for (const [name, value] of this.#attributes) {
       try {
-        await this.connection.request("session.attribute.set", { name, value });
+        await repeat(this.connection, "session.attribute.set", { name, value });
       } catch (error) {
         this.#emit("trouble", error);
       }

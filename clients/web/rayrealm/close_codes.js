@@ -26,6 +26,8 @@ export const CLOSE_CODES = new Map([
   [4501, { name: "auth expired", action: "renew" }],
   [4502, { name: "too many errors", action: "stop" }],
   [4503, { name: "kicked", action: "stop" }],
+  [4504, { name: "flooding", action: "stop" }],
+  [4505, { name: "bad signature", action: "stop" }],
 ]);
 
 /**

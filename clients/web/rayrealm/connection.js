@@ -26,6 +26,7 @@ import { ApiError } from "./api.js";
 import { Backoff } from "./backoff.js";
 import { systemClock } from "./clock.js";
 import { closeRule } from "./close_codes.js";
+import { CONNECT_DEADLINE_S, MOVE_BUFFER_BYTES, SETTLE_S, STABLE_S } from "./connection_limits.js";
 import { readGap, readGreeting, readMoveOver, readTexts, readToken } from "./greeting.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Inbox } from "./inbox.js";
@@ -33,19 +34,15 @@ import { encodeMove, encodeNotification, encodeRequest, unpackAny } from "./mess
 import { ConnectionGone, PendingRequests } from "./pending.js";
 import { Recovery } from "./recovery.js";
 import { Reliable } from "./reliable.js";
+import { SignedSocket } from "./signed_socket.js";
+import { Agreement } from "./signing.js";
 import { until } from "./until.js";
 import { WireError } from "./wire.js";
 
 export const SUBPROTOCOL = "rayrealm.v1+proto";
 
-/** From the start of an attempt to `session.ready`, seconds. */
-const CONNECT_DEADLINE_S = 10;
-/** A socket that lived this long resets the backoff, seconds. */
-const STABLE_S = 5;
-/** How long a socket that is to be left waits for answers, seconds. */
-const SETTLE_S = 1;
-/** Moves are left out while more than this waits to be sent, bytes: the next one is newer anyway. */
-const MOVE_BUFFER_BYTES = 16 * 1024;
+/** Why the realm closes sockets with 1013 while it is closed to players. */
+export const MAINTENANCE = "maintenance";
 /** `WebSocket.OPEN`. */
 const OPEN = 1;
 
@@ -53,7 +50,7 @@ const OPEN = 1;
 const openSocket = (url, protocols) => new WebSocket(url, protocols);
 
 export class Connection extends EventTarget {
-  /** @type {WebSocket | null} */
+  /** @type {WebSocket | SignedSocket | null} */
   #socket = null;
   /** @type {Inbox | null} */
   #inbox = null;
@@ -77,9 +74,14 @@ export class Connection extends EventTarget {
    * @param {import("./clock.js").Clock} [options.clock]
    * @param {() => number} [options.wall] as Recovery takes it
    * @param {() => number} [options.random]
+   * @param {boolean} [options.sign] all messages, both ways; throws where a browser cannot
+   * @param {() => string} [options.trace] the traceparent (W3C Trace Context) of what is being done, or "", asked for each request
    */
-  constructor({ url, token, storage = null, open = openSocket, clock = systemClock, wall, random = Math.random }) {
+  constructor({ url, token, storage = null, open = openSocket, clock = systemClock, wall, random = Math.random, sign = false, trace = () => "" }) {
     super();
+    if (sign && !Agreement.possible) throw new Error("signing needs a secure context: https, or this machine");
+    this.sign = sign;
+    this.trace = trace;
     this.url = url;
     this.token = token;
     this.open = open;
@@ -147,7 +149,7 @@ export class Connection extends EventTarget {
     const socket = this.#openSocket;
     if (!socket) throw new ConnectionGone(`${method}: not connected`);
     const { id, result } = this.pending.open(method, late - this.clock.now());
-    socket.send(encodeRequest(id, method, params));
+    socket.send(encodeRequest(id, method, params, this.trace()));
     return result;
   }
 
@@ -173,10 +175,10 @@ export class Connection extends EventTarget {
     return true;
   }
 
-  /** Something that came could not be understood: a new socket, and with it a whole view. @param {Error} error */
-  fault(error) {
+  /** Something that came could not be understood: a new socket, and with it a whole view. @param {Error} error @param {number} [code] */
+  fault(error, code = 1006) {
     this.#emit("fault", error);
-    this.#drop(1006, error.message);
+    this.#drop(code, error.message);
   }
 
   /** The socket, if it takes something: one that is closing does not, but tells of its close only later. */
@@ -214,23 +216,29 @@ export class Connection extends EventTarget {
       }
       if (attempt !== this.#attempt) return;
     }
-    const query = Object.entries({ session: opening.sessionId, last: opening.last }).filter(([, value]) => value);
+    const agreement = this.sign ? await Agreement.create() : null;
+    if (attempt !== this.#attempt) return;
+    const wanted = { session: opening.sessionId, last: opening.last, sign: agreement?.offer ?? "" };
+    const query = Object.entries(wanted).filter(([, value]) => value);
     const asked = query.length > 0 ? `?${new URLSearchParams(query)}` : "";
-    const socket = this.open(this.url + asked, [SUBPROTOCOL, `rayrealm.${secret}`]);
+    const plain = this.open(this.url + asked, [SUBPROTOCOL, `rayrealm.${secret}`]);
+    const socket = agreement ? new SignedSocket(plain, agreement, (error) => this.fault(error, 4505)) : plain;
     const inbox = new Inbox({ handle: (message) => this.#handle(message), fault: (error) => this.fault(error) });
-    socket.binaryType = "arraybuffer";
+    plain.binaryType = "arraybuffer";
     let opened = false;
     socket.onopen = () => {
       opened = true;
       this.#doubted = false;
       this.#refused = 0;
     };
-    socket.onmessage = (event) => inbox.receive(event.data);
-    socket.onclose = (event) => {
+    socket.onmessage = (/** @type {{data: unknown}} */ event) => inbox.receive(event.data);
+    socket.onclose = (/** @type {CloseEvent} */ event) => {
       if (attempt !== this.#attempt) return;
       this.#doubted = !opened;
       if (!opened) this.#refused += 1;
-      this.#drop(event.code, event.reason || closeRule(event.code).name);
+      // A browser is not told why an upgrade is refused: while the realm is closed, that is why.
+      const still = !opened && why === MAINTENANCE ? why : closeRule(event.code).name;
+      this.#drop(event.code, event.reason || still);
     };
     this.#socket = socket;
     this.#inbox = inbox;
@@ -238,12 +246,13 @@ export class Connection extends EventTarget {
 
   /** @param {unknown} error why there is no access token */
   #withoutToken(error) {
-    if (error instanceof ApiError && error.status === 401) {
+    const { status, reason, retryAfterS: leastS } = error instanceof ApiError ? error : { status: 0, reason: String(error), retryAfterS: 0 };
+    if (status === 401 || status === 403) {
       this.#leaveSocket();
-      this.#enter({ name: "ended", code: 4501, why: "the login has ended" });
+      this.#enter({ name: "ended", code: status === 401 ? 4501 : 4503, why: reason });
       return;
     }
-    this.#drop(1006, error instanceof ApiError ? error.reason : String(error));
+    this.#drop(1006, reason, { leastS });
   }
 
   /** @param {import("./messages.js").WebSocketMessage} message */
@@ -317,7 +326,7 @@ export class Connection extends EventTarget {
     this.#later(this.random() * withinS, () => {
       this.#leaving = true;
       const leave = () => {
-        if (attempt === this.#attempt) this.#drop(1012, reason, true);
+        if (attempt === this.#attempt) this.#drop(1012, reason, { moving: true });
       };
       this.#later(SETTLE_S, leave);
       this.pending.whenIdle(leave);
@@ -328,9 +337,9 @@ export class Connection extends EventTarget {
    * The socket is of no use any more: do what the code asks for.
    * @param {number} code
    * @param {string} why
-   * @param {boolean} [moving] it was left because the realm asked for it
+   * @param {{moving?: boolean, leastS?: number}} [options] moving: it was left because the realm asked for it; leastS: seconds to wait at least
    */
-  #drop(code, why, moving = false) {
+  #drop(code, why, { moving = false, leastS = 0 } = {}) {
     const { action } = closeRule(code);
     this.#leaveSocket();
     if (action === "stop" || action === "renew") this.recovery.forgetToken(); // only a login helps
@@ -346,7 +355,7 @@ export class Connection extends EventTarget {
     if (action === "renew") this.#doubted = true;
     const first = this.backoff.attempts === 0;
     const wait = this.backoff.next();
-    const delay = action === "at_once" && first ? 0 : wait;
+    const delay = Math.max(leastS, action === "at_once" && first ? 0 : wait);
     this.#enter({ name: "waiting", code, why, moving, retryAt: this.clock.now() + delay });
     this.#later(delay, () => this.connect());
   }

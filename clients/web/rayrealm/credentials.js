@@ -5,8 +5,10 @@
 import { ApiError } from "./api.js";
 import { systemClock } from "./clock.js";
 
-/** Refresh this long before the access token ends, in seconds. */
-const MARGIN_S = 30;
+/** Refresh this long before the access token ends, in seconds: more than the realm's grace, within which it opens no socket. */
+const MARGIN_S = 40;
+/** By so much a token must last longer than another to be a newer one, seconds. */
+const NEWER_S = 1;
 
 const KEY = "rayrealm.login";
 
@@ -88,6 +90,29 @@ export class Credentials extends EventTarget {
     }
     if (!this.#tokens) throw new ApiError({ status: 401, reason: "token_missing" });
     return this.#tokens.access_token;
+  }
+
+  /**
+   * A newer access token for a socket that is open.
+   * @param {(method: string, params: Record<string, any>) => Promise<Record<string, any>>} ask as `Connection.request`
+   * @param {number} endsAt when the socket's own token ends, on the clock
+   * @throws {Error} what `ask` throws
+   */
+  async renew(ask, endsAt) {
+    await this.#refreshing?.catch(() => {}); // whoever began it hears of its failure
+    const tokens = this.#tokens;
+    if (!tokens) return;
+    if (this.#endsAt > endsAt + NEWER_S) {
+      await ask("auth.renew", { access_token: tokens.access_token });
+      return;
+    }
+    const exchanged = ask("auth.refresh", { refresh_token: tokens.refresh_token }).then((fresh) => {
+      if (this.#tokens === tokens) this.adopt({ ...tokens, .../** @type {any} */ (fresh) }, this.username); // else: logged out meanwhile
+    });
+    this.#refreshing = exchanged.finally(() => {
+      this.#refreshing = null;
+    });
+    await this.#refreshing;
   }
 
   /** Ends the login here and at the realm. An unreachable realm does not keep anyone logged in here. */

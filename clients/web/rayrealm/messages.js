@@ -28,6 +28,7 @@
  * @property {PositionUpdate} [move]
  * @property {ViewFrame} [view]
  * @property {BatchMessage} [batch]
+ * @property {string} [traceparent] W3C Trace Context, of a request, or of a notification that the realm has traced
  */
 
 import { Message } from "./schema.js";
@@ -142,6 +143,7 @@ export const WebSocketMessageMessage = new Message("rayrealm.v1.WebSocketMessage
   { name: "move", number: 7, type: () => PositionUpdateMessage, oneof: "message_type" },
   { name: "view", number: 8, type: () => ViewFrameMessage, oneof: "message_type" },
   { name: "batch", number: 9, type: () => BatchMessageMessage, oneof: "message_type" },
+  { name: "traceparent", number: 10, type: "string" },
 ]);
 
 /** What may stand in an Any, next to Struct. */
@@ -178,9 +180,11 @@ export function encodeMessage(message) {
  * @param {number} id
  * @param {string} method
  * @param {Record<string, any>} [params] plain JSON
+ * @param {string} [traceparent]
  */
-export function encodeRequest(id, method, params) {
-  return encodeMessage({ jsonrpc: "2.0", idNumber: id, request: { method, params: params && packStruct(params) } });
+export function encodeRequest(id, method, params, traceparent = "") {
+  const request = { method, params: params && packStruct(params) };
+  return encodeMessage({ jsonrpc: "2.0", idNumber: id, request, traceparent });
 }
 
 /**

@@ -38,6 +38,8 @@ export class TickClock {
     /** How far behind the moment drawn lies, seconds. */
     this.delay = leastDelayS;
     this.playhead = NaN;
+    /** How far the moment drawn last lay beyond the newest tick that was there: others were guessed for that long, seconds. */
+    this.guessed = 0;
     this.drawnAt = NaN;
     /** What is added to the time of the present zone's ticks, seconds. */
     this.shift = 0;
@@ -110,6 +112,7 @@ export class TickClock {
       this.playhead += elapsed + Math.min(most, Math.max(-most, drift));
     }
     this.drawnAt = now;
+    this.guessed = Math.max(0, this.playhead - this.newest);
     return this.playhead;
   }
 }
