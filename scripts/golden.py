@@ -28,6 +28,7 @@ from golden_frames import (
     told_text,
     update,
 )
+from golden_signing import signing
 from golden_views import no_views, not_held, text_view, views
 
 from realm_proto import realtime_pb2 as pb
@@ -202,7 +203,7 @@ def deflated() -> pb.WebSocketMessage:
 
 def files() -> dict[str, str]:
     """What each file of the folder holds."""
-    made = {"to_server.json": to_server(), "to_client.json": to_client()}
+    made = {"to_server.json": to_server(), "to_client.json": to_client(), "signing.json": signing()}
     return {name: json.dumps(vectors, indent=1, ensure_ascii=False) + "\n" for name, vectors in made.items()}
 
 
