@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from cluster.telemetry import logs
 from tests.real_realm import RealRealm, real_realm
 from tests.servers import Nats, Valkey
 
@@ -16,6 +17,28 @@ from tests.servers import Nats, Valkey
 settings.register_profile("seeded", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "seeded"))
+
+
+# Seconds for one test with what it starts and ends. Nothing should come near them.
+REALM_S, SLOW_S = 480.0, 1_500.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A realm of Ray takes its time to start, and what is slow says so."""
+    for item in items:
+        for name, seconds in (("slow", SLOW_S), ("realm", REALM_S)):
+            if item.get_closest_marker(name) is not None:
+                item.add_marker(pytest.mark.timeout(seconds))
+                break
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Whatever a test makes of the process's log, the next one hears every line."""
+    level, stream = logs.level(), logs._live.stream
+    yield
+    logs.set_level(level)
+    logs._live.stream = stream
 
 
 @pytest.fixture(scope="session")

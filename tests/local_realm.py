@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Any
 
 import uvicorn
@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from actors.presence.presence_actor import PresenceRunner
 from actors.session.sessions_actor import SessionsRunner
+from actors.watch.watch_actor import WatchRunner
 from actors.world.supervisor_actor import SupervisorRunner
 from actors.zone.zone_actor import ZoneRunner
 from cluster.adapters.memory.calls import MemoryCalls
@@ -27,17 +28,26 @@ from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.runtime import Runtime, until_available
+from cluster.beating import Beating
 from cluster.ports.accounts import Character
 from cluster.ports.actors import ANYWHERE, ActorKind, Node, Place
+from cluster.process_control import ProcessControl
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.security.tokens import sign_access
+from cluster.security_settings import AbuseSettings
 from cluster.settings import NatsSettings, RedisSettings, Settings
 from cluster.subjects import Subjects
+from cluster.telemetry.scrape import serve_metrics
 from serve_apps.gateway import picows_app
 from serve_apps.gateway.gateway_app import GatewayRunner, http
 
 START_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 30.0  # a bus whose server is gone takes two seconds to close
+CANCEL_S, CANCELS = 1.0, 10
+# Tests say what they have to say as fast as they can; those of the limits set their own.
+WIDE = {"per_s": 100_000.0, "burst": 1_000_000}
+WIDE_LIMITS = {"user": WIDE, "address": WIDE, "in_all": WIDE, "methods": {}}
 
 
 class LocalActors:
@@ -70,18 +80,25 @@ class LocalRealm:
         self.gateway: GatewayRunner
         self._runtimes: list[Runtime] = []
         self._runners: list[Any] = []
+        self._dying: set[asyncio.Task[None]] = set()
 
     async def open(self, realm: Realm, kind: str, name: str, registry: CollectorRegistry) -> Runtime:
         client = connect(realm.settings.redis, name.replace("/", "-"))
         bus = await until_available(lambda: NatsBus.connect(realm.settings.nats, name))
         subjects = Subjects(realm.settings.namespace)
         epochs = RedisEpochStore(client, realm.settings.namespace)
-        runtime = Runtime(realm, kind, name, subjects, client, bus, self.calls, epochs, registry)
+        beat_s = realm.settings.telemetry.beat_s
+        beating = Beating(kind, name, "", beat_s, lambda data: bus.publish(subjects.beats(), data))
+        control = ProcessControl(name, realm.settings.console.chaos, beating.now, lambda: self._dies(name))
+        await bus.respond(subjects.process_control(), control.respond)
+        await serve_metrics(bus, subjects, registry, name)
+        beating.start()
+        runtime = Runtime(realm, kind, name, subjects, client, bus, self.calls, epochs, registry, beating, control)
         self._runtimes.append(runtime)
         return runtime
 
     def make(self, runner: Any, name: str, realm: Realm, argument: str) -> None:
-        classes = {"zone": ZoneRunner, "sessions": SessionsRunner, "presence": PresenceRunner}
+        classes = {"zone": ZoneRunner, "sessions": SessionsRunner, "presence": PresenceRunner, "watch": WatchRunner}
         self.actors[name] = classes[name.split("/", 1)[0]](realm, argument, self.open)
         self._runners.append(self.actors[name])
 
@@ -96,6 +113,11 @@ class LocalRealm:
         await asyncio.gather(*runner._loops, return_exceptions=True)
         await runner._runtime.close()
 
+    def _dies(self, name: str) -> None:
+        """Of SIGKILL, if it had a process of its own."""
+        self._dying.add(dying := asyncio.create_task(self.kill(name)))
+        dying.add_done_callback(self._dying.discard)
+
     async def supervise(self) -> None:
         """Start a supervisor, the first or the next one; ready when every zone has an owner."""
         supervisor = SupervisorRunner(self.realm, lambda _: LocalActors(self), self.open)
@@ -108,6 +130,34 @@ class LocalRealm:
         self.gateway = GatewayRunner(self.open)
         await self.gateway.start(self.realm)
 
+    def missing(self) -> str:
+        """Which parts have not started, and why, if that is known."""
+        waiting = [f"the bus of {each.name} is away" for each in self._runtimes if not each.bus.connected]
+        for name, runner in self.actors.items():
+            started = runner._started
+            if not started.done():
+                waiting.append(f"{name} has not started")
+            elif started.cancelled() or started.exception():
+                waiting.append(f"{name} ended: {'cancelled' if started.cancelled() else repr(started.exception())}")
+            elif name.startswith("zone/") and runner._roles.owner is None:
+                waiting.append(f"{name} does not own its zone")
+        return ", ".join(waiting) or "the gateway has not started"
+
+    async def give_up(self, others: Iterable[asyncio.Task[Any]]) -> None:
+        """After a start that failed: end all tasks but `others`, then close what was opened. It cannot hang."""
+        kept = {*others, asyncio.current_task()}
+        for _ in range(CANCELS):  # a task may swallow one cancellation (github.com/python/cpython/issues/86296)
+            if not (left := asyncio.all_tasks() - kept):
+                break
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=CANCEL_S)
+        closing = [asyncio.create_task(runtime.close()) for runtime in self._runtimes]
+        if closing:
+            _, left = await asyncio.wait(closing, timeout=STOP_DEADLINE_S)
+            for task in left:
+                task.cancel()
+
     async def stop(self) -> None:
         self.gateway.stop()
         for runner in self._runners:
@@ -115,7 +165,7 @@ class LocalRealm:
                 loop.cancel()
         for runtime in self._runtimes:
             await runtime.close()
-        picows_app.Door.hub = picows_app.Door.admission = None
+        picows_app.Door.hub = picows_app.Door.admission = picows_app.Door.firewall = None
 
     def token(self, user_id: str, ttl_s: float = 600.0, role: str = "player") -> str:
         return sign_access(self.keys, user_id, time.time(), ttl_s, self.settings.namespace, role)
@@ -139,16 +189,32 @@ class LocalRealm:
         return character_id
 
 
+class NotStartedError(Exception):
+    """A realm did not start in time; says which of its parts is missing."""
+
+
+async def within(step: Awaitable[None], what: str) -> None:
+    """Raises TimeoutError, which says what it was."""
+    try:
+        async with asyncio.timeout(STOP_DEADLINE_S):
+            await step
+    except TimeoutError as error:
+        raise TimeoutError(f"{what}: not within {STOP_DEADLINE_S:g} s") from error
+
+
 @contextlib.asynccontextmanager
 async def local_realm(
     valkey_url: str, nats_url: str, nats_token: str, namespace: str, send_buffer: int = 0, **overrides: Any
 ) -> AsyncIterator[LocalRealm]:
-    """`overrides` are settings. `send_buffer` bytes is what the kernel takes for a client that does not read."""
+    """`overrides` are settings; nobody watches for abuse unless they say so (its library takes a second of this process).
+
+    `send_buffer` bytes is what the kernel takes for a client that does not read."""
+    overrides.setdefault("abuse", AbuseSettings(enabled=False))
     settings = Settings(
         realm=namespace,
         redis=RedisSettings(url=SecretStr(valkey_url)),
         nats=NatsSettings(url=SecretStr(nats_url), token=SecretStr(nats_token)),
-        **overrides,
+        **{"limits": WIDE_LIMITS, **overrides},
     )
     realm = LocalRealm(settings)
     picows_app.install()
@@ -158,9 +224,15 @@ async def local_realm(
     listener.bind(("127.0.0.1", 0))
     listener.listen(4096)  # clients that connect before the server runs wait here
     server = uvicorn.Server(uvicorn.Config(http, lifespan="off", log_config=None, ws="auto", http="httptools"))
-    server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
-    async with asyncio.timeout(START_DEADLINE_S):
-        await realm.start()
+    others = asyncio.all_tasks()
+    try:
+        async with asyncio.timeout(START_DEADLINE_S):
+            await realm.start()
+    except Exception as error:
+        missing = realm.missing()
+        listener.close()
+        await realm.give_up(others)
+        raise NotStartedError(f"{error!r}; {missing}") from error
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     realm.url = f"ws://127.0.0.1:{listener.getsockname()[1]}/ws"
     try:
@@ -168,5 +240,7 @@ async def local_realm(
     finally:
         realm.gateway.hub.stop()
         server.should_exit = True
-        await serving
-        await realm.stop()
+        try:
+            await within(serving, "the end of the realm's server")
+        finally:
+            await within(realm.stop(), "the end of the realm")

@@ -38,9 +38,9 @@ class RealRealm:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, deadline_s: float = COMMAND_DEADLINE_S) -> subprocess.CompletedProcess[str]:
         """`rayrealm ARGUMENTS`, to its end."""
-        return command(self.environment, *arguments)
+        return command(self.environment, *arguments, deadline_s=deadline_s)
 
     def processes(self) -> list[dict[str, Any]]:
         """As `rayrealm status --json` lists them: kind, name, pid, node, alive."""
@@ -64,22 +64,26 @@ class RealRealm:
             connection.close()
 
 
-def command(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(
+    environment: Mapping[str, str], *arguments: str, deadline_s: float = COMMAND_DEADLINE_S
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cluster.cli.main", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=COMMAND_DEADLINE_S,
+        timeout=deadline_s,
         check=False,
     )
 
 
 @contextmanager
-def real_realm(folder: Path, config: str = "", gateways: int = 2) -> Iterator[RealRealm]:
-    """With `config` as its realm.toml; its state folder and its file are in `folder`."""
+def real_realm(
+    folder: Path, config: str = "", gateways: int = 2, variables: Mapping[str, str] | None = None
+) -> Iterator[RealRealm]:
+    """With `config` as its realm.toml; its state folder and its file are in `folder`. `variables`: for its processes."""
     toml = folder / "realm.toml"
     toml.write_text(config)
-    environment = {"RAYREALM_CONFIG": str(toml), "XDG_STATE_HOME": str(folder / "state")}
+    environment = {"RAYREALM_CONFIG": str(toml), "XDG_STATE_HOME": str(folder / "state"), **(variables or {})}
     with own_realm(gateways=gateways, environment=environment) as own:
         yield RealRealm(own, environment)

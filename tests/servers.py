@@ -100,6 +100,11 @@ class Server:
         """Freeze the process: its sockets stay open and nothing answers."""
         assert self._process is not None, "not running"
         self._process.send_signal(signal.SIGSTOP)
+        # The signal stops each thread only when that runs next: a busy machine lets it answer before.
+        until = time.monotonic() + STOP_DEADLINE_S
+        while os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG) is None:
+            assert time.monotonic() < until, "it does not stop"
+            time.sleep(PROBE_PAUSE_S)
 
     def unpause(self) -> None:
         assert self._process is not None, "not running"

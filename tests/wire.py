@@ -66,23 +66,35 @@ class Raw:
         self._writer = writer
 
     @classmethod
-    async def dial(cls, url: str, receive_buffer: int = 0) -> Self:
-        """A TCP connection; `receive_buffer` bytes is what the kernel takes while nobody reads."""
+    async def dial(cls, url: str, receive_buffer: int = 0, source: str = "") -> Self:
+        """A TCP connection; `receive_buffer` bytes is what the kernel takes while nobody reads, `source` our own address."""
         parts = urlsplit(url)
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            sock.bind((source, 0))
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, (parts.hostname, parts.port))
-        limit = 2 * (receive_buffer or 32_768)
-        return cls(*await asyncio.open_connection(sock=sock, limit=limit))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (parts.hostname, parts.port))
+            limit = 2 * (receive_buffer or 32_768)
+            return cls(*await asyncio.open_connection(sock=sock, limit=limit))
+        except BaseException:
+            sock.close()
+            raise
 
     @classmethod
     async def open(
-        cls, url: str, token: str = "", subprotocol: str = "", receive_buffer: int = 0, **headers: Any
+        cls,
+        url: str,
+        token: str = "",
+        subprotocol: str = "",
+        receive_buffer: int = 0,
+        source: str = "",
+        **headers: Any,
     ) -> Self:
         """Ask for an upgrade. Header names have `_` for `-`; None leaves a usual one out."""
-        raw = await cls.dial(url, receive_buffer)
+        raw = await cls.dial(url, receive_buffer, source)
         parts = urlsplit(url)
         fields: dict[str, str | None] = {
             "host": parts.netloc,
@@ -97,7 +109,11 @@ class Raw:
         target = parts.path + ("?" + parts.query if parts.query else "")
         head = f"GET {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields.items() if v is not None)
         raw.send(head.encode() + b"\r\n")
-        await raw.answered()
+        try:
+            await raw.answered()
+        except BaseException:
+            raw.abort()
+            raise
         return raw
 
     async def answered(self) -> None:

@@ -19,7 +19,7 @@ from cluster.chaos.checker import Verdict, check
 from cluster.chaos.drill import until_heard
 from cluster.chaos.history import History, read
 from cluster.chaos.inside import Inside
-from cluster.settings import InterestSettings
+from cluster.world_settings import InterestSettings
 from rayrealm_client.accounts import pool
 from rayrealm_client.models import Tokens
 from tests.integration.backstage import Backstage

@@ -12,7 +12,7 @@ from cluster.chaos.cast import Cast
 from cluster.chaos.inside import Inside
 from cluster.chaos.operator import Operator
 from cluster.ports.calls import zone_actor
-from cluster.settings import Bounds, ZoneSpec
+from cluster.world_settings import Bounds, ZoneSpec
 from tests.chaos.local_drill import drill_with
 from tests.integration.backstage import Backstage
 from tests.local_realm import LocalRealm, local_realm

@@ -6,12 +6,17 @@ import asyncio
 import base64
 import hashlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from cluster.haproxy import corrected
+from cluster.edge.counted import refusals
+from cluster.edge.front import PEERS
+from cluster.edge.orders import Orders
+from cluster.haproxy import prepare
 from cluster.machine import haproxy_binary
 from tests.servers import Server, free_port
 
@@ -19,6 +24,11 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 PROBLEM = b'{"reason":"full"}'
 ACCEPT, CUT = 101, 0
 DEADLINE_S = 5.0
+SETTLED_S = 20.0
+RESYNCED = 3  # HAProxy's flags for: not waiting for a process of this machine, nor for one of another
+SECRET = "secret-of-the-edge-in-tests-only"
+LOG = "127.0.0.1:514"  # Ray's default
+PLAIN = Orders(secret=SECRET)
 
 
 def generate(
@@ -51,6 +61,7 @@ def generate(
         nbthread=1,
         hard_stop_after_s=86_400,
         health_check_inter="100ms",
+        log_target=LOG,
     )
     api = HAProxyApi(config, made, str(folder / "haproxy.cfg"))
     api._generate_config_file_internal()
@@ -64,6 +75,8 @@ class Backend:
     answer: int = ACCEPT
     health: int = 200
     port: int = 0
+    says: tuple[str, ...] = ()
+    """Lines of its answers' heads."""
     requests: list[str] = field(default_factory=list)
     """Method and path of each, without health checks."""
     heads: list[bytes] = field(default_factory=list)
@@ -92,7 +105,10 @@ class Backend:
             await self._say(writer, self.answer, PROBLEM)
 
     async def _say(self, writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
-        head = f"HTTP/1.1 {status} Said\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\n"
+        head = (
+            f"HTTP/1.1 {status} Said\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\nServer: uvicorn\r\n"
+        )
+        head += "".join(f"{line}\r\n" for line in self.says)
         writer.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         await writer.drain()
 
@@ -133,10 +149,15 @@ class Answer:
 class Edge:
     """A running HAProxy with Ray's configuration as `cluster/haproxy.py` corrects it."""
 
-    def __init__(self, folder: Path, web: Backend, gateways: list[Backend]) -> None:
+    def __init__(
+        self, folder: Path, web: Backend, gateways: list[Backend], orders: Orders, console: Backend | None = None
+    ) -> None:
         self.folder = folder
         self._ports = (free_port(), free_port(), free_port())
+        self.port = self._ports[0]
+        self.orders = replace(orders, port=self.port)
         self._web, self._gateways = web, gateways
+        self.console = console or web
         self._open: list[asyncio.StreamWriter] = []
 
     def config(self, fallback: int) -> str:
@@ -144,33 +165,70 @@ class Edge:
             "http-web": ("/", [self._web.port]),
             "http-gateway": ("/ws", [gateway.port for gateway in self._gateways]),
         }
-        return corrected(generate(self.folder, self._ports, backends, fallback), "127.0.0.1")
+        if self.console is not self._web:
+            backends["http-console"] = ("/console", [self.console.port])
+        generate(self.folder, self._ports, backends, fallback)
+        path = self.folder / "haproxy.cfg"
+        prepare(path, self.orders)
+        return path.read_text()
 
     def server(self, fallback: int, *arguments: str) -> Server:
         """One HAProxy process; not started. `reload`'s arguments are those that Ray gives (ray/serve/_private/haproxy.py)."""
+        self.config(fallback)
         path = self.folder / "haproxy.cfg"
-        path.write_text(self.config(fallback))
         argv = [str(haproxy_binary()), "-db", "-f", str(path), *arguments]
         server = Server("haproxy", lambda _: argv, lambda _: True, self.folder)
         server.port = self._ports[0]
         return server
 
-    async def request(self, method: str, path: str, upgrade: bool = False, body: bytes = b"") -> Answer:
-        async with asyncio.timeout(DEADLINE_S):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[0])
-            self._open.append(writer)
-            head = f"{method} {path} HTTP/1.1\r\nHost: realm\r\nContent-Length: {len(body)}\r\n"
-            if upgrade:
-                head = f"{method} {path} HTTP/1.1\r\nHost: realm\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cmF5cmVhbG0tcmVhZHktPw==\r\n"
-            writer.write(f"{head}\r\n".encode() + body)
-            said = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in said[1:] if line)}
-            rest = await reader.readexactly(int(headers.get("content-length", 0)))
-            return Answer(int(said[0].split()[1]), headers, rest, reader, writer)
+    async def connect(
+        self, source: str = "127.0.0.1", tls: ssl.SSLContext | None = None, port: int = 0, first: bytes = b""
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """From `source`; `first` is sent before anything else, TLS included."""
+        local = (source, 0)
+        host = "::1" if ":" in source else "127.0.0.1"
+        reader, writer = await asyncio.open_connection(host, port or self.port, local_addr=local)
+        self._open.append(writer)
+        writer.write(first)
+        if tls is not None:
+            await writer.start_tls(tls, server_hostname="localhost")
+        return reader, writer
 
-    async def upgrade(self) -> Answer:
-        return await self.request("GET", "/ws", upgrade=True)
+    async def request(
+        self,
+        method: str,
+        path: str,
+        upgrade: bool = False,
+        body: bytes = b"",
+        *,
+        source: str = "127.0.0.1",
+        headers: tuple[str, ...] = (),
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
+        first: bytes = b"",
+        on: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None,
+    ) -> Answer:
+        """`on`: a connection that is open; else a new one, see `connect`. Raises ConnectionError and IncompleteReadError."""
+        async with asyncio.timeout(DEADLINE_S):
+            reader, writer = on or await self.connect(source, tls, port, first)
+            lines = [f"{method} {path} HTTP/1.1", "Host: realm", *headers]
+            if upgrade:
+                lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+                lines.append("Sec-WebSocket-Key: cmF5cmVhbG0tcmVhZHktPw==")
+            else:
+                lines.append(f"Content-Length: {len(body)}")
+            writer.write("\r\n".join((*lines, "", "")).encode() + body)
+            said = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            answered = {name.lower(): value for name, _, value in (line.partition(": ") for line in said[1:] if line)}
+            rest = await reader.readexactly(int(answered.get("content-length", 0)) if method != "HEAD" else 0)
+            return Answer(int(said[0].split()[1]), answered, rest, reader, writer)
+
+    async def upgrade(self, **how: Any) -> Answer:
+        return await self.request("GET", "/ws", upgrade=True, **how)
+
+    def refused(self) -> dict[str, int]:
+        """How often the edge itself said no, by reason."""
+        return refusals(self.folder / "admin.sock")
 
     @asynccontextmanager
     async def reloaded(self, fallback: int) -> AsyncIterator[None]:
@@ -183,6 +241,22 @@ class Edge:
             yield
         finally:
             second.stop()
+
+    async def settled(self) -> None:
+        """Wait until a first process has given up hope that one before it teaches it: only then does it teach the next."""
+        async with asyncio.timeout(SETTLED_S):
+            while True:
+                flags = re.search(rf"id={PEERS} .*? flags=0x([0-9a-f]+)", await self._ask("show peers"))
+                assert flags is not None
+                if int(flags[1], 16) & RESYNCED == RESYNCED:
+                    return
+                await asyncio.sleep(0.1)
+
+    async def learnt(self, refused: dict[str, int]) -> None:
+        """Wait until a process that has taken over knows what the one before it refused."""
+        async with asyncio.timeout(DEADLINE_S):
+            while self.refused() != refused:  # noqa: ASYNC110 - HAProxy tells nobody
+                await asyncio.sleep(0.02)
 
     async def states(self, wanted: str) -> None:
         """Wait until every gateway is `wanted`: UP, DOWN ..."""
@@ -217,14 +291,21 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge(folder: Path, web: Backend, gateways: list[Backend], fallback: Backend) -> AsyncIterator[Edge]:
+async def edge(
+    folder: Path,
+    web: Backend,
+    gateways: list[Backend],
+    fallback: Backend,
+    orders: Orders = PLAIN,
+    console: Backend | None = None,
+) -> AsyncIterator[Edge]:
     """All of it running; the fallback stands for Serve's Python proxy."""
     async with AsyncExitStack() as stack:
-        for backend in (web, fallback, *gateways):
+        for backend in (web, fallback, *gateways, *([console] if console is not None else [])):
             server = await asyncio.start_server(backend.handle, "127.0.0.1", backend.port)
             backend.port = server.sockets[0].getsockname()[1]
             stack.callback(server.close)
-        made = Edge(folder, web, gateways)
+        made = Edge(folder, web, gateways, orders, console)
         # The server's own probe is a connection of a blocking socket; HAProxy accepts it without our event loop.
         stack.enter_context(made.server(fallback.port))
         stack.callback(made.close)

@@ -18,14 +18,13 @@ from cluster.adapters.redis.accounts import RedisAccounts
 from cluster.adapters.redis.characters import RedisCharacters
 from cluster.adapters.redis.connection import connect, text
 from cluster.adapters.redis.refresh_tokens import RedisRefreshTokens
-from cluster.errors import Conflict, NotFound, Unauthorized
+from cluster.errors import Conflict, NotFound
 from cluster.ports.accounts import (
     Account,
     AccountStore,
     Character,
     CharacterStore,
     RefreshStore,
-    TokenReused,
 )
 from cluster.settings import RedisSettings
 
@@ -108,6 +107,14 @@ class TestAccounts:
         await stores.accounts.create(ALICE)
         assert await stores.accounts.get("usr_alice") == ALICE
         assert await stores.accounts.get("alice") is None
+
+    async def test_names_of_many(self, stores: Stores) -> None:
+        bob = replace(ALICE, user_id="usr_bob", username="bob")
+        for account in (ALICE, bob):
+            await stores.accounts.create(account)
+        wanted = ["usr_bob", "usr_nobody", "usr_alice", "alice"]
+        assert await stores.accounts.usernames(wanted) == {"usr_bob": "bob", "usr_alice": "alice"}
+        assert await stores.accounts.usernames([]) == {}
 
     async def test_a_taken_name_changes_nothing(self, stores: Stores) -> None:
         await stores.accounts.create(ALICE)
@@ -292,71 +299,6 @@ class TestClaims:
         assert await stores.characters.get("chr_hero") == winners[0]
 
 
-class TestRefreshTokens:
-    @pytest.fixture(autouse=True)
-    async def family(self, stores: Stores) -> None:
-        await stores.refresh.start("fam_1", "usr_alice", "hash-0", NOW, TTL)
-
-    async def test_a_chain(self, stores: Stores) -> None:
-        for n in range(5):
-            assert await stores.refresh.rotate(f"hash-{n}", f"hash-{n + 1}", NOW + n, TTL) == "usr_alice"
-
-    async def test_an_unknown_token(self, stores: Stores) -> None:
-        with pytest.raises(Unauthorized, match="token invalid") as refused:
-            await stores.refresh.rotate("hash-x", "hash-y", NOW, TTL)
-        assert not isinstance(refused.value, TokenReused)
-
-    async def test_a_second_use_ends_the_family(self, stores: Stores) -> None:
-        await stores.refresh.rotate("hash-0", "hash-1", NOW, TTL)
-        with pytest.raises(TokenReused) as reused:
-            await stores.refresh.rotate("hash-0", "hash-thief", NOW, TTL)
-        assert (reused.value.user_id, reused.value.reason) == ("usr_alice", "token_invalid")
-        for token in ("hash-0", "hash-1", "hash-thief"):
-            with pytest.raises(Unauthorized):
-                await stores.refresh.rotate(token, "hash-2", NOW, TTL)
-
-    async def test_a_token_of_long_ago_ends_the_family_too(self, stores: Stores) -> None:
-        for n in range(4):
-            await stores.refresh.rotate(f"hash-{n}", f"hash-{n + 1}", NOW, TTL)
-        with pytest.raises(TokenReused):
-            await stores.refresh.rotate("hash-1", "hash-thief", NOW, TTL)
-        with pytest.raises(Unauthorized):
-            await stores.refresh.rotate("hash-4", "hash-5", NOW, TTL)
-
-    async def test_two_at_once(self, stores: Stores) -> None:
-        results = await asyncio.gather(
-            *(stores.refresh.rotate("hash-0", f"hash-{n}", NOW, TTL) for n in ("a", "b")),
-            return_exceptions=True,
-        )
-        assert results.count("usr_alice") == 1
-        assert sum(isinstance(result, TokenReused) for result in results) == 1
-        for token in ("hash-a", "hash-b"):
-            with pytest.raises(Unauthorized):
-                await stores.refresh.rotate(token, "hash-c", NOW, TTL)
-
-    async def test_the_same_call_again_is_no_second_use(self, stores: Stores) -> None:
-        for _ in range(2):
-            assert await stores.refresh.rotate("hash-0", "hash-1", NOW, TTL) == "usr_alice"
-        assert await stores.refresh.rotate("hash-1", "hash-2", NOW, TTL) == "usr_alice"
-
-    async def test_a_token_ends_by_itself(self, stores: Stores) -> None:
-        with pytest.raises(Unauthorized) as refused:
-            await stores.refresh.rotate("hash-0", "hash-1", NOW + TTL, TTL)
-        assert not isinstance(refused.value, TokenReused)
-        assert await stores.refresh.rotate("hash-0", "hash-1", NOW + TTL - 0.01, TTL) == "usr_alice"
-        assert await stores.refresh.rotate("hash-1", "hash-2", NOW + TTL + 1, TTL) == "usr_alice"
-
-    async def test_revoking_ends_the_family_and_no_other(self, stores: Stores) -> None:
-        await stores.refresh.start("fam_2", "usr_alice", "hash-other", NOW, TTL)
-        await stores.refresh.rotate("hash-0", "hash-1", NOW, TTL)
-        await stores.refresh.revoke("hash-0")
-        await stores.refresh.revoke("hash-0")
-        await stores.refresh.revoke("hash-unknown")
-        with pytest.raises(Unauthorized):
-            await stores.refresh.rotate("hash-1", "hash-2", NOW, TTL)
-        assert await stores.refresh.rotate("hash-other", "hash-3", NOW, TTL) == "usr_alice"
-
-
 class TestRedisLayout:
     """What other parts, operators and older data rely on."""
 
@@ -377,19 +319,6 @@ class TestRedisLayout:
             ":refresh:hash-0",
             ":refresh:hash-1",
         }
-
-    async def test_everything_about_refresh_tokens_expires(self, client: Redis, namespace: str) -> None:
-        store = RedisRefreshTokens(client, namespace)
-        await store.start("fam_1", "usr_alice", "hash-0", NOW, TTL)
-        await store.rotate("hash-0", "hash-1", NOW, 2 * TTL)
-        lives = {
-            text(key).rpartition(":")[2]: await client.ttl(key)
-            async for key in client.scan_iter(f"{namespace}:refresh*")
-        }
-        assert lives.keys() == {"fam_1", "hash-0", "hash-1"}
-        assert TTL - 60 < lives["hash-0"] <= TTL
-        assert 2 * TTL - 60 < lives["hash-1"] <= 2 * TTL
-        assert 2 * TTL - 60 < lives["fam_1"] <= 2 * TTL
 
     async def test_numbers_of_numpy_are_stored_as_numbers(self, client: Redis, namespace: str) -> None:
         numpy = pytest.importorskip("numpy")

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.nats_bus import NatsBus
 from cluster.errors import Unavailable
+from cluster.ports.bus import received
 from cluster.settings import NatsSettings
+from cluster.telemetry import tracing
 from tests.servers import Nats
 
 DEADLINE_S = 5.0
@@ -173,6 +175,56 @@ class TestEveryBus:
                 bus.request(f"{namespace}.a", b"second", DEADLINE_S),
             )
         assert (first, second) == (b"first", b"second")
+
+    async def test_headers_reach_the_handler(self, bus: AnyBus, namespace: str) -> None:
+        heard: list[tuple[bytes, dict[str, str]]] = []
+        came = asyncio.Event()
+
+        def handler(data: bytes) -> None:
+            heard.append((data, dict(received())))
+            if data == b"3":
+                came.set()
+
+        await bus.subscribe(f"{namespace}.a", handler)
+        bus.publish(f"{namespace}.a", b"1", {"TraceParent": "00-1", "other": "two words: and a colon"})
+        bus.publish(f"{namespace}.a", b"2")
+        bus.publish(f"{namespace}.a", b"3", {})
+        async with asyncio.timeout(DEADLINE_S):
+            await came.wait()
+        assert heard == [(b"1", {"traceparent": "00-1", "other": "two words: and a colon"}), (b"2", {}), (b"3", {})]
+        assert received() == {}
+
+    @pytest.mark.parametrize(
+        "headers", [{"a": "x\r\ny: z"}, {"a b": "x"}, {"a:": "x"}, {"": "x"}, {"a": "ü"}, {"a": "x" * 5_000}]
+    )
+    async def test_bad_headers_are_refused(self, bus: AnyBus, namespace: str, headers: dict[str, str]) -> None:
+        with pytest.raises(ValueError, match="header"):
+            bus.publish(f"{namespace}.a", b"x", headers)
+        assert bus.connected
+
+    async def test_the_trace_of_what_is_done_goes_along(self, bus: AnyBus, namespace: str) -> None:
+        trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+        heard: list[dict[str, str]] = []
+
+        async def responder(_data: bytes) -> bytes:
+            heard.append(dict(received()))
+            return tracing.here().encode()
+
+        await bus.respond(f"{namespace}.a", responder)
+        with tracing.span("test", parent=trace):
+            assert await bus.request(f"{namespace}.a", b"", DEADLINE_S) == trace.encode()
+        assert await bus.request(f"{namespace}.a", b"", DEADLINE_S) == b""
+        assert await bus.request(f"{namespace}.a", b"", DEADLINE_S, {"traceparent": "nonsense"}) == b""
+        assert heard == [{"traceparent": trace}, {}, {"traceparent": "nonsense"}]
+
+    async def test_a_large_message_goes_without_its_trace(self, bus: AnyBus, namespace: str) -> None:
+        """Headers count for the server's limit, and what is over it ends the connection."""
+        inbox = Inbox()
+        await bus.subscribe(f"{namespace}.a", inbox)
+        with tracing.span("test", parent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"):
+            bus.publish(f"{namespace}.a", bytes(MIB))
+        await bus.flush(DEADLINE_S)
+        assert await inbox.holds(1) == [bytes(MIB)]
 
     async def test_nobody_to_answer(self, bus: AnyBus, namespace: str) -> None:
         async with asyncio.timeout(DEADLINE_S):

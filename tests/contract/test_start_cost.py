@@ -15,6 +15,8 @@ HEAVY = ("numpy", "scipy")
     [
         ("actors.session.sessions_actor", HEAVY),
         ("actors.presence.presence_actor", HEAVY),
+        ("actors.watch.watch_actor", (*HEAVY, "river", "pandas")),
+        ("actors.world.supervisor_actor", ("river",)),
         ("serve_apps.gateway.gateway_app", ("scipy",)),
         ("rayrealm_client.client", (*HEAVY, "ray", "redis", "nats")),
     ],

@@ -78,7 +78,7 @@ class TestRedis:
         """Over a broken connection: its second answer is that of the first, so that the caller still tells the realm."""
         topics = [topic.encode().hex() for topic in (NEWS, OTHER)]
         args: list[str | bytes | int | float] = [
-            namespace, "m", "{}", "k", "msg_1", "call", 60_000, "", "", len(topics),
+            namespace, "m", "{}", "k", "msg_1", "call", 60_000, "", "", "", len(topics),
             *(part for topic in topics for part in (topic, LIMIT, 60_000, 60_000)),
         ]  # fmt: skip
         first = await PUBLISH(client, [], args)

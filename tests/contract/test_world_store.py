@@ -10,7 +10,7 @@ import pytest
 from cluster.adapters.redis.world import RedisWorldStore
 from cluster.errors import Fenced, Unavailable
 from cluster.ports.calls import SUPERVISOR
-from cluster.settings import WorldSettings
+from cluster.world_settings import WorldSettings
 from cluster.worldmap import WorldMap
 from tests.contract.zone_stores import BYTES, OverNetwork, Stores, connected, redis_stores, stores_of
 

@@ -42,6 +42,15 @@ def wait_for_state(
         page.wait_for_timeout(POLL_MS)
 
 
+def wait_until(page: Page, condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """For what the other end knows, not the page. Raises TimeoutError that says `what` did not happen."""
+    until = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError(f"{what}: not within {deadline_s} s")
+        page.wait_for_timeout(POLL_MS)
+
+
 def open_page(page: Page, base_url: str) -> None:
     """Load the page, up to the login form or, with a remembered login, whatever comes after it."""
     page.goto(f"{base_url}/play/")

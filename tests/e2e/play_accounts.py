@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Json = dict[str, Any]
+COMMON = "password1"  # the only one that is known here
 
 
 class Accounts:
@@ -21,10 +22,13 @@ class Accounts:
         self.access: dict[str, str] = {}
         self.refresh_tokens: dict[str, str] = {}
         self.refreshes = 0
+        self.sign = False  # whether the realm wants signed messages; this one itself signs nothing
+        self.locked: set[str] = set()
         self._ids = itertools.count(1)
 
     def routes(self) -> list[tuple[str, str, Endpoint]]:
         return [
+            ("GET", "/v1/realm", self._realm),
             ("POST", "/v1/auth/register", self._register),
             ("POST", "/v1/auth/login", self._login),
             ("POST", "/v1/auth/refresh", self._refresh),
@@ -50,12 +54,20 @@ class Accounts:
         if len(body["password"]) < 8:
             errors = [{"field": "password", "reason": "shorter than 8 characters"}]
             return problem(422, "invalid_input", "password: shorter than 8 characters", errors=errors)
+        if body["password"] == COMMON:
+            errors = [{"field": "password", "reason": "is one that is tried first"}]
+            return problem(422, "password_too_common", "password: is one that is tried first", errors=errors)
         self.passwords[body["username"]] = body["password"]
         self.characters[body["username"]] = []
         return JSONResponse(self._tokens(body["username"]), status_code=201)
 
+    async def _realm(self, _request: Request) -> Response:
+        return JSONResponse({"realm": "mock", "zones": [], "websocket": "/ws", "sign": self.sign})
+
     async def _login(self, request: Request) -> Response:
         body = await request.json()
+        if body["username"] in self.locked:
+            return problem(429, "locked", "Locked.", headers={"Retry-After": "30"})
         if self.passwords.get(body["username"]) != body["password"]:
             return problem(401, "bad_credentials", "Wrong username or password.")
         return JSONResponse(self._tokens(body["username"]))
@@ -110,6 +122,6 @@ class Accounts:
         }
 
 
-def problem(status: int, reason: str, detail: str, **more: Any) -> Response:
+def problem(status: int, reason: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     body = {"type": "about:blank", "title": reason, "status": status, "detail": detail, "reason": reason, **more}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+    return JSONResponse(body, status, headers, "application/problem+json")

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from tests.e2e.play_sealed import SealedMail
 from tests.e2e.play_sessions import Params, RpcRefusal, Session
 
 News = tuple[str, str, Params]  # user id, method, params of a notification
@@ -35,6 +36,7 @@ class Social:
         self.history: dict[str, list[Params]] = defaultdict(list)
         self.inbox: dict[str, list[Params]] = defaultdict(list)
         self.read: list[str] = []
+        self.sealed = SealedMail()
         self.refusals: dict[str, Refusal] = {}  # of the next call of a method
         self._watching: dict[str, set[str]] = defaultdict(set)
         self._ids, self._versions = itertools.count(1), itertools.count(1)
@@ -85,7 +87,7 @@ class Social:
                 return {"messages": kept[first:before], "cursor": str(first) if first else None}
             case ["chat", "channel", "members"]:
                 return {"members": [{"user_id": u, "name": n} for u, n in self.names.items()], "cursor": None}
-        return None
+        return self.sealed.call(me, self.names.get(me, ""), method, params, self.news)
 
     def say(self, channel: str, user: str, name: str, text: str) -> Params:
         """A message, kept for the channel's history."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.layout import faults
 from tests.e2e.page_driver import (
     DEADLINE_S,
     PASSWORD,
+    enter,
     fill_login,
+    make_character,
     open_page,
     pixels,
     register,
     register_and_enter,
     state,
     wait_for_state,
+    wait_until,
     walk,
 )
+from tests.e2e.play_accounts import COMMON
 from tests.e2e.play_server import PlayServer
 
 SIZE = 44  # pixels of the squares that are compared
@@ -33,14 +38,6 @@ def distance(a: dict[str, float], b: dict[str, float]) -> float:
 def unlike_ground(found: list[tuple[int, int, int]]) -> int:
     """How many pixels are much brighter than grass."""
     return sum(max(pixel) > 130 for pixel in found)
-
-
-def wait_until(page: Page, condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(f"{what}: not within {DEADLINE_S} s")
-        page.wait_for_timeout(30)
 
 
 def test_from_registration_to_walkers_on_the_canvas(page: Page, play_server: PlayServer) -> None:
@@ -185,8 +182,8 @@ def test_an_expired_token_is_refreshed_before_reconnecting(page: Page, play_serv
     entered = register_and_enter(page, play_server.url, "marlow", "Marlow")
     play_server.accounts.expire_access_tokens()
     play_server.close_sockets(4501, "auth expired")
-    wait_for_state(page, lambda s: not s["connected"], "noticing")
-    back = wait_for_state(page, lambda s: s["connected"], "coming back", 30)
+    wait_until(page, lambda: play_server.resume_requests == ["", entered["session"]], "coming back", 30)
+    back = wait_for_state(page, lambda s: s["connected"], "playing again")
     assert back["session"] == entered["session"]
     assert play_server.accounts.refreshes == 1
 
@@ -226,6 +223,76 @@ def test_being_replaced_and_kicked_is_told(page: Page, play_server: PlayServer) 
     assert not play_server.accounts.refresh_tokens
 
 
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [(4504, "That was too much for the realm"), (4505, "A message could not be trusted")],
+)
+def test_why_the_realm_hung_up_is_told(page: Page, play_server: PlayServer, code: int, title: str) -> None:
+    register_and_enter(page, play_server.url, "marlow", "Marlow")
+    play_server.close_sockets(code, "in one word")
+    expect(page.locator("#ended-title")).to_have_text(title)
+    expect(page.locator("#ended-text")).not_to_contain_text("in one word")
+    assert not faults(page)
+    page.click("#ended-again")
+    wait_for_state(page, lambda s: s["connected"], "connecting again")
+    expect(page.locator("#chat-log .notice")).to_have_count(0)
+
+
+def refuse(page: Page, status: int, reason: str, **headers: str) -> None:
+    """The HTTP API's answer from now on, whatever is asked."""
+    problem = json.dumps({"reason": reason, "status": status, "detail": "not for people"})
+    headers["Content-Type"] = "application/problem+json"
+    page.route("**/v1/**", lambda route: route.fulfill(status=status, headers=headers, body=problem))
+
+
+@pytest.mark.parametrize("where", ["lobby", "world"])
+def test_a_network_that_is_kept_out_is_told(page: Page, play_server: PlayServer, where: str) -> None:
+    register(page, play_server.url, "marlow")
+    make_character(page, "Marlow")
+    if where == "world":
+        enter(page)
+    wait_for_state(page, lambda s: s["connected"], "being connected")
+    refuse(page, 403, "address_banned")
+    play_server.refusing = True
+    play_server.cut()
+    expect(page.locator("#ended-title")).to_have_text("You cannot enter from here", timeout=DEADLINE_S * 1000)
+    expect(page.locator("#ended-again")).to_be_hidden()
+    open_page(page, play_server.url)
+    expect(page.locator("#auth-error")).to_have_text("The realm takes nobody from your network at the moment.")
+
+
+def test_a_realm_that_lets_nobody_in_is_told(page: Page, play_server: PlayServer) -> None:
+    play_server.refusing = True
+    register(page, play_server.url, "marlow")
+    make_character(page, "Marlow")
+    trouble = page.locator("#enter-error")
+    expect(trouble).to_contain_text("does not let you in at the moment", timeout=DEADLINE_S * 1000)
+    expect(page.locator("#enter")).to_be_disabled()
+    refuse(page, 429, "too_fast", **{"Retry-After": "600"})
+    late = wait_for_state(page, lambda s: s["connection"].get("why") == "too_fast", "being told to wait")
+    assert late["connection"]["retryAt"] > page.evaluate("() => performance.now() / 1000") + 500
+    page.unroute("**/v1/**")
+    play_server.refusing = False
+    open_page(page, play_server.url)
+    page.click("#enter:enabled", timeout=DEADLINE_S * 1000)
+    expect(trouble).to_be_empty()
+    wait_for_state(page, lambda s: s["screen"] == "world", "entering")
+
+
+def test_a_page_that_cannot_sign_says_so(page: Page, play_server: PlayServer) -> None:
+    """As over plain HTTP from another machine: browsers keep Web Crypto from such pages."""
+    play_server.accounts.sign = True
+    page.add_init_script("Object.defineProperty(crypto, 'subtle', { value: undefined })")
+    problem = page.locator("#auth-error")
+    open_page(page, play_server.url)
+    expect(problem).to_contain_text("Open this page by https.")
+    fill_login(page, "marlow", PASSWORD, register=True)
+    wait_until(page, lambda: "marlow" in play_server.accounts.passwords, "registering")
+    expect(page.locator("#auth-submit")).to_be_enabled()
+    expect(problem).to_contain_text("Open this page by https.")
+    assert state(page)["screen"] == "auth"
+
+
 def test_wrong_input_is_told_in_words(page: Page, play_server: PlayServer) -> None:
     register(page, play_server.url, "marlow")
     page.click("#logout")
@@ -237,6 +304,14 @@ def test_wrong_input_is_told_in_words(page: Page, play_server: PlayServer) -> No
     expect(problem).to_have_text("That username is taken. Choose another.")
     fill_login(page, "marlow", "short", register=True)
     expect(problem).to_have_text("A password has 8 to 128 characters.")
+    fill_login(page, "wanda", COMMON, register=True)
+    expect(problem).to_have_text(
+        "That password is one of the first that anybody would try. Choose another: several words are good."
+    )
+    play_server.accounts.locked.add("marlow")
+    fill_login(page, "marlow", PASSWORD, register=False)
+    expect(problem).to_have_text("Too many wrong passwords were given for this name. Wait 30 seconds.")
+    play_server.accounts.locked.clear()
     fill_login(page, "marlow", PASSWORD, register=False)
     page.wait_for_selector("#lobby")
     page.fill("#character-name", "x")
@@ -258,7 +333,7 @@ def test_chat_is_text_and_arrives_once(page: Page, play_server: PlayServer) -> N
     page.keyboard.type("hello wasd")
     page.keyboard.press("Enter")
     expect(lines).to_have_count(2)
-    assert play_server.chat == [("zone", "hello wasd")]
+    wait_until(page, lambda: play_server.chat == [("zone", "hello wasd")], "one message and no more")
     page.keyboard.press("Escape")
     assert state(page)["me"]["x"] == 100, "typing does not walk"
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.layout import faults
-from tests.e2e.page_driver import register_and_enter, screenshot, state, wait_for_state
+from tests.e2e.page_driver import register_and_enter, screenshot, state, wait_for_state, wait_until
 from tests.e2e.play_server import PlayServer
 from tests.e2e.play_social import Refusal, Social
 
@@ -59,6 +59,11 @@ def choose(page: Page, name: Locator, deed: str) -> None:
 def say(page: Page, text: str) -> None:
     page.fill("#chat-text", text)
     page.press("#chat-text", "Enter")
+
+
+def heard(page: Page, server: PlayServer, *said: tuple[str, str]) -> None:
+    """Channel and text of the last messages at the realm."""
+    wait_until(page, lambda: server.chat[-len(said) :] == list(said), f"hearing {said}")
 
 
 def test_friends_with_how_they_are(entered: Page, play_server: PlayServer) -> None:
@@ -120,17 +125,17 @@ def test_the_channels_of_the_chat(entered: Page, play_server: PlayServer) -> Non
     assert "mention" in (lines.first.get_attribute("class") or "")
     expect(page.locator("#chat-channel")).to_be_hidden()
     say(page, "good day")
-    assert play_server.chat[-1] == ("global", "good day")
+    heard(page, play_server, ("global", "good day"))
     say(page, "/say anybody here?")
     expect(lines).to_have_text(["Aldergood morning", "Marlowsaysanybody here?"])
     page.select_option("#chat-channel", "shout")
     say(page, "HELLO")
-    assert play_server.chat[-2:] == [("say", "anybody here?"), ("shout", "HELLO")]
+    heard(page, play_server, ("say", "anybody here?"), ("shout", "HELLO"))
     page.select_option("#chat-channel", "zone")
 
     say(page, "/w Alder a word in private")
     expect(tab.nth(2)).to_contain_text("Alder")
-    assert play_server.chat[-1] == ("direct:usr_alder", "a word in private")
+    heard(page, play_server, ("direct:usr_alder", "a word in private"))
     expect(lines).to_have_text(["Marlowa word in private"])
     tab.first.click()
     play_server.run(lambda: _whisper(play_server, "Alder", "and back"))
@@ -264,7 +269,7 @@ def test_the_own_status(entered: Page, open_context_page: Callable[..., Page], p
     page.keyboard.press("Enter")
     expect(page.locator("#status-menu")).to_be_hidden()
     expect(page.locator("#own-status .words")).to_have_text("gone fishing")
-    assert play_server.social.status[ME]["text"] == "gone fishing"
+    wait_until(page, lambda: play_server.social.status[ME]["text"] == "gone fishing", "the status at the realm")
     play_server.social.refusals["presence.update"] = Refusal(-32006, "unavailable", retryAfter=2)
     page.click("#own-status")
     page.check("#status-menu [value=busy]")

@@ -13,6 +13,15 @@ from tests.e2e.page_driver import open_page, register_and_enter, wait_for_state,
 from tests.e2e.play_server import PlayServer
 
 GREY = "#8b949a"
+# Requests of one method do not arrive.
+HOLD = """(() => {
+  const send = WebSocket.prototype.send;
+  window.held = 0;
+  WebSocket.prototype.send = function (data) {
+    if (window.released || !new TextDecoder().decode(data).includes("METHOD")) send.call(this, data);
+    else window.held += 1;
+  };
+})()"""
 
 
 def in_channels(page: Page, server: PlayServer) -> None:
@@ -76,6 +85,20 @@ def test_what_cannot_come_any_more_is_told(page: Page, play_server: PlayServer) 
     play_server.cut()
     expect(page.locator("#notice-text")).to_have_text("Connected again. Some messages were missed.", timeout=20_000)
     expect(page.locator("#chat-log .notice")).to_have_text("Some messages were missed while the connection was lost.")
+
+
+@pytest.mark.parametrize("method", ["chat.history", "chat.channel.join"])
+def test_what_the_loss_left_unanswered_is_asked_again(page: Page, play_server: PlayServer, method: str) -> None:
+    page.add_init_script(HOLD.replace("METHOD", method))
+    play_server.say("zone", "Alder", "before")
+    register_and_enter(page, play_server.url, "marlow", "Marlow")
+    page.wait_for_function("() => window.held > 0")
+    page.evaluate("() => { window.released = true; }")
+    play_server.cut()
+    expect(page.locator("#notice-text")).to_have_text("Connected again. You missed nothing.", timeout=20_000)
+    expect(page.locator("#chat-log li span")).to_have_text(["before"])
+    expect(page.locator("#chat-log .notice")).to_have_count(0)
+    in_channels(page, play_server)
 
 
 def test_a_player_who_lost_the_connection_is_shown_as_such(page: Page, play_server: PlayServer) -> None:

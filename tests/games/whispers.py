@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from actors.games.api import Game
 from actors.zone.game_zone import GameZone
-from cluster.settings import EntityTypeSettings
+from cluster.world_settings import EntityTypeSettings
 
 PLAN = "a plan that nobody is told, 5f1c09e7"
 MERCHANT = "ent_merchant"

@@ -11,6 +11,10 @@ from tests.players import Player
 FRAMINGS: list[Framing] = ["json", "proto"]
 
 
+def other(framing: Framing) -> Framing:
+    return FRAMINGS[1 - FRAMINGS.index(framing)]
+
+
 async def in_world(realm: LocalRealm, user_id: str, framing: Framing, x: float = 100.0, name: str = "") -> Player:
     player = await Player.join(realm, user_id, framing)
     await player.enter(await realm.character(user_id, name, at=(x, 100.0)))

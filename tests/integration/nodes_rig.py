@@ -26,8 +26,12 @@ import psutil
 
 from cluster import guard, machine, rayenv
 from cluster import settings as realm_settings
+from cluster.datafolder import DataFolder
+from cluster.edge.local import SECRET
+from cluster.edge.plan import orders_of
 from cluster.embedded import free_port
 from cluster.fate import tied
+from cluster.haproxy import ORDERS
 from cluster.launch import Launch
 from cluster.own_realm import OwnRealm
 from cluster.parts import Parts
@@ -227,8 +231,10 @@ def _ray_environment(settings: Settings, folder: Path) -> dict[str, str]:
     """What an operator sets before `ray start`, and what keeps this Ray apart from others on the machine."""
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
+    orders = folder / "edge.json"
+    orders_of(settings, DataFolder(settings.data, -1).secret(SECRET)).write(orders)
     flags = rayenv.serve_flags(settings, machine.open_files(), PARTS.replica_callback)
-    flags |= rayenv.node_flags(Path(sysconfig.get_path("scripts")), {"RAY_AUTH_MODE": "token"})
+    flags |= rayenv.node_flags(Path(sysconfig.get_path("scripts")), {"RAY_AUTH_MODE": "token", ORDERS: str(orders)})
     flags |= {
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_TMPDIR": str(folder),

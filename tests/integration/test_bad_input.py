@@ -34,9 +34,12 @@ class TestMessages:
 
     async def test_wrong_params_say_which(self, watched_realm: LocalRealm) -> None:
         raw = await connected(watched_realm, JSON)
-        raw.send(text(request("world.position.update", position={"x": "north", "z": 1}, speed=9)))
+        raw.send(text(request("world.position.update", position={"x": "north", "z": 1}, speed="fast")))
         data = (await raw.answer_to(1))["error"]["data"]
-        assert {error["field"] for error in data["errors"]} == {"position.x", "sequence", "speed"}
+        assert {error["field"] for error in data["errors"]} == {
+            "position.x",
+            "sequence",
+        }  # what is not known is ignored
         raw.abort()
 
     async def test_a_batch_inside_a_batch(self, watched_realm: LocalRealm) -> None:
@@ -176,12 +179,12 @@ class TestFrames:
 
     async def test_frames_that_are_fine_all_the_same(self, watched_realm: LocalRealm) -> None:
         raw = await connected(watched_realm, JSON)
-        ping = orjson.dumps(request("system.ping", echo="x" * 65_000))
+        ping = orjson.dumps(request("system.ping", echo="x" * 8_000)) + b" " * 57_000
         raw.send(frame(TEXT, ping))
-        assert len((await raw.answer_to(1))["result"]["echo"]) == 65_000
+        assert len((await raw.answer_to(1))["result"]["echo"]) == 8_000
         raw.send(frame(TEXT, ping[:100], fin=False) + frame(PING, b"between") + frame(CONTINUATION, ping[100:]))
         assert await raw.read() == (PONG, b"between")
-        assert len((await raw.answer_to(1))["result"]["echo"]) == 65_000
+        assert len((await raw.answer_to(1))["result"]["echo"]) == 8_000
         raw.send(frame(PONG, b"unasked") + frame(PING, bytes(125)))
         assert await raw.read() == (PONG, bytes(125))
         raw.abort()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,13 +9,13 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from cluster import running
 from cluster.adapters.redis.accounts import RedisAccounts
 from cluster.adapters.redis.connection import connect as redis
 from cluster.ports.accounts import Account
-from cluster.running import RunningRealm
+from tests.integration.commands import command, ended, registered
 from tests.local_realm import LocalRealm, local_realm
 from tests.players import Player
+from tests.servers import free_port
 
 DEADLINE_S = 30.0
 
@@ -33,35 +30,10 @@ async def realm(valkey_url: str, nats_url: str, nats_token: str, namespace: str)
 async def state(realm: LocalRealm, tmp_path: Path, nats_token: str) -> Path:
     """Where the command finds the realm. Its user `ada` has an account."""
     settings = realm.settings
-    details = {
-        "redis_url": settings.redis.url.get_secret_value(),
-        "nats_url": settings.nats.url.get_secret_value(),
-        "nats_token": nats_token,
-    }
-    here = RunningRealm.of_this_process("http://127.0.0.1:1", tmp_path, settings.namespace)
-    running.register(here, details, tmp_path / "rayrealm" / "running")
     client = redis(settings.redis, "test-ban")
     await RedisAccounts(client, settings.namespace).create(Account("usr_a", "ada", "$argon2id$", 1.0))
     await client.aclose()
-    return tmp_path
-
-
-async def command(state: Path, *arguments: str) -> str:
-    """What it printed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAYREALM_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cluster.cli.main", "ban", *arguments,
-        env=environment | {"XDG_STATE_HOME": str(state)}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert (process.returncode, err) == (0, b"")
-    return out.decode()
+    return registered(realm, tmp_path, nats_token)
 
 
 async def refused(realm: LocalRealm, query: str, token: str = "") -> tuple[int, bytes]:
@@ -79,7 +51,7 @@ async def test_out_and_in_again(realm: LocalRealm, state: Path) -> None:
     friend = await Player.join(realm, "usr_b", "proto")
     await friend.enter(await realm.character("usr_b", at=(102, 100)))
 
-    said = await command(state, "ada", "--hours", "2", "--reason", "spam")
+    said = await command(state, "ban", "ada", "--hours", "2", "--reason", "spam")
     assert said == "banned ada (usr_a) for 2 h\nclosed 2 sockets\n"
     assert (await ada.closed(), await tablet.closed()) == (4503, 4503)
     assert friend.code is None
@@ -94,9 +66,29 @@ async def test_out_and_in_again(realm: LocalRealm, state: Path) -> None:
         assert (status, b'"banned"' in body) == (403, True), (query[:9], status, body)
     assert (await friend.ask("system.ping"))["server_time"] > 0
 
-    assert await command(state, "usr_a", "--lift") == "ada (usr_a) may come back\n"
+    assert await command(state, "ban", "usr_a", "--lift") == "ada (usr_a) may come back\n"
     back = await Player.join(realm, "usr_a", "json", ada.session_id)
     assert back.ready["resumed"] is True
     assert back.world["character_id"] == ada.world["character_id"]
     await back.leave()
     await friend.leave()
+
+
+async def test_without_the_bus_the_ban_is_written(
+    realm: LocalRealm, state: Path, tmp_path: Path, nats_token: str
+) -> None:
+    away = registered(realm, tmp_path / "away", nats_token, f"nats://127.0.0.1:{free_port()}")
+    code, out, err = await ended(away, "ban", "ada", "--hours", "2")
+    assert (code, out) == (0, "banned ada (usr_a) for 2 h\nclosed 0 sockets\n")
+    assert "\nrayrealm: NATS does not answer: what is written down holds" in err
+    status, body = await refused(realm, "", realm.token("usr_a"))
+    assert (status, b'"banned"' in body) == (403, True)
+
+    code, out, err = await ended(away, "ban", "--network", "203.0.113.7")
+    assert (code, out) == (1, "banned 203.0.113.7/32 until it is lifted\n")
+    assert err.endswith("rayrealm: the message bus is not available\n"), err
+    assert "203.0.113.7/32" in await command(state, "ban", "--list")
+
+    code, out, err = await ended(away, "zones", "list")
+    assert (code, out) == (1, ""), "what needs to hear processes is refused, and shows none of them as away"
+    assert err.endswith("rayrealm: the message bus is not available\n"), err

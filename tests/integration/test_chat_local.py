@@ -19,6 +19,7 @@ from tests.integration.chatters import (
     join,
     leave,
     moderator,
+    other,
     reason,
     refused,
     says,
@@ -37,20 +38,16 @@ async def realm(valkey_url: str, nats_url: str, nats_token: str, namespace: str)
         yield running
 
 
-def other(framing: Framing) -> Framing:
-    return FRAMINGS[1 - FRAMINGS.index(framing)]
-
-
 class TestMessages:
     async def test_who_has_joined_hears(self, realm: LocalRealm, framing: Framing) -> None:
         ann = await in_world(realm, "usr_a", framing, name="Ann")
         bob, cat = await Player.join(realm, "usr_b", other(framing)), await Player.join(realm, "usr_c", framing)
         await join("global", ann, bob, cat)
         await join("hall", ann, bob)
-        message_id = await says(ann, "hall", "he\u0301llo\x00 <b>")
+        message_id = await says(ann, "hall", "he\u0301llo\x00 <b>&amp; a < b")
         await says(ann, "global", "to all")
         for player in (ann, bob):
-            (said,) = await hears(player, "héllo <b>", channel="hall")
+            (said,) = await hears(player, "héllo &amp; a < b", channel="hall")
             assert {k: said[k] for k in ("message_id", "channel", "from", "name", "mentions")} == {
                 "message_id": message_id,
                 "channel": "hall",
@@ -63,10 +60,12 @@ class TestMessages:
         assert (await done(bob, "chat.channel.leave", channel="hall"))["channels"] == ["global"]
         assert reason(await refused(bob, "chat.message", channel="hall", text="x")) == "not_in_channel"
         await says(ann, "hall", "without bob")
+        # Before that it is on its way to whoever is there.
+        await hears(ann, "héllo &amp; a < b", "without bob", channel="hall")
         await join("hall", bob)
         await says(bob, "hall", "back")
-        await hears(bob, "héllo <b>", "back", channel="hall")
-        await hears(ann, "héllo <b>", "without bob", "back", channel="hall")
+        await hears(bob, "héllo &amp; a < b", "back", channel="hall")
+        await hears(ann, "héllo &amp; a < b", "without bob", "back", channel="hall")
         await hears(bob, "to all", channel="global")
         await leave(ann, bob, cat)
 

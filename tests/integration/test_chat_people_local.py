@@ -20,6 +20,7 @@ from tests.integration.chatters import (
     join,
     leave,
     moderator,
+    other,
     reason,
     refused,
     says,
@@ -35,10 +36,6 @@ pytestmark = pytest.mark.parametrize("framing", FRAMINGS)
 async def realm(valkey_url: str, nats_url: str, nats_token: str, namespace: str) -> AsyncIterator[LocalRealm]:
     async with local_realm(valkey_url, nats_url, nats_token, namespace, chat={"burst": 30}) as running:
         yield running
-
-
-def other(framing: Framing) -> Framing:
-    return FRAMINGS[1 - FRAMINGS.index(framing)]
 
 
 class TestDirect:

@@ -47,7 +47,7 @@ def test_every_update_is_told_from_a_lie(server: tuple[str, int], zones: int) ->
     result = run_load(url, CLIENTS, 1.0, {pid: "gateway"}, zones=zones)
     bad = ("wrong", "missing", "ghosts", "foreign", "disconnected", "corrections")
     assert {name: result[name] for name in bad} == dict.fromkeys(bad, 0)
-    assert 0.0 < result["delivered_pct"] <= 102.0
+    assert 0.0 < result["delivered_pct"] < 150.0  # what was late before the second began comes in it
     assert 0.0 < result["p50_ms"] <= result["p95_ms"] <= result["p99_ms"]
     assert result["server_cpu_s_per_1k"] > 0.0
     assert set(result["cpu_by_process"]) == {"gateway"}

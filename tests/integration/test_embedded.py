@@ -95,6 +95,19 @@ class TestValkey:
         assert {path.name for path in files} == {"password", "valkey.conf"}
         assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
 
+    def test_in_a_folder_that_others_may_enter(self, data: DataFolder, launch: Launch) -> None:
+        """As a volume may be that was mounted there: what the servers write is nobody else's all the same."""
+        data.root.chmod(0o755)
+        spec, url_of = embedded.valkey(data)
+        launch(embedded.nats(data)[0])
+        with redis.from_url(url_of(launch(spec).port)) as client:
+            client.set("account", "hash")
+        written = [path for path in data.root.rglob("*") if path.name not in {"valkey.log", "nats.log"}]
+        assert {"appendonlydir", "jetstream", "password", "token", "valkey.conf", "nats.conf"} <= {
+            path.name for path in written
+        }
+        assert not [path for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077]
+
     def test_killed_and_back_with_what_was_acknowledged(self, data: DataFolder, launch: Launch, said: Said) -> None:
         spec, url_of = embedded.valkey(data)
         server = launch(spec)

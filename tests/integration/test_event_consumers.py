@@ -37,9 +37,8 @@ class Consumer:
     @classmethod
     async def start(cls, server: Nats, *arguments: str) -> Consumer:
         argv = [str(EXAMPLE), "--server", server.url, "--token", server.token, "--verbose", *arguments]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
+        # What it says besides, pytest shows if a test fails.
+        process = await asyncio.create_subprocess_exec(sys.executable, *argv, stdout=asyncio.subprocess.PIPE)
         return cls(process)
 
     async def _listen(self) -> None:

@@ -258,20 +258,19 @@ async def test_bad_params(realm: LocalRealm, framing: Framing) -> None:
         {"user_id": "bob"},
         {"user_id": "usr_" + "x" * 61},
         {"user_id": 7},
-        {"user_id": ["b"] * 10_000},
-        {"name": ["b"] * 10_000},
+        {"user_id": ["b"] * 3_000},
+        {"name": ["b"] * 3_000},
         {"name": ""},
         {"name": "x" * 65},
         {"name": "Nobody at all"},
         {"user_id": B, "name": "Bob"},
-        {"user_id": B, "colour": "red"},
+        {"user_id": "bob", "colour": "red"},  # what is not known is ignored, and excuses nothing
     ):
         for method in ("friends.request", "friends.block"):
             assert (await ann.refused(method, **bad))[0] == -32602, bad
     assert await ann.refused("friends.request", name="Nobody at all") == (-32602, "no_such_player")
     assert await ann.refused("friends.request", name="ann") == (-32602, "is yourself")
-    assert (await ann.refused("friends.list", user_id=B))[0] == -32602
-    assert await ann.ask("friends.list") == {"friends": [], "incoming": [], "outgoing": [], "blocked": []}
+    assert await ann.ask("friends.list", user_id=B) == {"friends": [], "incoming": [], "outgoing": [], "blocked": []}
     await ann.leave()
 
 

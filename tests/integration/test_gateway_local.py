@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.client import connect
@@ -188,9 +189,9 @@ async def test_a_browsers_handshake(realm: LocalRealm) -> None:
         realm.url,
         subprotocol="rayrealm.v1+json",
         connection="keep-alive, Upgrade",
-        cookie='prefs={"a":[1,2]}; big=' + "x" * 12_000 + f"; rayrealm_token={realm.token('usr_a')}",
+        cookie='prefs={"a":[1,2]}; big=' + "x" * 6_000 + f"; rayrealm_token={realm.token('usr_a')}",
         sec_websocket_extensions="permessage-deflate",
-        origin="https://game.example",
+        origin=f"http://{urlsplit(realm.url).netloc}",
     )
     assert raw.answer.status == 101
     assert "sec-websocket-extensions" not in raw.answer.headers

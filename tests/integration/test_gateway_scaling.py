@@ -30,10 +30,11 @@ WALK_DEADLINE_S = 60.0
 SETTLE_DEADLINE_S = 60.0
 KUBERNETES_S = 30.0
 SCALE = """
+import asyncio
 from cluster import running
-from cluster.adapters.serve_scale import scale
+from cluster.adapters.serve_scale import scale_from_outside
 realm = running.find(running.folder())
-scale({**realm.details(), "data": realm.data}, "web", "Web", %d)
+asyncio.run(scale_from_outside({**realm.details(), "data": realm.data})("web", "Web", %d))
 """
 
 

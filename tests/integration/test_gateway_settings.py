@@ -12,8 +12,8 @@ from tests.wire import Raw, close
 async def test_an_origin_that_is_not_allowed_is_403(
     valkey_url: str, nats_url: str, nats_token: str, namespace: str
 ) -> None:
-    gateway = {"allowed_origins": ["https://game.example"]}
-    async with local_realm(valkey_url, nats_url, nats_token, namespace, gateway=gateway) as realm:
+    firewall = {"origins": ["https://game.example"]}
+    async with local_realm(valkey_url, nats_url, nats_token, namespace, firewall=firewall) as realm:
         for origin, status in (("https://evil.example", 403), ("https://game.example", 101), (None, 101)):
             raw = await Raw.open(realm.url, realm.token("usr_a"), origin=origin)
             assert raw.answer.status == status

@@ -321,7 +321,7 @@ class TestBinary:
             (request(id_string="2"), (None, "2")),
             (request("foobar", id_string="1"), (-32601, "1")),
             (request("", id_number=3), (-32600, 3)),
-            (request(params={"unknown": 1}, id_number=4), (-32602, 4)),
+            (request("system.subscribe", {"unknown": 1}, id_number=4), (-32602, 4)),
             (pb.WebSocketMessage(jsonrpc="1.0", id_number=5, request=pb.Request(method="system.ping")), (-32600, 5)),
             (pb.WebSocketMessage(jsonrpc="2.0", request=pb.Request(method="system.ping")), (-32600, None)),
             (pb.WebSocketMessage(), (-32600, None)),
@@ -346,7 +346,7 @@ class TestBinary:
         frame = batch(
             request(params={"echo": 7}, id_string="1"),
             notification("notify_hello"),
-            request(params={"unknown": 1}, id_string="2"),
+            request("system.subscribe", {"unknown": 1}, id_string="2"),
             pb.WebSocketMessage(),
             request("foo.get", id_string="5"),
             request(id_string="9"),

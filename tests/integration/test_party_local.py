@@ -255,8 +255,8 @@ async def test_bad_input(realm: LocalRealm, framing: Framing) -> None:
     assert await bob.refused("party.lead", user_id=A) == (-32003, "not_leader")
     for method, params in (
         ("party.invite", {}),
-        ("party.invite", {"user_id": ["c"] * 10_000}),
-        ("party.invite", {"name": ["c"] * 10_000}),
+        ("party.invite", {"user_id": ["c"] * 3_000}),
+        ("party.invite", {"name": ["c"] * 3_000}),
         ("party.invite", {"user_id": C, "name": "Cat"}),
         ("party.accept", {}),
         ("party.accept", {"party_id": ""}),
@@ -264,10 +264,9 @@ async def test_bad_input(realm: LocalRealm, framing: Framing) -> None:
         ("party.accept", {"party_id": "pty_*"}),
         ("party.decline", {"party_id": [party_id] * 1_000}),
         ("party.kick", {"name": "Bob"}),
-        ("party.create", {"name": "Ours"}),
-        ("party.leave", {"party_id": party_id}),
     ):
         assert (await ann.refused(method, **params))[0] == -32602, (method, params)
+    assert await ann.refused("party.create", name="Ours") == (-32005, "in_a_party"), "what is not known is ignored"
     assert members((await ann.ask("party.get"))["party"]) == [A, B]
     await leave(ann, bob)
 

@@ -56,7 +56,8 @@ class TestRoutes:
             {"metadata": {"song": "x" * 129}},
             {"metadata": {"": "x"}},
             {"metadata": {"song": {"deep": "er"}}},
-            {"status": "busy", "mood": "x"},
+            {"mood": "x"},
+            {"text": "<b></b>"},
         ],
     )
     async def test_bad_updates_change_nothing(self, stage: Stage, framing: Framing, params: dict[str, Any]) -> None:
@@ -71,7 +72,7 @@ class TestRoutes:
     async def test_10_000_names_at_once(self, stage: Stage, framing: Framing) -> None:
         """More than 500 are refused; a frame that is too long for that ends the socket."""
         ann, bob = await stage.watcher("usr_a", framing), await stage.watcher("usr_b", framing)
-        refused = await ann.ask("presence.get", user_ids=[f"usr_{number}" for number in range(5_000)])
+        refused = await ann.ask("presence.get", user_ids=[f"usr_{number}" for number in range(3_000)])
         assert isinstance(refused, Failure)
         assert isinstance(refused.data, dict)
         assert (refused.code, [each["field"] for each in refused.data["errors"]]) == (-32602, ["user_ids"])
@@ -160,7 +161,7 @@ class TestRoutes:
         assert (seen["status"], seen["zone"], seen["name"], seen["character_id"]) == ("online", "", "", "")
         [own] = await ann.get("usr_a")
         assert (own["zone"], own["name"]) == (MEADOW, "Ann")
-        for bad in ({"zone": "everybody"}, {"character": 1}, {"text": "all"}):
+        for bad in ({"zone": "everybody"}, {"character": 1}, {"zone": ["all"]}):
             answer = await ann.ask("presence.privacy", **bad)
             assert isinstance(answer, Failure)
             assert answer.code == -32602

@@ -15,7 +15,7 @@ from tests.integration.backstage import PRESENCE, SESSIONS
 from tests.integration.presence_rig import Stage, Watcher, all_leave
 from tests.local_realm import LocalRealm, local_realm
 
-SILENCE_S, GRACE_S = 1.5, 2.0
+SILENCE_S, GRACE_S = 2.1, 2.0
 SWEEP_S = 0.2  # far less than half of the silence: a busy machine must not look like an actor that slept
 SLACK_S = 4.0  # for such a machine
 EARLY_S = 0.1  # between a heartbeat's two receivers

@@ -10,7 +10,7 @@ import pytest
 from cluster.bench.crowd import run_load
 from cluster.bench.realm_under_test import crowd_config, realm_under_test
 
-pytestmark = pytest.mark.realm
+pytestmark = [pytest.mark.realm, pytest.mark.slow]
 
 CLIENTS = 40
 

@@ -74,7 +74,7 @@ class TestSlowClients:
 
     @pytest_asyncio.fixture
     async def small(self, valkey_url: str, nats_url: str, nats_token: str) -> AsyncIterator[LocalRealm]:
-        gateway = {"send_buffer_bytes": 4096, "slow_consumer_s": 1.5, "slow_consumer_bytes": 32_768}
+        gateway = {"send_buffer_bytes": 4096, "slow_consumer_s": 4.0, "slow_consumer_bytes": 32_768}
         namespace = f"test-{secrets.token_hex(6)}"
         async with local_realm(valkey_url, nats_url, nats_token, namespace, send_buffer=4096, gateway=gateway) as realm:
             yield realm
@@ -157,6 +157,8 @@ class TestHeartbeat:
         host = await quick.actors["sessions/0"]._host()
         crowd = await Crowd.gather(quick, 12)
         silent, client = await enter(quick)
+        silent.send(text(request("system.ping", echo="x" * 5_000)) * 10)  # it will not read the answers
+        await until(lambda: waiting_for(client) > 0)
         half, endless = await connected(quick, JSON), await connected(quick, JSON)
 
         async def a_byte_at_a_time(raw: Raw, data: bytes) -> int:

@@ -23,6 +23,8 @@ from cluster.adapters.nats_bus import NatsBus
 from cluster.adapters.redis.connection import connect
 from cluster.adapters.redis.epochs import RedisEpochStore
 from cluster.adapters.runtime import Runtime
+from cluster.beating import Beating
+from cluster.process_control import ProcessControl
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.settings import AccountSettings, NatsSettings, RedisSettings, Settings
@@ -44,12 +46,15 @@ async def open_runtime(realm: Realm, kind: str, name: str, registry: CollectorRe
     bus = await NatsBus.connect(settings.nats, name)
     await serve_metrics(bus, subjects, registry, name)
     epochs = RedisEpochStore(client, settings.namespace)
-    return Runtime(realm, kind, name, subjects, client, bus, MemoryCalls({}), epochs, registry)
+    beating = Beating(kind, name, "", settings.telemetry.beat_s, lambda data: bus.publish(subjects.beats(), data))
+    control = ProcessControl(name, settings.console.chaos, beating.now)
+    return Runtime(realm, kind, name, subjects, client, bus, MemoryCalls({}), epochs, registry, beating, control)
 
 
 @contextlib.asynccontextmanager
 async def listening(app: ASGIApp, lifespan: Literal["on", "off"]) -> AsyncIterator[httpx.AsyncClient]:
-    listener = socket.socket()
+    # asyncio turns Nagle's algorithm off only if it sees that this is TCP: else every answer with a body takes 40 ms longer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(64)  # clients that connect before the server runs wait here
     server = uvicorn.Server(uvicorn.Config(app, lifespan=lifespan, log_config=None, timeout_graceful_shutdown=1))

@@ -65,7 +65,7 @@ DELTAS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "an empty name": ({"properties": {"": 1, "hat": "red"}}, {"properties"}),
     "5 KB in one": ({"properties": {"hat": "x" * 5_000}}, {"properties"}),
     "5 KB in ten": ({"properties": {f"p{n}": "x" * 500 for n in range(10)}}, {"properties"}),
-    "5 KB of small values": ({"properties": {"list": [0] * 5_000}}, {"properties.list"}),
+    "4 KB of small values": ({"properties": {"list": [0] * 2_100}}, {"properties"}),
     "9 levels": ({"properties": {"deep": nested(9), "hat": "red"}}, {"properties.deep"}),
     "9 levels of objects": (
         {"properties": {"deep": {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": 1}}}}}}}}}}},
@@ -73,7 +73,7 @@ DELTAS: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "what is the game's": ({"properties": {"gold": 1_000_000, "hat": "red"}}, {"properties.gold"}),
     "taking away what is the game's": ({"properties": {"gold": None}}, {"properties.gold"}),
-    "something more": ({"force": True}, {"force"}),
+    "a misspelt name": ({"versions": 1, "version": MISSING}, {"version"}),
 }
 
 # name -> (params of game.message, the fields that the answer names)
@@ -83,10 +83,10 @@ GAME_MESSAGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "too long a type": ({"type": "t" * 65}, {"type"}),
     "a type that is none": ({"type": 7}, {"type"}),
     "5 KB of data": ({"type": "say", "data": "x" * 5_000}, {"data"}),
-    "5 KB in a list": ({"type": "say", "data": [0] * 5_000}, {"data"}),
+    "4 KB in a list": ({"type": "say", "data": [0] * 2_100}, {"data"}),
     "9 levels": ({"type": "say", "data": nested(9)}, {"data"}),
     "a tick before all": ({"type": "say", "tick": -1}, {"tick"}),
-    "something more": ({"type": "say", "to": "all"}, {"to"}),
+    "a misspelt type": ({"typ": "say"}, {"type"}),
 }
 
 # name -> (params of game.message, the game's reason)

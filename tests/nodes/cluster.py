@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from cluster.edge.orders import private
+from cluster.haproxy import ORDERS
 from tests.nodes.machines import Machine, machines
 from tests.servers import Nats, Valkey
 
@@ -87,7 +89,12 @@ class Cluster:
             "RAYREALM_NATS__URL": self.nats_url,
             "RAYREALM_NATS__TOKEN": self.nats_token,
             "XDG_STATE_HOME": str(self.folder / "state"),
+            "RAYREALM_DATA": str(self.folder / "data"),
+            "RAYREALM_FIREWALL__EXEMPT": '["0.0.0.0/0"]',  # all players come from one address here
+            ORDERS: str(self.folder / "edge.json"),
         }
+        edge = self.head.run(_rayrealm("config", "edge"), self.environment).stdout
+        private(self.folder / "edge.json", edge)
         self.environment |= self._ray_environment() | self._haproxy_files()
         self.start_ray(self.head)
         for worker in self.workers:

@@ -12,7 +12,7 @@ import orjson
 from actors.zone.borders import STRETCH_M
 from actors.zone.entities import Entity
 from cluster.errors import RealmError
-from cluster.settings import Bounds, InterestSettings
+from cluster.world_settings import Bounds, InterestSettings
 from cluster.worldmap import MapZone
 from tests.unit.actors.zone.far_store import Weather
 from tests.unit.actors.zone.owner_rig import TICK_S, Player, Rig, world

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cluster.adapters.memory.outbox import MemoryOutboxLog
@@ -62,7 +62,7 @@ class Bus:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def publish(self, subject: str, data: bytes) -> None:
+    def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         assert len(data) < 1024 * 1024
         assert all(subject.split(".")), subject
         self._queue.append((subject, data))

@@ -15,6 +15,7 @@ from rayrealm_client import codec
 from realm_proto import internal_pb2
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Connection
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.outgoing import Outgoing, Priority
 from serve_apps.gateway.reliable import ReliableLink
@@ -58,7 +59,7 @@ class Gateway:
         """As Hub.connect does."""
         connection, now = Connection(framing, LIMITS, self.world.now), self.world.now
         outgoing = Outgoing(framing, LIMITS.slow_consumer_bytes, LIMITS.slow_consumer_s)
-        client = Client(attached, ACTOR, connection, outgoing, Wire(), now)
+        client = Client(attached, ACTOR, connection, outgoing, Wire(), now, Identity(attached.user_id))
         socket = self.sockets[client] = Socket(self, client, attached)
         other = self.clients.get(client.session_id)
         if other is not None and other.attach_epoch > client.attach_epoch:

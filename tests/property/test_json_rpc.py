@@ -24,6 +24,7 @@ from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Connection
 from serve_apps.gateway.dispatch import Dispatcher
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.messages import NO_ID, Call, Code, Decoded, Fault, Framing, Result
 from serve_apps.gateway.outgoing import Outgoing
 from serve_apps.gateway.router import Params, Router
@@ -284,7 +285,9 @@ def exchange(payload: bytes, framing: Framing = Framing.JSON) -> list[bytes]:
     """The frames that a client gets for one that it sends."""
     socket = Written()
     attached = Attached("ses_1", "usr_1", 1, False, "authenticated", None, ())
-    client = Client(attached, "a", Connection(framing, LIMITS, 0), Outgoing(framing, 10**9, 10), socket, 0)
+    client = Client(
+        attached, "a", Connection(framing, LIMITS, 0), Outgoing(framing, 10**9, 10), socket, 0, Identity("usr_a")
+    )
     dispatcher = Dispatcher(ROUTER, cast(Services, NoServices()), lambda: 0.0, MAX_BATCH, METRICS)
 
     async def run() -> None:

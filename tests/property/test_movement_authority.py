@@ -18,7 +18,7 @@ from actors.zone.entities import Entity, EntityTable
 from actors.zone.intake import Intake
 from actors.zone.movement import OK, TOO_FAST, TOO_SUDDEN, Rules, judge
 from actors.zone.rows import MOVE_IN
-from cluster.settings import Bounds, EntityTypeSettings, MovementSettings, WorldSettings
+from cluster.world_settings import Bounds, EntityTypeSettings, MovementSettings, WorldSettings
 
 BOUNDS = Bounds(min_x=0, min_z=0, max_x=10_000, max_z=10_000)
 START = 5_000.0

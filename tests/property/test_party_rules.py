@@ -90,7 +90,7 @@ def check_change(
     assert isinstance(answer, Party), "what is refused changes nothing"
     old, new = ([member.user_id for member in party.members] for party in (before, after))
     if step[0] == "invite":
-        assert replace(after, invited=before.invited, version=before.version) == before
+        assert replace(after, invited=before.invited, invited_as=before.invited_as, version=before.version) == before
         # To invite again is no change, unless the invitation had ended; the party shows it until somebody is invited again.
         assert after.version >= before.version + (step[2] not in before.invited)
         return

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.settings import WorldSettings
+from cluster.world_settings import WorldSettings
 from rayrealm_client import codec
 from rayrealm_client import view as client_view
 from rayrealm_client.scene import Scene

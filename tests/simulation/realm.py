@@ -23,9 +23,11 @@ from actors.zone.roles import Roles
 from actors.zone.zone import Zone
 from cluster.adapters import runtime as runtime_module
 from cluster.adapters.runtime import Runtime
+from cluster.beating import Beating
 from cluster.chaos.history import History
 from cluster.ports.accounts import Character
 from cluster.ports.calls import SUPERVISOR
+from cluster.process_control import ProcessControl
 from cluster.realm import Realm
 from cluster.security.keys import KeyRing
 from cluster.security.tokens import sign_access
@@ -35,6 +37,7 @@ from serve_apps.gateway import gateway_app
 from serve_apps.gateway.admission import Admission
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.hub import Hub
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from tests.simulation.machines import Actor, Machines, SimActors, SimCalls
 from tests.simulation.network import Network, ProcessBus, Roughness
@@ -48,12 +51,15 @@ ADAPTERS = {
     "RedisZoneStore": "zones",
     "RedisWorldStore": "world",
     "RedisSessionStore": "sessions",
+    "RedisAccounts": "accounts",
     "RedisCharacters": "characters",
     "RedisOutboxLog": "outbox",
     "RedisTopicLog": "topics",
     "RedisSocialStore": "social",
     "RedisPartyStore": "parties",
     "RedisEpochStore": "epochs",
+    "RedisProtection": "protection",
+    "RedisBans": "bans",
 }
 NODES = ("node1", "node2", "node3")
 TOKEN_S = 10_000_000.0
@@ -82,12 +88,12 @@ class SimGate:
         return BUSY if task.cancelled() else task.result()
 
     async def _attach(self, upgrade: Upgrade) -> tuple[Any, str] | Refusal:
-        who = self._admission.authenticate(upgrade)
+        who = await self._admission.authenticate(upgrade)
         return who if isinstance(who, Refusal) else await self._admission.attach(upgrade, who)
 
     def connect(self, attached: Any, actor: str, upgrade: Upgrade, socket: Socket) -> Client:
         self._sockets = [known for known in self._sockets if known.open] + [socket]
-        client: Client = self._inside(self.hub.connect, attached, actor, upgrade, socket)
+        client: Client = self._inside(self.hub.connect, attached, actor, upgrade, Identity(attached.user_id), socket)
         return client
 
     def break_sockets(self) -> None:
@@ -163,7 +169,9 @@ class SimRealm:
         bus: Any = ProcessBus(self.network, process)
         calls = SimCalls(self.machines, process.number)
         subjects = Subjects(realm.settings.namespace)
-        return Runtime(realm, kind, name, subjects, redis, bus, calls, redis.epochs, registry)
+        silent = Beating(kind, name, "", realm.settings.telemetry.beat_s, lambda data: None)
+        deaf = ProcessControl(name, chaos=False, beat=silent.now)
+        return Runtime(realm, kind, name, subjects, redis, bus, calls, redis.epochs, registry, silent, deaf)
 
     def fenced(self, _what: str = "") -> None:
         """os._exit: the code that calls this goes no further."""
@@ -184,7 +192,6 @@ class SimRealm:
                         stack.enter_context(mock.patch.object(module, name, _adapter(attribute)))
                 if hasattr(module, "stop_fenced"):
                     stack.enter_context(mock.patch.object(module, "stop_fenced", self.fenced))
-            stack.enter_context(mock.patch.object(zone_actor, "gc", mock.Mock()))
             try:
                 yield
             finally:

@@ -10,15 +10,19 @@ import asyncio
 import contextvars
 import itertools
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.adapters.memory.accounts import MemoryAccounts
+from cluster.adapters.memory.bans import MemoryBans
 from cluster.adapters.memory.characters import MemoryCharacters
 from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.outbox import MemoryOutboxLog
 from cluster.adapters.memory.parties import MemoryPartyStore
+from cluster.adapters.memory.protection import MemoryProtection
 from cluster.adapters.memory.sessions import MemorySessionStore
 from cluster.adapters.memory.social import MemorySocialStore
 from cluster.adapters.memory.topics import MemoryTopicLog
@@ -75,11 +79,14 @@ class Server:
         self.sessions = MemorySessionStore(self.epochs)
         self.zones = MemoryZoneStore(self.epochs, _on_the_way)
         self.world = MemoryWorldStore(self.epochs, _on_the_way)
+        self.accounts = MemoryAccounts()
         self.characters = MemoryCharacters(lambda session_id: session_id in self.sessions._records)
         self.outbox = MemoryOutboxLog(self.epochs, self.sessions)
         self.topics = MemoryTopicLog()
         self.social = MemorySocialStore()
         self.parties = MemoryPartyStore()
+        self.protection = MemoryProtection(time.time)
+        self.bans = MemoryBans(time.time)
         self.values = Values()
         self.bugs: list[Exception] = []
         self.numbers = itertools.count(1)
@@ -235,8 +242,10 @@ class SimRedis:
         self.zones = remote("zones", travels=True)
         self.world = remote("world", travels=True)
         self.epochs, self.sessions = remote("epochs"), remote("sessions")
+        self.accounts = remote("accounts")
         self.characters, self.outbox, self.topics = remote("characters"), remote("outbox"), remote("topics")
         self.social, self.parties = remote("social"), remote("parties")
+        self.protection, self.bans = remote("protection"), remote("bans")
         values = remote("values")
         self.get, self.set = values.get, values.set
 

@@ -13,17 +13,10 @@ from typing import Any
 from cluster.chaos.check_world import check
 from cluster.chaos.history import History, read
 from cluster.chaos.verdict import first_of_each
-from cluster.settings import (
-    Bounds,
-    GatewaySettings,
-    InterestSettings,
-    PolicySettings,
-    SessionSettings,
-    Settings,
-    WorldSettings,
-    ZoneSpec,
-)
+from cluster.security_settings import AbuseSettings
+from cluster.settings import GatewaySettings, SessionSettings, Settings
 from cluster.social_settings import EventSettings
+from cluster.world_settings import Bounds, InterestSettings, PolicySettings, WorldSettings, ZoneSpec
 from tests.simulation import virtual_time
 from tests.simulation.director import Director
 from tests.simulation.network import Roughness
@@ -92,6 +85,7 @@ def settings() -> Settings:
         world=world,
         gateway=GatewaySettings(input_flush_s=0.1, attaches_per_s=1_000),
         session=SessionSettings(grace_s=3_600.0, record_ttl_s=86_400.0),
+        abuse=AbuseSettings(enabled=False),  # nobody here is up to anything
         events=EventSettings(enabled=False),  # streams are NATS's own, and nobody here reads them
     )
 

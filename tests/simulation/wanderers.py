@@ -10,7 +10,7 @@ from typing import ClassVar
 from actors.games.api import Game
 from actors.zone.game_entity import GameEntity
 from actors.zone.game_zone import GameZone
-from cluster.settings import EntityTypeSettings
+from cluster.world_settings import EntityTypeSettings
 from tests.simulation.virtual_time import WALL
 
 FIGURE = "figure"

@@ -28,6 +28,7 @@ SHELLS = (
     "cluster/adapters/*",
     "cluster/launch.py",
     "cluster/embedded.py",
+    "cluster/edge/*.py",
 )
 CLIENTS = ("clients/python/rayrealm_client/*", "cluster/bench/*")
 COMMANDS = ("cluster/cli/*",)

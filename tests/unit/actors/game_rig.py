@@ -15,7 +15,7 @@ from actors.zone.game_world import ZoneWorld
 from actors.zone.game_zone import GameZone
 from actors.zone.zone import Happening, Zone
 from cluster.refusals import from_refusal
-from cluster.settings import Bounds, InterestSettings, Obstacle, WorldSettings, ZoneSpec
+from cluster.world_settings import Bounds, InterestSettings, Obstacle, WorldSettings, ZoneSpec
 from cluster.worldmap import WorldMap
 from realm_proto import internal_pb2
 from tests.unit.actors.zone_model import arrival

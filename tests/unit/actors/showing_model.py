@@ -14,7 +14,7 @@ import orjson
 
 from actors.zone.entities import Entity, EntityTable
 from actors.zone.showing import Showing
-from cluster.settings import EntityTypeSettings, InterestSettings, WorldSettings
+from cluster.world_settings import EntityTypeSettings, InterestSettings, WorldSettings
 from realm_proto import internal_pb2, realtime_pb2
 
 PLACE_ROW = struct.Struct("<HHiiiH")

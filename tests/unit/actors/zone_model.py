@@ -10,7 +10,14 @@ from typing import Any
 
 from actors.zone.arrivals import Arrival
 from actors.zone.zone import Zone
-from cluster.settings import Bounds, EntityTypeSettings, InterestSettings, MovementSettings, WorldSettings, ZoneSpec
+from cluster.world_settings import (
+    Bounds,
+    EntityTypeSettings,
+    InterestSettings,
+    MovementSettings,
+    WorldSettings,
+    ZoneSpec,
+)
 from realm_proto import internal_pb2
 from tests.unit.actors.showing_model import ZONE, View, read
 

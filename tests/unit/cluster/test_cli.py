@@ -123,6 +123,17 @@ class TestUp:
         assert settings.nats.url.get_secret_value() == "nats://h:2"
         assert settings.ray.address == "h:3"
 
+    @pytest.mark.parametrize("option", ["--redis=redis://:hunter2@h:1/0", "--nats=nats://a:1,nats://u:hunter2@b:2"])
+    def test_a_password_is_no_argument(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+    ) -> None:
+        assert run(monkeypatch, "up", option) == 2
+        said = capsys.readouterr().err
+        name = option.partition("=")[0]
+        assert f"{name}: " in said
+        assert f"RAYREALM_{name.removeprefix('--').upper()}__URL" in said
+        assert "hunter2" not in said
+
     def test_what_is_not_given_comes_from_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RAYREALM_GATEWAYS", "4")
         monkeypatch.setenv("RAYREALM_NATS__TOKEN", "t")

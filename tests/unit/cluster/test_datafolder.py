@@ -8,6 +8,7 @@ import pytest
 
 from cluster.datafolder import DataFolder
 from cluster.errors import StartRefused
+from cluster.telemetry.logs import without_secrets
 
 
 def test_one_realm_at_a_time(tmp_path: Path) -> None:
@@ -55,6 +56,21 @@ class TestSecret:
         assert folder.secret("valkey/password") == first
         assert folder.secret("nats/token") != first
         assert stat.S_IMODE((folder.root / "valkey" / "password").stat().st_mode) == 0o600
+
+    def test_in_a_folder_that_others_may_enter(self, folder: DataFolder) -> None:
+        folder.root.chmod(0o755)
+        folder.secret("nats/token")
+        assert stat.S_IMODE((folder.root / "nats").stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder.root / "nats" / "token").stat().st_mode) == 0o600
+
+    def test_one_that_the_operator_put_there(self, folder: DataFolder) -> None:
+        (folder.root / "recovery-secret").write_text("chosen elsewhere\n")
+        (folder.root / "recovery-secret").chmod(0o600)
+        assert folder.secret("recovery-secret") == "chosen elsewhere"
+
+    def test_no_log_shows_it(self, folder: DataFolder) -> None:
+        text = folder.secret("nats/token")
+        assert without_secrets(f"nats said {text} is wrong") == "nats said *** is wrong"
 
     def test_others_may_read_it(self, folder: DataFolder) -> None:
         folder.secret("token")

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from cluster.mapwatch import MapWatch
-from cluster.settings import Bounds, WorldSettings
+from cluster.world_settings import Bounds, WorldSettings
 from cluster.worldmap import MapZone, WorldMap
 
 FIRST = WorldMap.declared(WorldSettings())

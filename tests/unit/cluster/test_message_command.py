@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster import running, session_route
-from cluster.adapters.memory.accounts import MemoryAccounts
+from cluster import session_route
 from cluster.adapters.memory.bans import MemoryBans
 from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.sessions import MemorySessionStore
-from cluster.cli import ban, message
-from cluster.cli.main import main
 from cluster.errors import Unavailable
-from cluster.ports.bus import Bus
+from cluster.operations.desk import Desk
 from cluster.ports.sessions import Fence, SessionRecord
-from cluster.running import RunningRealm
 from cluster.subjects import Subjects
 from cluster.world_control import responder
+from tests.unit.cluster.operator_rig import SPACE, make_desk, use
+from tests.unit.cluster.operator_rig import run as run_command
 
-SPACE = "rayrealm-realm"
 FENCE = Fence("sessions/0", 1)
 
 Captured = pytest.CaptureFixture[str]
@@ -49,11 +45,7 @@ class Realm:
         await self.sessions.write(record, FENCE, ["connected"], 60.0)
 
     @asynccontextmanager
-    async def stores(self, realm: RunningRealm) -> AsyncIterator[ban.Stores]:
-        yield ban.Stores(MemoryAccounts(), self.bans, self.sessions)
-
-    @asynccontextmanager
-    async def bus(self, realm: RunningRealm) -> AsyncIterator[Bus]:
+    async def opened(self) -> AsyncIterator[Desk]:
         if self.away:
             raise Unavailable("the message bus")
         bus = MemoryBus()
@@ -61,30 +53,20 @@ class Realm:
         async def deliver(session_id: str, attach_epoch: int, notice: str, params: Any) -> None:
             self.told.append((session_id, notice, params))
 
-        await bus.respond(Subjects(realm.namespace).gateway_session("gtw_a", "*"), responder({"deliver": deliver}))
-        yield bus
+        await bus.respond(Subjects(SPACE).gateway_session("gtw_a", "*"), responder({"deliver": deliver}))
+        yield make_desk(bus, bans=self.bans, sessions=self.sessions)
 
 
 @pytest.fixture
-def realm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Realm:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("RAYREALM_URL", raising=False)
-    (tmp_path / "data").mkdir()
-    here = RunningRealm.of_this_process("http://127.0.0.1:8000", tmp_path / "data", SPACE)
-    running.register(here, {"redis_url": "redis://h:1/0"}, running.folder())
+def realm(monkeypatch: pytest.MonkeyPatch) -> Realm:
     realm = Realm()
-    monkeypatch.setattr(message, "stores", realm.stores)
-    monkeypatch.setattr(message, "bus", realm.bus)
+    use(monkeypatch, realm.opened)
     monkeypatch.setattr(session_route, "ANSWER_S", 0.05)
     return realm
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("sys.argv", ["rayrealm", "message", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+    return run_command(monkeypatch, "message", *arguments)
 
 
 def test_a_player_is_told(monkeypatch: pytest.MonkeyPatch, realm: Realm, capsys: Captured) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cluster import running
 from cluster.adapters.memory.bus import MemoryBus
-from cluster.cli import publish
-from cluster.cli.main import main
-from cluster.ports.bus import Bus
-from cluster.running import RunningRealm
+from cluster.operations.desk import Desk
 from cluster.subjects import Subjects
-from cluster.world_control import responder
+from cluster.world_control import asking, responder
+from tests.unit.cluster.operator_rig import SPACE, make_desk, use
+from tests.unit.cluster.operator_rig import run as run_command
 
 Captured = pytest.CaptureFixture[str]
 
@@ -32,26 +31,22 @@ class Supervisor:
         return True
 
     @asynccontextmanager
-    async def bus(self, realm: RunningRealm) -> AsyncIterator[Bus]:
+    async def opened(self) -> AsyncIterator[Desk]:
         bus = MemoryBus()
-        await bus.respond(Subjects(realm.namespace).world_control(), responder({"publish": self.publish}))
-        yield bus
+        subject = Subjects(SPACE).world_control()
+        await bus.respond(subject, responder({"publish": self.publish}))
+        yield make_desk(bus, ask_world=asking(bus, subject, time.monotonic, asyncio.sleep))
 
 
 @pytest.fixture
-def supervisor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Supervisor:
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
     supervisor = Supervisor()
-    here = RunningRealm.of_this_process("http://127.0.0.1:8000", tmp_path, "rayrealm-realm")
-    monkeypatch.setattr(running, "find", lambda *_: here)
-    monkeypatch.setattr(publish, "bus", supervisor.bus)
+    use(monkeypatch, supervisor.opened)
     return supervisor
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:
-    monkeypatch.setattr("sys.argv", ["rayrealm", "publish", *args])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return run_command(monkeypatch, "publish", *args)
 
 
 def test_everybody_who_listens_is_told(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from cluster import rayenv
 from cluster.rayenv import RayFacts
@@ -58,6 +59,17 @@ def test_a_machine_that_stalls_keeps_its_only_node(settings: Settings, facts: Ra
 def test_nodes_have_our_haproxy() -> None:
     flags = rayenv.node_flags(Path("/opt/realm/bin"), {})
     assert flags["RAY_SERVE_HAPROXY_BINARY_PATH"] == "/opt/realm/bin/rayrealm-haproxy"
+    assert flags["RAYREALM_EDGE_FILE"] == "/etc/rayrealm/edge.json"
+    assert rayenv.node_flags(Path("/bin"), {"RAYREALM_EDGE_FILE": "/run/e"})["RAYREALM_EDGE_FILE"] == "/run/e"
+
+
+def test_uvicorn_believes_no_client(settings: Settings) -> None:
+    """It takes X-Forwarded-For from this machine for true, unless told."""
+    flags = rayenv.serve_flags(settings, 20_000, "m:f")
+    trusted = _TrustedHosts(flags["FORWARDED_ALLOW_IPS"])
+    assert "127.0.0.1" not in trusted
+    assert "::1" not in trusted
+    assert "" not in trusted
 
 
 def test_ports_come_back_before_a_crashing_gateway_uses_them_up(settings: Settings) -> None:
@@ -114,6 +126,9 @@ def test_who_joins_says_whether_there_are_tokens() -> None:
 
 def test_a_cluster_that_was_started_without_them(settings: Settings) -> None:
     wanted = rayenv.serve_flags(settings, 20_000, "m:f")
+    lacking = rayenv.differences(wanted, wanted)
+    assert lacking == ["RAYREALM_EDGE_FILE=/etc/rayrealm/edge.json"]  # HAProxy would not start
+    wanted["RAYREALM_EDGE_FILE"] = "/run/edge.json"
     assert rayenv.differences(wanted, wanted) == []
     assert rayenv.differences(wanted, {**wanted, "RAY_SERVE_HAPROXY_MAXCONN": "1"}) == []
     lacking = rayenv.differences(wanted, {**wanted, "RAY_SERVE_ENABLE_HA_PROXY": "0"})

@@ -17,8 +17,8 @@ def logs(tmp_path: Path) -> Path:
 
 def session_with_log(parent: Path, text: str) -> Path:
     session = session_folder.create(parent)
-    (session / "session_latest" / "logs").mkdir(parents=True)
-    (session / "session_latest" / "logs" / "zone.log").write_text(text)
+    (session / "r" / "session_latest" / "logs").mkdir(parents=True)
+    (session / "r" / "session_latest" / "logs" / "zone.log").write_text(text)
     return session
 
 
@@ -85,6 +85,15 @@ def test_logs_of_a_killed_launcher_are_saved_too(tmp_path: Path, logs: Path) -> 
     session_folder.remove(killed)
     assert (logs / "zone.log").read_text() == "next"
     assert (logs.with_name("logs.1") / "zone.log").read_text() == "killed"
+
+
+def test_on_a_joined_cluster_logs_can_be_written_though_ray_has_its_own_elsewhere(tmp_path: Path, logs: Path) -> None:
+    session = session_folder.create(tmp_path)
+    session_folder.show_logs(logs, session, joined=True)
+    (logs / "bots.log").write_text("40 bots")
+    session_folder.keep_logs(logs)
+    session_folder.remove(session)
+    assert (logs / "bots.log").read_text() == "40 bots"
 
 
 def test_a_start_that_failed_before_there_were_logs(tmp_path: Path, logs: Path) -> None:

@@ -176,3 +176,9 @@ def test_the_example_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     default = load()
     monkeypatch.setenv("RAYREALM_CONFIG", str(Path(__file__).parents[3] / "realm.toml.example"))
     assert load() == default
+
+
+def test_tokens_that_would_open_no_socket() -> None:
+    assert any("grace_s" in reason for reason in problems(accounts={"access_ttl_s": 30.0}).values())
+    load(accounts={"access_ttl_s": 30.1})
+    load(accounts={"access_ttl_s": 3.0}, identity={"grace_s": 1.0})

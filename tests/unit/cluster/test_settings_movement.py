@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import SettingsError
-from cluster.settings import EntityTypeSettings, MovementSettings, WorldSettings, load
+from cluster.settings import load
+from cluster.world_settings import EntityTypeSettings, MovementSettings, WorldSettings
 
 
 @pytest.fixture(autouse=True)

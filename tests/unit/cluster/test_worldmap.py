@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.settings import Bounds, WorldSettings, ZoneSpec
+from cluster.world_settings import Bounds, WorldSettings, ZoneSpec
 from cluster.worldmap import MapZone, WorldMap, retired
 
 

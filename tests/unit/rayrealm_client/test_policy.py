@@ -156,6 +156,14 @@ class TestReconnect:
         assert policy.lost(Step.RETRY, 60.0, Dice()) is not None
         assert policy.lost(Step.RETRY, 60.1, Dice()) is None
 
+    def test_a_realm_that_is_closed_for_maintenance_is_waited_for(self) -> None:
+        policy = Reconnect(give_up_s=60.0)
+        rng = random.Random(1)
+        for now in range(0, 7_200, 60):
+            assert policy.lost(Step.RETRY, float(now), rng, 60.0, closed=True) is not None
+        assert policy.lost(Step.RETRY, 7_200.0, rng) is not None, "what comes after that begins anew"
+        assert policy.lost(Step.RETRY, 7_261.0, rng) is None
+
     def test_or_never(self) -> None:
         policy = Reconnect(give_up_s=None)
         assert all(policy.lost(Step.RETRY, day * 86_400.0, Dice()) is not None for day in range(100))

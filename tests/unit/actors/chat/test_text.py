@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.chat.text import MAX_MARKS, MAX_RAW, clean
+from actors.chat.text import MAX_FORMATS, MAX_MARKS, MAX_RAW, clean
 from cluster.errors import InvalidInput
 
 MOST = 500
@@ -26,7 +26,28 @@ MOST = 500
         ("👩\u200d👩\u200d👧 👍🏽 ❤\ufe0f", "👩\u200d👩\u200d👧 👍🏽 ❤\ufe0f"),
         ("नमस्ते ที่นี่ שָׁלוֹם", "नमस्ते ที่นี่ שָׁלוֹם"),
         ("  kept as it is  ", "  kept as it is  "),
-        ("<b>not ours to judge</b>", "<b>not ours to judge</b>"),
+        ("<b>bold</b> words", "bold words"),
+        ("<script>alert(1)</script>hi", "hi"),
+        ("a < b && c", "a < b && c"),
+        ("I <3 you >.< Tom &amp; Jerry AT&T ?a=1&copy=2", "I <3 you >.< Tom &amp; Jerry AT&T ?a=1&copy=2"),
+        ("if x<y we win", "if x< y we win"),
+        ("HP<max but MP>0", "HP< max but MP>0"),
+        ("a<b and c>d", "a< b and c>d"),
+        ("a<b && c>d", "a< b && c>d"),
+        ("press <enter>, <player>! </3 <-> <?>", "press < enter>, < player>! < /3 <-> < ?>"),
+        ("HP&lt;max but MP&gt;0", "HP< max but MP>0"),
+        ("<b class='x' hidden>so</b> <br/> <IMG/SRC=x onerror=alert(1)>!", "so  !"),
+        ("<!-- no --> <!DOCTYPE html><?xml version='1'?>yes <!no>", " yes < !no>"),
+        ("<script>a<max || b>c</script>hi", "hi"),
+        ("<custom-tag onclick=alert(1)>hi", "< custom-tag onclick=alert(1)>hi"),
+        ("&lt;b&gt;bold&lt;/b&gt;", "bold"),
+        ("&amp;lt;img src=x onerror=alert(1)&amp;gt;hi", "hi"),
+        ("<\u202eb>hi", "hi"),
+        ("&#x202e;&lt;b&gt;hi", "hi"),
+        ("<plaintext>a<b>c", "a< b>c"),
+        ("<img src=x onerror=alert(1) ", "< img src=x onerror=alert(1) "),
+        ("e<b>\u0301</b>", "é"),
+        ("a" + "\u200d" * 20 + "b", "a" + "\u200d" * MAX_FORMATS + "b"),
     ],
 )
 def test_what_is_shown(said: str, shown: str) -> None:
@@ -76,10 +97,16 @@ def test_nothing_to_say(said: str) -> None:
 def test_the_length_is_what_is_left() -> None:
     assert clean("x" * MOST + "\x00" * 100, MOST) == "x" * MOST
     assert clean("e\u0301" * MOST, MOST) == "é" * MOST
-    assert clean("Z" + MARKS * 100, 10) == "Z" + MARKS[:MAX_MARKS]
+    assert clean("Z" + MARKS * 50, 10) == "Z" + MARKS[:MAX_MARKS]
 
 
-@pytest.mark.parametrize("said", ["x" * (MOST + 1), "x" * 102_400, "\x00" * (MAX_RAW + 1)])
+@pytest.mark.parametrize("said", ["x" * (MOST + 1), "x" * 102_400, "\x00" * (MAX_RAW + 1), "\x00" * 3_001, "<b>" * 200])
 def test_too_much(said: str) -> None:
     with pytest.raises(InvalidInput, match="more than 500 characters"):
+        clean(said, MOST)
+
+
+@pytest.mark.parametrize("said", ["&" + "amp;" * 50 + "lt;b&gt;", "<b></b>", "<!-- a -->"])
+def test_markup_and_nothing_else(said: str) -> None:
+    with pytest.raises(InvalidInput, match=r"too much markup|nothing to say"):
         clean(said, MOST)

@@ -12,7 +12,7 @@ from actors.games.homestead_plan import COSTS, plan_of
 from actors.zone.game_entity import GameEntity
 from actors.zone.records import Record, dump, load
 from cluster.errors import InvalidInput, InvalidState, RateLimited, Unavailable
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 from tests.unit.actors.game_rig import Rig
 

@@ -236,6 +236,34 @@ class TestMembers:
         topics.bus(await topics.publish("after"))
         assert await topics.told() == ["after"]
 
+    async def test_who_joins_sharply_hears_nothing_from_before_though_the_topic_lags(self, topics: Topics) -> None:
+        """What the user's other session still waits for is no news to the one that has just come."""
+        following = await topics.start(news=["ses_1"])
+        await read_all(following)
+        before = [await topics.publish(text) for text in "ab"]
+        await following.join("news", "ses_2", sharply=True)
+        after = await topics.publish("after")
+        for message in (*before, after):
+            topics.bus(message)
+        assert (await topics.told("ses_1"), await topics.told("ses_2")) == (["a", "b", "after"], ["after"])
+        topics.bus(await topics.publish("more"))
+        assert (await topics.told("ses_1"))[3:] == (await topics.told("ses_2"))[1:] == ["more"]
+
+    async def test_who_left_before_the_lag_was_over_and_comes_again(self, topics: Topics) -> None:
+        following = await topics.start(news=["ses_1"])
+        await read_all(following)
+        topics.gate.shut.add("usr_slow")
+        await topics.publish("a", sender="usr_slow")
+        await following.join("news", "ses_2", sharply=True)
+        await following.leave("news", "ses_2")
+        await topics.publish("b", sender="usr_slow")
+        await following.join("news", "ses_2", sharply=True)
+        topics.gate.shut.clear()
+        await topics.publish("c")
+        await following.look()
+        await read_all(following)
+        assert (await topics.told("ses_1"), await topics.told("ses_2")) == (["a", "b", "c"], ["c"])
+
     async def test_a_place_that_could_not_be_forgotten_does_not_count(self, topics: Topics) -> None:
         following = await topics.start(news=["ses_1"])
         await read_all(following)

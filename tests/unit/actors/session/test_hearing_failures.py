@@ -87,11 +87,11 @@ class TestBeginning:
         await settle(stage)
         slow, listens = SlowTies(stage, monkeypatch), stage.following.join
 
-        async def after_the_other_left(topic: str, session_id: str) -> bool:
+        async def after_the_other_left(topic: str, session_id: str, **how: bool) -> bool:
             await stage.following.leave(topic, first.session_id)
             await stage.social.inner.block(ANN, EVE, LIMITS, WALL)
             await say(stage, user_topic(ANN), "blocked", refresh="ties")
-            return await listens(topic, session_id)
+            return await listens(topic, session_id, **how)
 
         monkeypatch.setattr(stage.following, "join", after_the_other_left)
         attaching = await self.begin(stage, host, slow)
@@ -197,12 +197,13 @@ class TestFailures:
         host = await stage.host()
         (ann,) = await self.in_parties(stage, host, ANN)
         other = await stage.attach(host)
+        await say(stage, user_topic(ANN), "news")
         join = stage.following.join
 
-        async def not_her(topic: str, session_id: str) -> bool:
+        async def not_her(topic: str, session_id: str, **how: bool) -> bool:
             if session_id == ann.session_id:
                 raise Unavailable("nats")
-            return await join(topic, session_id)
+            return await join(topic, session_id, **how)
 
         monkeypatch.setattr(stage.following, "join", not_her)
         await settle(stage)
@@ -210,5 +211,5 @@ class TestFailures:
         await host.detach(ann.session_id, 1)
         await stage.wait(host, stage.settings.session.grace_s + 1, "gtw_a")
         assert list(host.sessions) == [other.session_id]
-        assert await told(stage, host, other.session_id) == ["created"]
+        assert await told(stage, host, other.session_id) == ["news"], "it came after the party"
         assert (stage.hearing._failed, stage.hearing._held) == ({}, set())

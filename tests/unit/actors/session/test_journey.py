@@ -22,7 +22,8 @@ from cluster.errors import Conflict, NotFound, Unavailable
 from cluster.ports.accounts import Character
 from cluster.ports.calls import zone_actor
 from cluster.ports.sessions import SessionRecord
-from cluster.settings import Bounds, Settings, WorldSettings, ZoneSpec
+from cluster.settings import Settings
+from cluster.world_settings import Bounds, WorldSettings, ZoneSpec
 from cluster.worldmap import WorldMap
 from tests.journeys import journey
 from tests.unit.actors.zone.writer_rig import in_virtual_time

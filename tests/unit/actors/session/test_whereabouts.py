@@ -15,7 +15,7 @@ from cluster.adapters.memory.calls import MemoryCalls
 from cluster.errors import Conflict, Elsewhere, InvalidState, RateLimited, RealmError, Unavailable
 from cluster.mapwatch import MapWatch
 from cluster.ports.calls import zone_actor
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 from cluster.zone_calls import ZoneOwners
 from tests.unit.actors.zone.writer_rig import in_virtual_time

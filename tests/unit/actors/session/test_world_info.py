@@ -11,7 +11,7 @@ from actors.session.world_info import SPAWN_SPREAD, arrival, land_of, spawn_plac
 from actors.zone.arrivals import Standing
 from cluster.ports.accounts import Character
 from cluster.ports.sessions import SessionRecord
-from cluster.settings import Bounds, WorldSettings
+from cluster.world_settings import Bounds, WorldSettings
 from cluster.worldmap import MapZone, WorldMap
 
 WORLD = WorldSettings()

@@ -12,7 +12,7 @@ from actors.world.record import WorldRecord
 from actors.world.seen import ZoneSeen
 from cluster.errors import Fenced, NotOwner, Unavailable
 from cluster.ports.actors import Node
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 
 A, B, C = "zon_a", "zon_b", "zon_c"
@@ -144,6 +144,7 @@ class Lands:
         self._do(f"start {zone_id}/{slot}", False)
         if (zone_id, slot) not in self.actors:
             self.actors[zone_id, slot] = Actor(self.where.get(node, node or EAST))
+            self.discarded.discard(zone_id)  # it is taken anew
             self.maps.setdefault(zone_id, self.record().map)
         self._do("start", True)
 
@@ -162,6 +163,7 @@ class Lands:
             "node": actor.node,
             "strays": len(self.strays(zone_id)),
             "map_version": self.maps[zone_id].version,
+            "retired": zone_id in self.discarded,
         }
 
     async def owner(self, zone_id: str) -> int:

@@ -18,10 +18,11 @@ from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.world import MemoryWorldStore
 from cluster.adapters.memory.zones import MemoryZoneStore
 from cluster.errors import NotOwner, Unavailable
+from cluster.operator_settings import ZoneTemplate
 from cluster.ports.actors import ANYWHERE, ActorKind, Node, Place
 from cluster.ports.calls import SUPERVISOR, zone_and_slot
-from cluster.settings import PolicySettings, WorldSettings, ZoneSpec
 from cluster.subjects import Subjects
+from cluster.world_settings import PolicySettings, WorldSettings, ZoneSpec
 from cluster.worldmap import WorldMap
 from tests.unit.actors.world.lands import NODES, A, B, crowd, ground
 
@@ -146,6 +147,7 @@ class Stage:
         """A supervisor's parts, as its shell puts them together."""
         epoch = await self.epochs.take("supervisor", SUPERVISOR)
         tools = Tools(
+            templates={"annex": ZoneTemplate(name="Annex", width=100.0, depth=100.0)},
             settings=self.settings,
             calls=self.calls,
             zones=self.zones,

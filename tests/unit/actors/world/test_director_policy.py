@@ -59,8 +59,10 @@ async def test_a_node_is_emptied_by_command_and_gets_nothing_more() -> None:
     stage = await opened(A, B, C, nodes=True, enabled=False)
     there = [name for name, zone in stage.actors.items() if zone.node == EAST]
     assert there
+    await stage.crew.check()
     assert (await stage.director.drain("east")).id == EAST
     assert stage.ledger.record.draining == {EAST}
+    assert [node.id for node in stage.crew.nodes if node.draining and node.by_command] == [EAST]
     await look(stage, 60.0)
     assert {zone.node for zone in stage.actors.values()} == {WEST}
     with pytest.raises(Conflict, match="node drains"):
@@ -69,6 +71,7 @@ async def test_a_node_is_emptied_by_command_and_gets_nothing_more() -> None:
     assert stage.ledger.record.draining == {EAST}
     await stage.director.drain("east", undo=True)
     assert stage.ledger.record.draining == frozenset()
+    assert not any(node.draining for node in stage.crew.nodes), "whoever looks right afterwards sees it"
 
 
 async def test_a_plan_that_runs_does_not_forget_the_draining_node() -> None:

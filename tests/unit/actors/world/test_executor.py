@@ -7,16 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from actors.world import planning
+from actors.world import growing, planning
 from actors.world.executor import STEP_DEADLINE_S, Executor
 from actors.world.plans import Plan
 from actors.world.record import Progress, WorldRecord
 from cluster.errors import Fenced
-from tests.unit.actors.world.lands import EAST, HEAD, NODES, WEST, A, Actor, B, C, Killed, Lands, crowd, row, seen
+from cluster.operator_settings import ZoneTemplate
+from cluster.worldmap import WorldMap
+from tests.unit.actors.world.lands import EAST, HEAD, NODES, WEST, A, Actor, B, C, Killed, Lands, crowd, row, seen, zone
 
 WORLD = row(A, B, C)
 CROWD = crowd(1, 90, 0.0, 300.0)
-KINDS = ("split", "merge", "move", "restart", "move with a standby")
+KINDS = ("split", "merge", "move", "restart", "move with a standby", "add", "remove", "standby")
+EMPTY = "zon_empty"
 
 
 def plan_of(kind: str) -> Plan:
@@ -24,14 +27,26 @@ def plan_of(kind: str) -> Plan:
         return planning.split(WORLD, A, crowd(2, 60, 0, 100), plan_id="pln_1", new_id="zon_new", min_side=20, node=WEST)
     if kind == "merge":
         return planning.merge(WORLD, A, B, plan_id="pln_1", spawn_zone=A, populations={A: 30, B: 30}, capacity=100)
+    if kind == "add":
+        return growing.add(WORLD, ZoneTemplate(), "meadow", A, "north", plan_id="pln_1", new_id="zon_new", node=WEST)
+    if kind == "remove":
+        return growing.remove(world_of(kind), EMPTY, plan_id="pln_1", seen=seen(EMPTY))
+    if kind == "standby":
+        return growing.standby(WORLD, A, True, plan_id="pln_1")
     if kind == "restart":
         return planning.restart(WORLD, A, plan_id="pln_1", seen=seen(A))
     return planning.move(WORLD, A, WEST, plan_id="pln_1", nodes=NODES, seen=seen(A))
 
 
+def world_of(kind: str) -> WorldMap:
+    """With a zone where nobody is, if one is to be removed."""
+    added = zone(EMPTY, 0, 100, 200, 300, template="meadow")
+    return WorldMap(WORLD.version, (*WORLD.zones, added)) if kind == "remove" else WORLD
+
+
 def lands_of(kind: str) -> Lands:
-    lands = Lands.of(WORLD, CROWD, standbys="standby" in kind)
-    lands.store = WorldRecord(WORLD, Progress(plan_of(kind))).dump()
+    lands = Lands.of(world_of(kind), CROWD, standbys="with a standby" in kind)
+    lands.store = WorldRecord(world_of(kind), Progress(plan_of(kind))).dump()
     return lands
 
 
@@ -86,6 +101,31 @@ class TestWhatPlansDo:
         assert (A, 0) not in lands.actors
         assert lands.population()[A] == sum(x < 100 for x, _ in CROWD.tolist())
 
+    async def test_add(self) -> None:
+        lands = await undisturbed("add")
+        record = lands.record()
+        new = record.map.find("zon_new")
+        assert new is not None
+        assert (new.bounds.min_x, new.bounds.min_z, new.template) == (0.0, 100.0, "meadow")
+        assert lands.actors["zon_new", 0] == Actor(WEST, "owner")
+        assert {zone_id for zone_id, world in lands.maps.items() if world.version == record.map.version} >= {
+            A,
+            "zon_new",
+        }
+        assert sum(lands.population().values()) == 90
+
+    async def test_remove(self) -> None:
+        lands = await undisturbed("remove")
+        assert [known.id for known in lands.record().map] == [A, B, C]
+        assert EMPTY in lands.discarded
+        assert set(lands.actors) == {(A, 0), (B, 0), (C, 0)}
+
+    async def test_standby(self) -> None:
+        lands = await undisturbed("standby")
+        zone_a = lands.record().map.find(A)
+        assert zone_a is not None
+        assert (zone_a.standby, zone_a.ordered) == (True, True)
+
     async def test_neighbours_are_told_and_the_others_are_not(self) -> None:
         lands = Lands.of(row(A, B, C, "zon_d"), CROWD)
         world = row(A, B, C, "zon_d")
@@ -135,7 +175,7 @@ async def test_killed_again_and_again(kind: str) -> None:
 
 class TestNoWayForward:
     @pytest.mark.parametrize("broken", ["start", "info"])
-    @pytest.mark.parametrize("kind", ["split", "move", "restart"])
+    @pytest.mark.parametrize("kind", ["split", "move", "restart", "add"])
     async def test_before_the_map_changes_it_is_rolled_back(self, kind: str, broken: str) -> None:
         lands = lands_of(kind)
         before = ending(lands)
@@ -262,3 +302,80 @@ async def test_a_step_with_a_bug_is_rolled_back_and_told() -> None:
     record = await executor(lands).run()
     assert record.last is not None
     assert (record.last.outcome, record.last.why) == ("rolled back", "ZeroDivisionError: oh")
+
+
+class TestCancelling:
+    @pytest.mark.parametrize("kind", ["split", "move", "restart", "move with a standby", "add", "remove"])
+    async def test_before_the_map_changes_all_is_as_it_was(self, kind: str) -> None:
+        lands = lands_of(kind)
+        before = ending(lands)
+        running = executor(lands)
+        commit = next(n for n, step in enumerate(plan_of(kind).steps) if step.name == "commit")
+        done_before: list[int] = []
+
+        save = lands.save
+
+        async def cancel_at_the_last_moment(record: WorldRecord) -> None:
+            await save(record)
+            if record.progress is not None and record.progress.done == commit and not done_before:
+                done_before.append(commit)
+                assert running.cancel("pln_1", "because")
+
+        lands.save = cancel_at_the_last_moment  # type: ignore[method-assign]
+        record = await running.run()
+        assert done_before
+        assert record.last is not None
+        assert (record.last.outcome, record.last.why) == ("rolled back", "because")
+        for _ in range(3):
+            lands.tick()
+        after = ending(lands)
+        if kind == "move with a standby":  # the old standby has ended; the supervisor makes it again
+            assert lands.owners[A] == 0
+        else:
+            assert after[1:2] == before[1:2]
+        assert record.map.version == WORLD.version
+        assert after[3] == before[3]
+
+    async def test_one_that_waits_for_an_actor_ends_at_once(self) -> None:
+        lands = lands_of("split")
+        lands.broken = {"info"}
+        running = executor(lands)
+        pause = lands.pause
+
+        async def cancelled(seconds: float) -> None:
+            await pause(seconds)
+            assert running.cancel("pln_1", "because")
+
+        running._pause = cancelled
+        record = await running.run()
+        assert record.last is not None
+        assert record.last.why == "because"
+        assert lands.at < 3.0
+        assert ("zon_new", 0) not in lands.actors
+
+    @pytest.mark.parametrize("kind", KINDS)
+    async def test_once_the_commit_has_begun_it_goes_on(self, kind: str) -> None:
+        lands = lands_of(kind)
+        running = executor(lands)
+        save, answers = lands.save, []
+
+        async def cancel_at_the_commit(record: WorldRecord) -> None:
+            if record.map.version > WORLD.version:
+                answers.append(running.cancel("pln_1", "because"))
+            await save(record)
+
+        lands.save = cancel_at_the_commit  # type: ignore[method-assign]
+        record = await running.run()
+        assert not any(answers)
+        assert answers
+        assert record.last is not None
+        assert record.last.outcome == "done"
+        assert ending(lands) == ending(UNDISTURBED[kind])
+
+    async def test_another_plan_is_not_meant(self) -> None:
+        lands = lands_of("split")
+        running = executor(lands)
+        assert running.cancel("pln_2", "because")
+        record = await running.run()
+        assert record.last is not None
+        assert record.last.outcome == "done"

@@ -14,7 +14,7 @@ from actors.world.record import Finished, Progress, WorldRecord
 from actors.world.seen import fit, named
 from cluster.errors import Conflict, InvalidInput, NotFound
 from cluster.ports.actors import Node
-from cluster.settings import ZoneSpec
+from cluster.world_settings import ZoneSpec
 from cluster.worldmap import MapZone, WorldMap, retired
 from tests.unit.actors.world.lands import EAST, HEAD, NODES, WEST, A, B, C, crowd, ground, row, seen, zone
 

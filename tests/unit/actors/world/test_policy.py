@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from actors.world.policy import Decision, Policy, Verdict
 from actors.world.seen import ZoneSeen
 from cluster.ports.actors import Node
-from cluster.settings import PolicySettings
+from cluster.world_settings import PolicySettings
 from cluster.worldmap import MapZone, WorldMap, retired
 from tests.unit.actors.world.lands import EAST, HEAD, NODES, WEST, A, B, C, ground, row, seen, zone
 

@@ -9,7 +9,7 @@ from typing import Any
 from actors.zone.borders import STRETCH_M, distance
 from actors.zone.entities import Entity
 from actors.zone.zone import Zone
-from cluster.settings import Bounds, WorldSettings
+from cluster.world_settings import Bounds, WorldSettings
 from cluster.worldmap import MapZone, WorldMap
 from realm_proto import internal_pb2
 from tests.unit.actors.zone_model import arrival, make_world, move

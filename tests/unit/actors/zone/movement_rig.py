@@ -10,7 +10,7 @@ import numpy as np
 from actors.zone.entities import Entity, EntityTable
 from actors.zone.movement import Rules, judge
 from actors.zone.rows import MOVE_IN
-from cluster.settings import Bounds, EntityTypeSettings, MovementSettings, WorldSettings
+from cluster.world_settings import Bounds, EntityTypeSettings, MovementSettings, WorldSettings
 
 BOUNDS = Bounds(min_x=0, min_z=0, max_x=100, max_z=100)
 WORLD = WorldSettings(

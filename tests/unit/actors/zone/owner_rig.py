@@ -9,7 +9,7 @@ import functools
 import itertools
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from actors.zone.arrivals import Arrival, Standing
@@ -22,9 +22,10 @@ from cluster.adapters.memory.epochs import MemoryEpochStore
 from cluster.adapters.memory.sessions import MemorySessionStore
 from cluster.ports.bus import Handler
 from cluster.ports.sessions import SessionRecord
-from cluster.settings import Bounds, Settings, WorldSettings, ZoneSpec
+from cluster.settings import Settings
 from cluster.subjects import Subjects
-from cluster.telemetry.metrics import ZoneMetrics
+from cluster.telemetry.zone_metrics import ZoneMetrics
+from cluster.world_settings import Bounds, WorldSettings, ZoneSpec
 from cluster.worldmap import WorldMap
 from rayrealm_client import views
 from rayrealm_client.scene import Scene
@@ -68,7 +69,7 @@ class Wire:
     def connected(self) -> bool:
         return not self.cut
 
-    def publish(self, subject: str, data: bytes) -> None:
+    def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         if self.cut:
             return
         if subject.endswith(".border"):

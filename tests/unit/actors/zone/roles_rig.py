@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from actors.zone.arrivals import Arrival
@@ -23,9 +23,10 @@ from cluster.errors import Unavailable
 from cluster.ports.bus import Handler
 from cluster.ports.calls import zone_actor
 from cluster.ports.sessions import SessionRecord
-from cluster.settings import Bounds, Settings, WorldSettings, ZoneSpec
+from cluster.settings import Settings
 from cluster.subjects import Subjects
-from cluster.telemetry.metrics import ZoneMetrics
+from cluster.telemetry.zone_metrics import ZoneMetrics
+from cluster.world_settings import Bounds, WorldSettings, ZoneSpec
 from cluster.worldmap import MapZone
 from realm_proto import internal_pb2
 from tests.simulation import virtual_time
@@ -52,7 +53,7 @@ class Wire:
     def connected(self) -> bool:
         return not self.cut
 
-    def publish(self, subject: str, data: bytes) -> None:
+    def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         if not (self.cut or self.deaf):
             self.published += 1
             self._bus.publish(subject, data)

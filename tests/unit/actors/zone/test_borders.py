@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from actors.zone.borders import KEEP_TELLING_S, STRETCH_M, UNBOUND_S, distance
 from cluster.errors import Elsewhere, RateLimited
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from tests.unit.actors.showing_model import ModelViewer
 from tests.unit.actors.zone.borders_rig import FOUR, MARGIN, TICK_S, TWO, Land, ground
 from tests.unit.actors.zone_model import change, views_of

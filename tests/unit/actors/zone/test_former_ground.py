@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actors.zone.former_ground import WALKED_ON_S, FormerGround
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import WorldMap, retired
 from tests.unit.actors.zone.borders_rig import ground
 

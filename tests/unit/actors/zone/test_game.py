@@ -14,7 +14,7 @@ from actors.zone.game import load_game, with_types
 from actors.zone.game_entity import GameEntity
 from actors.zone.game_zone import GameZone
 from cluster.errors import InvalidState, Ours, SettingsError
-from cluster.settings import EntityTypeSettings, MovementSettings, WorldSettings
+from cluster.world_settings import EntityTypeSettings, MovementSettings, WorldSettings
 from tests.unit.actors.game_rig import TICK_S, WALL, Diary, Rig, diary
 
 
@@ -271,7 +271,7 @@ class TestLoading:
 
 
 def test_metrics() -> None:
-    from cluster.telemetry.metrics import ZoneMetrics
+    from cluster.telemetry.zone_metrics import ZoneMetrics
 
     metrics = ZoneMetrics("zon_test")
     rig = Rig(Diary).start()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.errors import Conflict, InvalidInput, NotFound, RateLimited, Unavailable
-from cluster.settings import Obstacle
+from cluster.world_settings import Obstacle
 from cluster.worldmap import MapZone, WorldMap
 from tests.unit.actors.game_rig import GROUND, Diary, Rig, diary
 from tests.unit.actors.zone_model import move

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actors.zone.geometry import MARGIN_M, SKIN_M, Geometry
-from cluster.settings import Bounds, Obstacle
+from cluster.world_settings import Bounds, Obstacle
 
 BOUNDS = Bounds(min_x=0, min_z=0, max_x=100, max_z=100)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pytest
 
@@ -11,16 +9,16 @@ from actors.zone import keeping
 from actors.zone.entities import Entity
 from actors.zone.keeping import MAX_OUTAGE_S
 from actors.zone.records import Record
-from actors.zone.rows import PLACE
+from actors.zone.rows import PLACE, read_places
 from actors.zone.zone import Zone
-from cluster.settings import EntityTypeSettings
+from cluster.world_settings import EntityTypeSettings
 from tests.unit.actors.zone.borders_rig import Land
 from tests.unit.actors.zone_model import SPEC, arrival, make_world, make_zone, move
 
 
 def rows(places: bytes) -> list[tuple[float, ...]]:
     """Number, incarnation, sequence, x, y, z, yaw."""
-    return list(struct.iter_unpack("<IIIffff", places))
+    return [row.item() for row in read_places(places)]
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ class TestPlaces:
             (1, 2, 0, 52.0, 0.0, 50.0, 0.0),
             (2, 3, 0, 54.0, 0.0, 50.0, 0.0),
         ]
-        assert len(zone.places()) == 3 * PLACE.itemsize
+        assert len(zone.places()) == 3 * PLACE.itemsize + 1  # the version of the format
         assert make_zone().places() == b""
 
     def test_of_some(self, zone: Zone) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from actors.zone import measuring
 from actors.zone.measuring import Outputs, Walkers, measure
-from cluster.settings import WorldSettings
+from cluster.world_settings import WorldSettings
 
 
 def test_each_has_about_as_many_others_in_view_as_asked_for() -> None:

@@ -22,7 +22,7 @@ from actors.zone.movement import (
     newest,
 )
 from actors.zone.rows import MOVE_IN
-from cluster.settings import Bounds, EntityTypeSettings, MovementSettings, WorldSettings
+from cluster.world_settings import Bounds, EntityTypeSettings, MovementSettings, WorldSettings
 from tests.unit.actors.zone.movement_rig import BOUNDS, CAP, RULES, WORLD, Place, rows, table_of, try_one
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from actors.zone.entities import EntityTable
 from actors.zone.movement import BLOCKED, NOT_FINITE, OK, OUT_OF_BOUNDS, STALE_SEQUENCE, TOO_FAST, Rules, judge
-from cluster.settings import Obstacle, WorldSettings
+from cluster.world_settings import Obstacle, WorldSettings
 from tests.unit.actors.zone.movement_rig import BOUNDS, CAP, RULES, WORLD, Place, rows, table_of, try_one
 
 

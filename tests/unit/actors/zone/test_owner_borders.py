@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cluster.errors import Elsewhere
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, retired
 from tests.unit.actors.zone.crossing_rig import EAST, TWO, WEST, WHOLE, admitted, all_is_well, arriving, at_the_border
 from tests.unit.actors.zone.owner_rig import TICK_S, Player, Rig, playing

@@ -8,7 +8,7 @@ import numpy as np
 
 from actors.zone.interest import NOTHING, Change, look
 from actors.zone.pacing import Pacing
-from cluster.settings import InterestSettings
+from cluster.world_settings import InterestSettings
 
 SIZE, PERIOD = 8, 0.05
 

@@ -6,6 +6,7 @@ import pytest
 
 from actors.zone import records
 from actors.zone.records import Record
+from cluster.schema import TooNew
 from tests.unit.actors.zone_model import SPEC, arrival, change, make_zone
 
 
@@ -30,11 +31,29 @@ def test_what_is_no_entity_is_a_value_error(data: bytes) -> None:
         records.load(data)
 
 
-def test_an_entity_with_a_field_too_many_is_a_value_error() -> None:
-    """What a later release may have written."""
+def stored() -> tuple[Record, bytes]:
     zone = make_zone()
     zone.enter(arrival("ann"), 0.0)
     entity = zone.of_session("ses_ann")
-    data = records.dump(Record(entity, zone.standing(entity), SPEC.id))
-    with pytest.raises(ValueError, match="no stored entity"):
-        records.load(data.replace(b'"number"', b'"wings":2,"number"', 1))
+    record = Record(entity, zone.standing(entity), SPEC.id)
+    return record, records.dump(record)
+
+
+def test_what_a_newer_release_adds_is_passed_over() -> None:
+    record, data = stored()
+    more = data.replace(b'"number"', b'"wings":2,"number"', 1).replace(
+        b'{"v":[2,1],', b'{"v":[7,2],"weather":"rain",', 1
+    )
+    assert more != data
+    assert records.load(more) == record
+
+
+def test_what_a_newer_release_forbids_is_refused() -> None:
+    _, data = stored()
+    with pytest.raises(TooNew, match="entity of version 7"):
+        records.load(data.replace(b'"v":[2,1]', b'"v":[7,3]', 1))
+
+
+def test_a_record_from_before_there_were_versions() -> None:
+    record, data = stored()
+    assert records.load(data.replace(b'"v":[2,1],', b"", 1)) == record

@@ -13,7 +13,7 @@ from tests.unit.actors.zone_model import arrival, make_zone
 
 def test_tick_times_are_of_the_last_half_minute() -> None:
     times = TickTimes(0.05)
-    assert (times.p95_ms(), times.overruns) == (0.0, 0)
+    assert (times.p95_ms(), times.p50_ms(), times.overruns) == (0.0, 0.0, 0)
     times.add(0.2)
     assert times.p95_ms() == pytest.approx(200.0)
     for _ in range(KEPT):
@@ -23,6 +23,7 @@ def test_tick_times_are_of_the_last_half_minute() -> None:
         times.add(0.06)
     assert times.p95_ms() == pytest.approx(60.0)
     assert times.overruns == 1 + KEPT // 10
+    assert times.p50_ms() == pytest.approx(10.0)
 
 
 def test_positions_are_pairs_of_float32_of_own_entities() -> None:

@@ -9,7 +9,7 @@ import pytest
 from actors.zone.owner import Tools, ZoneOwner
 from actors.zone.roles import make_owner
 from cluster.errors import InvalidInput, NotOwner, Unavailable
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 from tests.unit.actors.zone.roles_rig import ZONE, Rig, play
 

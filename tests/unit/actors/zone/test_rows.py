@@ -17,6 +17,8 @@ from actors.zone.rows import (
     PLACE_OUT,
     TURN,
     pack_move_in,
+    pack_places,
+    read_places,
     to_cm,
     u16_to_yaw,
     yaw_to_u16,
@@ -133,3 +135,26 @@ def test_yaw_comes_back_within_half_a_step() -> None:
     off = np.abs(np.array(back) - yaws)
     assert np.minimum(off, TURN - off).max() <= TURN / 65536 / 2 + 1e-12
     assert all(0 <= yaw < TURN for yaw in back)
+
+
+class TestPlaces:
+    ROWS = np.zeros(2, PLACE)
+
+    def test_they_end_with_their_version(self) -> None:
+        packed = pack_places(self.ROWS)
+        assert packed == self.ROWS.tobytes() + b"\x02"
+        assert (read_places(packed) == self.ROWS).all()
+
+    def test_of_nobody(self) -> None:
+        assert pack_places(self.ROWS[:0]) == b""
+        assert len(read_places(b"")) == 0
+
+    def test_from_before_there_were_versions(self) -> None:
+        assert (read_places(self.ROWS.tobytes()) == self.ROWS).all()
+
+    @pytest.mark.parametrize(
+        "data", [b"\x03", ROWS.tobytes() + b"\x03", ROWS.tobytes()[:-1], ROWS.tobytes() + b"\x02\x02"]
+    )
+    def test_of_a_newer_release_or_nothing_at_all(self, data: bytes) -> None:
+        with pytest.raises(ValueError, match="no places"):
+            read_places(data)

@@ -9,7 +9,7 @@ import pytest
 
 from actors.zone.entities import Entity, EntityTable
 from actors.zone.states import WIDTH, Audience, States
-from cluster.settings import EntityTypeSettings
+from cluster.world_settings import EntityTypeSettings
 from realm_proto import realtime_pb2
 
 TYPES = {

@@ -11,7 +11,7 @@ from actors.zone.entities import EntityTable
 from actors.zone.intake import ROWS_PER_ENTITY
 from actors.zone.movement import Rules
 from actors.zone.zone import Zone
-from cluster.settings import Bounds, EntityTypeSettings, Obstacle
+from cluster.world_settings import Bounds, EntityTypeSettings, Obstacle
 from tests.unit.actors.showing_model import View
 from tests.unit.actors.zone_model import SPEC, arrival, make_world, make_zone, move, tick
 

@@ -14,7 +14,7 @@ from actors.zone.keeping import MAX_OUTAGE_S
 from actors.zone.records import Record
 from actors.zone.zone import Zone
 from cluster.errors import RateLimited
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 from tests.unit.actors.zone_model import SPEC, arrival, change, make_world, make_zone, move, tick
 

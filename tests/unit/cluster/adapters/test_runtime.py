@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +15,10 @@ from structlog.testing import capture_logs
 from cluster.adapters import runtime
 from cluster.adapters.nats_events import NatsEvents
 from cluster.adapters.runtime import Runtime, every, until_available
+from cluster.beating import Beating
 from cluster.errors import Conflict, Fenced, RealmError, Unavailable
 from cluster.ports.events import NoEvents
+from cluster.process_control import ProcessControl
 from cluster.settings import EventSettings, Settings
 from cluster.subjects import Subjects
 
@@ -120,7 +124,11 @@ def opened(enabled: bool) -> tuple[Runtime, AwayBus]:
     realm: Any = SimpleNamespace(settings=Settings(events=EventSettings(enabled=enabled)))
     bus: Any = AwayBus()
     nothing: Any = AwayBus()
-    return Runtime(realm, "zone", "zone/a/0", Subjects("t"), nothing, bus, nothing, nothing, CollectorRegistry()), bus
+    beating = Beating("zone", "zone/a/0", "", 2.0, lambda data: None)
+    subjects = Subjects("t")
+    control = ProcessControl("zone/a/0", False, beating.now)
+    registry = CollectorRegistry()
+    return Runtime(realm, "zone", "zone/a/0", subjects, nothing, bus, nothing, nothing, registry, beating, control), bus
 
 
 class TestEvents:
@@ -152,3 +160,20 @@ class TestEvents:
         assert isinstance(made.events(), NoEvents)
         made.events().publish("presence", "usr_a", {}, "one")
         await made.close()
+
+
+class TestFreeze:
+    """Only a process of one's own: a test of a whole realm in one process stood still for six seconds."""
+
+    @pytest.mark.parametrize(
+        ("own", "collect", "told"), [(True, True, ["collect", "freeze"]), (True, False, ["freeze"]), (False, True, [])]
+    )
+    def test_only_where_nothing_else_lives(
+        self, monkeypatch: pytest.MonkeyPatch, own: bool, collect: bool, told: list[str]
+    ) -> None:
+        done: list[str] = []
+        for name in ("collect", "freeze"):
+            monkeypatch.setattr(f"cluster.adapters.runtime.gc.{name}", partial(done.append, name))
+        made, _ = opened(enabled=False)
+        replace(made, own_process=own).freeze(collect)
+        assert done == told

@@ -10,7 +10,7 @@ import pytest
 
 from cluster.bench import plan as plans
 from cluster.bench.plan import MOVES_HZ, SPEED_M_S, Plan, expected, make, side_of
-from cluster.settings import InterestSettings
+from cluster.world_settings import InterestSettings
 
 
 def in_the_open(plan: Plan) -> np.ndarray:

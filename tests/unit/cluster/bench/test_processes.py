@@ -20,6 +20,7 @@ from cluster.bench.processes import Memory, by_kind, kind_of
         (["ray::ZoneRunner.tick"], "zone"),
         (["ray::SessionsRunner"], "sessions"),
         (["ray::PresenceRunner"], "presence"),
+        (["ray::WatchRunner"], "watch"),
         (["ray::SupervisorRunner"], "supervisor"),
         (["ray::WorldSupervisor"], "supervisor"),
         (["ray::IDLE"], "ray_other"),

@@ -15,7 +15,7 @@ from cluster.chaos.cast import CLOSE_M, Cast, Crossing
 from cluster.chaos.history import History, read
 from cluster.chaos.sight import Standing
 from cluster.errors import Unavailable
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 
 LAND = WorldMap(

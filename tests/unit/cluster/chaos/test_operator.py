@@ -10,7 +10,7 @@ from cluster.chaos import operator
 from cluster.chaos.operator import Operator
 from cluster.errors import Conflict, InvalidInput, Ours, Unavailable
 from cluster.mapwatch import MapWatch
-from cluster.settings import Bounds
+from cluster.world_settings import Bounds
 from cluster.worldmap import MapZone, WorldMap
 
 

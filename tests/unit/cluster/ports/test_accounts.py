@@ -31,5 +31,5 @@ def test_a_hash_is_not_printed() -> None:
 
 
 def test_reuse_crosses_processes() -> None:
-    error = pickle.loads(pickle.dumps(TokenReused("usr_1")))  # noqa: S301  our own bytes
-    assert (error.user_id, error.reason) == ("usr_1", "token_invalid")
+    error = pickle.loads(pickle.dumps(TokenReused("usr_1", "fam_1")))  # noqa: S301  our own bytes
+    assert (error.user_id, error.family_id, error.reason) == ("usr_1", "fam_1", "token_invalid")

@@ -19,6 +19,7 @@ ISSUER = "rayrealm-test"
 CLAIMS = RecoveryClaims("usr_a", "ses_a", 7)
 PAYLOAD: dict[str, Any] = {
     "iss": ISSUER, "aud": "rayrealm-recovery", "sub": "usr_a", "sid": "ses_a", "att": 7, "exp": NOW + 600,
+    "ati": "", "at": 0, "pre": False, "by": ["", ""],
 }  # fmt: skip
 HEADER = {"typ": "recovery+jwt"}
 
@@ -56,7 +57,9 @@ def test_another_realms() -> None:
     [
         {"aud": "rayrealm"}, {"aud": None}, {"sub": None}, {"sub": ""}, {"sub": 7}, {"sid": None}, {"sid": ""}, {"att": None},
         {"att": 0}, {"att": -1}, {"att": True}, {"att": 1.5}, {"att": "7"}, {"exp": None}, {"exp": True},
-        {"exp": 1e300}, {"exp": -1}, {"iss": None},
+        {"exp": 1e300}, {"exp": -1}, {"iss": None}, {"ati": None}, {"ati": 7}, {"at": None}, {"at": True}, {"at": -1},
+        {"end": "never"}, {"end": -1}, {"end": 1e300}, {"pre": None}, {"pre": 1}, {"by": None}, {"by": ["a"]}, {"by": ["a", 1]},
+        {"role": 1}, {"role": ["admin"]}, {"role": True},
     ],
 )  # fmt: skip
 def test_claims_that_are_missing_or_odd(changed: dict[str, Any]) -> None:
@@ -91,3 +94,16 @@ def test_time_is_the_argument() -> None:
     token = sign_recovery(SECRET, CLAIMS, 1_000.0, 60.0, ISSUER)
     assert time.time() > 1_060.0
     assert verify_recovery(SECRET, token, 1_030.0, 0.0, ISSUER) == CLAIMS
+
+
+def test_what_it_stands_for_comes_with_it() -> None:
+    claims = RecoveryClaims(
+        "usr_a", "ses_a", 7, "fam_1.xyz", NOW - 5.5, NOW + 300.25, True, "https://id.example", "key 1", "moderator"
+    )
+    token = sign_recovery(SECRET, claims, NOW, 600.0, ISSUER)
+    assert verify_recovery(SECRET, token, NOW, 0.0, ISSUER) == claims
+
+
+def test_one_from_before_roles_were_told() -> None:
+    assert "role" not in PAYLOAD
+    assert verify_recovery(SECRET, made(), NOW, 0.0, ISSUER).role == ""

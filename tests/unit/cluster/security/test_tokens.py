@@ -66,6 +66,15 @@ def test_a_good_token() -> None:
     assert verify_access(PUBLIC, other, NOW, SKEW, ISSUER).token_id != claims.token_id
 
 
+@pytest.mark.parametrize("ms", [0, 1, 567, 999])
+def test_a_token_counts_at_once_without_any_skew(ms: int) -> None:
+    ring = KeyRing.create(NOW)
+    whole = round(NOW + ms / 1_000, 3)
+    for now in (whole, whole + 0.0004, whole + 0.0006):
+        claims = verify_access(ring, sign_access(ring, "usr_1", now, 60.0, "realm"), now, 0.0, "realm")
+        assert claims.issued_at == whole
+
+
 def test_the_role() -> None:
     def role(token: str) -> str:
         return verify_access(PUBLIC, token, NOW, SKEW, ISSUER).role

@@ -5,9 +5,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from cluster.adapters.memory.bus import MemoryBus
+from cluster.errors import Unavailable
 from cluster.subjects import Subjects
-from cluster.telemetry.metrics import SupervisorMetrics, ZoneMetrics
-from cluster.telemetry.scrape import assemble, collect, serve_metrics
+from cluster.telemetry.metrics import SupervisorMetrics
+from cluster.telemetry.scrape import assemble, collect, collect_one, serve_metrics
+from cluster.telemetry.zone_metrics import ZoneMetrics
 
 SUBJECTS = Subjects("test")
 
@@ -55,3 +57,17 @@ def test_an_unreadable_answer_spoils_nothing(answer: bytes) -> None:
     assert samples["rayrealm_processes_answered", ""] == 1
     assert samples["rayrealm_processes_unreadable", ""] == 1
     assert [(log["event"], log["process"]) for log in logs] == [("metrics_unreadable", "bad")]
+
+
+async def test_one_process_alone() -> None:
+    bus = MemoryBus()
+    await serve_metrics(bus, SUBJECTS, ZoneMetrics("zon_meadow").registry, "zone/zon_meadow")
+    subscription = await serve_metrics(bus, SUBJECTS, SupervisorMetrics().registry, "supervisor")
+    page = await collect_one(bus, SUBJECTS, "zone/zon_meadow", timeout_s=1.0)
+    samples = read(page)
+    assert samples["rayrealm_zone_ticks_skipped_total", ""] == 0
+    assert b"process=" not in page
+    await subscription.unsubscribe()
+    for gone in ("supervisor", "nobody", "zone/*", "a.b"):
+        with pytest.raises(Unavailable):
+            await collect_one(bus, SUBJECTS, gone, timeout_s=0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,20 @@ from fastapi import FastAPI
 
 from cluster.adapters.memory.accounts import MemoryAccounts
 from cluster.adapters.memory.characters import MemoryCharacters
+from cluster.adapters.memory.limits import MemoryLimiter
+from cluster.adapters.memory.lockouts import MemoryLockouts
+from cluster.adapters.memory.protection import MemoryProtection
 from cluster.adapters.memory.refresh_tokens import MemoryRefreshTokens
+from cluster.errors import Unavailable
+from cluster.security.checking import TokenChecker
+from cluster.security.issuers import Issuers
 from cluster.security.keys import KeyRing
+from cluster.security.rotation import LiveKeys
+from cluster.security_settings import LOOPBACK, LoginSettings
 from cluster.settings import AccountSettings, Settings
 from serve_apps.accounts.http import build_http
+from serve_apps.accounts.login_guard import LoginGuard
+from serve_apps.accounts.password_rules import PasswordRules
 from serve_apps.accounts.passwords import Passwords
 from serve_apps.accounts.routes import HttpDeps
 from serve_apps.accounts.service import AccountService
@@ -47,15 +58,39 @@ def passwords() -> Iterator[Passwords]:
     passwords.close()
 
 
+def checker_of(settings: Settings, keys: KeyRing) -> TokenChecker:
+    async def nobody(url: str) -> bytes:
+        raise Unavailable(url)
+
+    return TokenChecker(
+        settings, LiveKeys(keys), Issuers(settings.identity, nobody, time.monotonic, CHEAP.clock_skew_s)
+    )
+
+
 @pytest.fixture
 def service(world: World, passwords: Passwords) -> AccountService:
+    settings, store = Settings(realm="test", accounts=CHEAP), MemoryProtection(lambda: world.now)
+    checker = checker_of(settings, KeyRing.create(NOW))
+
+    async def look() -> None:
+        protection = await store.load(-1)
+        assert protection is not None
+        checker.learn(protection, world.now)
+
     return AccountService(
-        settings=Settings(realm="test", accounts=CHEAP),
-        keys=KeyRing.create(NOW),
+        settings=settings,
+        checker=checker,
+        protection=store,
+        look=look,
+        changed=lambda: None,
         accounts=MemoryAccounts(),
         characters=MemoryCharacters(world.live_sessions.__contains__),
         refresh_tokens=MemoryRefreshTokens(),
         passwords=passwords,
+        rules=PasswordRules(LoginSettings(), "test"),
+        guard=LoginGuard(
+            LoginSettings(), LOOPBACK, MemoryLimiter(lambda: world.now), MemoryLockouts(lambda: world.now)
+        ),
         clock=lambda: world.now,
         rng=random.Random(7),
     )
@@ -73,15 +108,17 @@ def play_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(service: AccountService, world: World, play_folder: Path) -> FastAPI:
-    async def metrics() -> bytes:
+    async def metrics(process: str) -> bytes:
         if isinstance(world.metrics, Exception):
             raise world.metrics
-        return world.metrics
+        return f"# of {process}\n".encode() if process else world.metrics
 
     async def health() -> dict[str, bool]:
         return world.checks
 
-    return build_http(HttpDeps(service, metrics, health, play_folder))
+    return build_http(
+        HttpDeps(service, metrics, health, play_folder, targets=lambda address: [{"targets": [address], "labels": {}}])
+    )
 
 
 @pytest.fixture

@@ -210,7 +210,7 @@ class TestCharacters:
 class TestRealm:
     async def test_what_the_realm_is(self, http: httpx.AsyncClient) -> None:
         body = (await http.get("/v1/realm")).json()
-        assert (body["realm"], body["websocket"]) == ("test", "/ws")
+        assert (body["realm"], body["websocket"], body["sign"]) == ("test", "/ws", False)
         assert body["zones"][0] == {
             "zone": "zon_meadow",
             "name": "Meadow",
@@ -224,6 +224,26 @@ class TestRealm:
         world.checks["nats"] = False
         bad = await http.get("/v1/healthz")
         assert (bad.status_code, bad.json()) == (503, {"status": "unavailable", "checks": world.checks})
+
+    async def test_metrics_of_one_process(self, http: httpx.AsyncClient) -> None:
+        answer = await http.get("/metrics", params={"process": "zone/zon_meadow"})
+        assert (answer.status_code, answer.content) == (200, b"# of zone/zon_meadow\n")
+        assert (await http.get("/metrics", params={"process": "x" * 201})).status_code == 422
+
+    @pytest.mark.parametrize(
+        ("base", "address"),
+        [
+            ("https://realm", "realm:443"),
+            ("http://127.0.0.1:8000", "127.0.0.1:8000"),
+            ("http://[::1]:8000", "[::1]:8000"),
+        ],
+    )
+    async def test_targets_are_where_the_caller_found_the_realm(
+        self, http: httpx.AsyncClient, base: str, address: str
+    ) -> None:
+        answer = await http.get(f"{base}/metrics/targets")
+        assert answer.json() == [{"targets": [address], "labels": {}}]
+        assert answer.headers["content-type"].startswith("application/json")
 
     async def test_metrics(self, http: httpx.AsyncClient, world: World) -> None:
         answer = await http.get("/metrics")
@@ -301,6 +321,7 @@ class TestOpenApi:
             ("post", "/v1/auth/login"),
             ("post", "/v1/auth/refresh"),
             ("post", "/v1/auth/logout"),
+            ("post", "/v1/auth/password"),
             ("get", "/v1/auth/keys"),
             ("get", "/v1/characters"),
             ("post", "/v1/characters"),
@@ -308,6 +329,7 @@ class TestOpenApi:
             ("get", "/v1/realm"),
             ("get", "/v1/healthz"),
             ("get", "/metrics"),
+            ("get", "/metrics/targets"),
         }
 
     async def test_every_reference_leads_somewhere_and_errors_are_problems(self, http: httpx.AsyncClient) -> None:

@@ -50,6 +50,25 @@ class TestPasswords:
     def test_two_ways_to_type_the_same(self) -> None:
         assert clean_password("cafe\u0301 au lait") == clean_password("caf\u00e9 au lait")
 
+    def test_forms_that_mean_the_same(self) -> None:
+        assert clean_password("ｐａｓｓ ﬁｖｅ②") == "pass five2"
+
+    def test_characters_are_counted_as_typed_too(self) -> None:
+        with pytest.raises(ValueError, match="8 to 128"):
+            clean_password("\ufdfa")  # 18 characters in NFKC
+        with pytest.raises(ValueError, match="8 to 128"):
+            clean_password("\ufdfa" * 8)
+        with pytest.raises(ValueError, match="8 to 128"):
+            clean_password("e\u0301" * 4)  # 4 characters in NFKC
+
+    @given(st.text(max_size=140))
+    def test_once_clean_it_stays_as_it_is(self, raw: str) -> None:
+        try:
+            password = clean_password(raw)
+        except ValueError:
+            return
+        assert clean_password(password) == password
+
     @given(st.text(min_size=8, max_size=60))
     def test_whatever_is_taken_can_be_hashed(self, password: str) -> None:
         try:
@@ -57,7 +76,7 @@ class TestPasswords:
         except UnicodeEncodeError:
             raise AssertionError from None
         except ValueError:
-            assert len(unicodedata.normalize("NFC", password)) < 8
+            assert not 8 <= len(unicodedata.normalize("NFKC", password)) <= 128
 
     def test_spaces_and_case_are_kept(self) -> None:
         assert clean_password("  Correct Horse  ") == "  Correct Horse  "

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -117,6 +119,32 @@ def gate(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate
 
 
 class TestBounds:
+    async def test_room_can_be_asked_for_without_taking_it(self, passwords: Passwords, gate: Gate) -> None:
+        async with asyncio.timeout(10):
+            for _ in range(PLACES * 2):
+                passwords.expect_room()
+            tasks = [asyncio.create_task(passwords.hash(str(n))) for n in range(PLACES)]
+            await asyncio.sleep(0)
+            with pytest.raises(Unavailable) as refused:
+                passwords.expect_room()
+            assert refused.value.retry_after_s > 0
+            gate.open.set()
+            await asyncio.gather(*tasks)
+            passwords.expect_room()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
+    async def test_hashing_yields_to_everything_else(
+        self, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Asking:
+            def hash(self, password: str) -> str:
+                return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+        monkeypatch.setattr(passwords, "_hasher", Asking())
+        here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        assert int(await passwords.hash("x")) == max(module._NICE, here) > 0
+        assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == here, "the event loop stays as it was"
+
     async def test_only_so_many_run_and_wait(self, passwords: Passwords, gate: Gate) -> None:
         async with asyncio.timeout(10):
             tasks = [asyncio.create_task(passwords.hash(str(n))) for n in range(PLACES)]

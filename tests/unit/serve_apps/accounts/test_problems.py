@@ -23,6 +23,7 @@ from cluster.errors import (
     Unavailable,
 )
 from cluster.ports.accounts import TokenReused
+from serve_apps.accounts.passwords import Busy
 from serve_apps.accounts.problems import problem_of
 
 
@@ -32,7 +33,7 @@ from serve_apps.accounts.problems import problem_of
         (InvalidInput([("name", "is wrong")]), 422, "invalid_input"),
         (Unauthorized("token_missing"), 401, "token_missing"),
         (Unauthorized("bad_credentials"), 401, "bad_credentials"),
-        (TokenReused("usr_1"), 401, "token_invalid"),
+        (TokenReused("usr_1", "fam_1"), 401, "token_invalid"),
         (NotFound("not_found"), 404, "not_found"),
         (SessionGone("session_gone"), 404, "session_gone"),
         (Conflict("name_taken"), 409, "name_taken"),
@@ -123,3 +124,9 @@ class TestValidation:
         response = problem_of(error)
         assert response.status_code == 400
         assert b"oops" not in response.body
+
+
+def test_a_flood_writes_no_log() -> None:
+    with capture_logs() as logs:
+        answer = problem_of(Busy("password hashing", 2.0))
+    assert (answer.status_code, answer.headers["retry-after"], logs) == (503, "2", [])

@@ -7,20 +7,38 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from cluster.errors import Conflict, NotFound, Ours, Unauthorized
+from cluster.errors import Conflict, InvalidInput, NotFound, Ours, Unauthorized, Unavailable
 from cluster.ports.accounts import TokenReused
+from cluster.ports.protection import Revocation
 from cluster.security.keys import KeyRing
+from cluster.security.lifetimes import access_s
 from serve_apps.accounts.passwords import Passwords
 from serve_apps.accounts.service import AccountService
-from tests.unit.serve_apps.accounts.conftest import CHEAP, NOW, World
+from tests.unit.serve_apps.accounts.conftest import CHEAP, NOW, World, checker_of
 
 PASSWORD = "correct horse"
+FULL, AWAY = InvalidInput([("subject", "too many")]), Unavailable("redis")
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, service: AccountService, error: Exception) -> None:
+    """The table of revocations takes none."""
+
+    async def revoke(revocation: Revocation) -> None:
+        raise error
+
+    monkeypatch.setattr(service.protection, "revoke", revoke)
+
+
+async def entries_of(service: AccountService) -> tuple[Revocation, ...]:
+    held = await service.protection.load(-1)
+    assert held is not None
+    return held.revocations
 
 
 class TestLogin:
     async def test_registering_logs_in(self, service: AccountService) -> None:
         tokens = await service.register("ada", PASSWORD)
-        claims = service.authenticate(tokens.access_token)
+        claims = await service.authenticate(tokens.access_token)
         assert claims.user_id == tokens.user_id
         assert tokens.user_id.startswith("usr_")
         assert tokens.expires_in == CHEAP.access_ttl_s == claims.expires_at - NOW
@@ -93,31 +111,35 @@ class TestLogin:
         assert await service.accounts.by_username("ada") == after
 
     async def test_a_process_without_the_private_key_gives_no_tokens(self, service: AccountService) -> None:
+        public = replace(service, checker=checker_of(service.settings, service.keys.public_only()))
         with pytest.raises(Ours):
-            await replace(service, keys=service.keys.public_only()).register("ada", PASSWORD)
+            await public.register("ada", PASSWORD)
 
 
 class TestAccess:
     async def test_it_ends(self, service: AccountService, world: World) -> None:
         token = (await service.register("ada", PASSWORD)).access_token
         world.now += CHEAP.access_ttl_s + CHEAP.clock_skew_s - 0.01
-        service.authenticate(token)
+        (await service.authenticate(token))
         world.now += 0.01
         with pytest.raises(Unauthorized, match="token expired"):
-            service.authenticate(token)
+            (await service.authenticate(token))
 
     async def test_another_realm(self, service: AccountService) -> None:
         token = (await service.register("ada", PASSWORD)).access_token
-        other = replace(service, settings=service.settings.model_copy(update={"realm": "other"}))
+        other = replace(
+            service, checker=checker_of(service.settings.model_copy(update={"realm": "other"}), service.keys)
+        )
         with pytest.raises(Unauthorized, match="token invalid"):
-            other.authenticate(token)
+            (await other.authenticate(token))
 
     async def test_rotated_keys(self, service: AccountService, world: World) -> None:
         token = (await service.register("ada", PASSWORD)).access_token
-        rotated = replace(service, keys=service.keys.rotated(NOW, CHEAP.access_ttl_s))
-        assert rotated.authenticate(token) == service.authenticate(token)
+        keys = service.keys.rotated(NOW, CHEAP.access_ttl_s)
+        rotated = replace(service, checker=checker_of(service.settings, keys))
+        assert (await rotated.authenticate(token)) == (await service.authenticate(token))
         with pytest.raises(Unauthorized):
-            replace(service, keys=KeyRing.create(NOW)).authenticate(token)
+            await replace(service, checker=checker_of(service.settings, KeyRing.create(NOW))).authenticate(token)
 
 
 class TestRoles:
@@ -128,7 +150,7 @@ class TestRoles:
             first = await service.register(username, PASSWORD)
             again = await service.login(username.upper(), PASSWORD)
             fresh = await service.refresh(first.refresh_token)
-            assert [service.authenticate(t.access_token).role for t in (first, again, fresh)] == [role] * 3
+            assert [(await service.authenticate(t.access_token)).role for t in (first, again, fresh)] == [role] * 3
 
     async def test_who_has_none_any_more_is_a_player_with_the_next_token(self, service: AccountService) -> None:
         settings, tokens = service.settings, await service.register("ada", PASSWORD)
@@ -136,7 +158,16 @@ class TestRoles:
             accounts = CHEAP.model_copy(update={"roles": roles})
             service = replace(service, settings=settings.model_copy(update={"accounts": accounts}))
             tokens = await service.refresh(tokens.refresh_token)
-            assert service.authenticate(tokens.access_token).role == role
+            assert (await service.authenticate(tokens.access_token)).role == role
+
+
+async def test_premium_is_in_the_token(service: AccountService) -> None:
+    accounts = CHEAP.model_copy(update={"premium": frozenset({"ada"})})
+    service = replace(service, settings=service.settings.model_copy(update={"accounts": accounts}))
+    for username, premium in (("ada", True), ("eve", False)):
+        first = await service.register(username, PASSWORD)
+        fresh = await service.refresh(first.refresh_token)
+        assert [(await service.authenticate(t.access_token)).premium for t in (first, fresh)] == [premium] * 2
 
 
 class TestRefresh:
@@ -148,7 +179,7 @@ class TestRefresh:
             world.now += CHEAP.refresh_ttl_s - 1  # each use begins the time anew
             tokens = await service.refresh(tokens.refresh_token)
             assert tokens.user_id == first.user_id
-            assert service.authenticate(tokens.access_token).user_id == first.user_id
+            assert (await service.authenticate(tokens.access_token)).user_id == first.user_id
             seen.add(tokens.refresh_token)
         assert len(seen) == 5
 
@@ -163,13 +194,116 @@ class TestRefresh:
             await service.refresh(second.refresh_token)
         assert (await service.refresh(elsewhere.refresh_token)).user_id == first.user_id
 
-    async def test_logging_out_ends_the_family(self, service: AccountService) -> None:
+    async def test_a_second_use_ends_the_access_tokens_that_came_of_it(self, service: AccountService) -> None:
+        first, elsewhere = await service.register("ada", PASSWORD), await service.login("ada", PASSWORD)
+        second = await service.refresh(first.refresh_token)
+        with pytest.raises(TokenReused):
+            await service.refresh(first.refresh_token)
+        await service.look()
+        for tokens in (first, second):
+            with pytest.raises(Unauthorized, match="token revoked"):
+                await service.authenticate(tokens.access_token)
+        await service.authenticate(elsewhere.access_token)
+
+    async def test_a_revoked_user_gets_no_more_tokens_without_a_login(
+        self, service: AccountService, world: World
+    ) -> None:
+        old = await service.register("ada", PASSWORD)
+        world.now += 10.0
+        await service.protection.revoke(Revocation("user", old.user_id, world.now, world.now + 1e6))
+        with pytest.raises(Unauthorized, match="token revoked"):
+            await service.refresh(old.refresh_token)
+        with pytest.raises(Unauthorized, match="token invalid"):
+            await service.refresh(old.refresh_token)
+        fresh = await service.login("ada", PASSWORD)
+        await service.authenticate((await service.refresh(fresh.refresh_token)).access_token)
+
+    async def test_from_a_socket_the_same_call_may_come_again(self, service: AccountService, world: World) -> None:
+        first = await service.register("ada", PASSWORD)
+        second = await service.refresh(first.refresh_token, first.user_id, "ses_1")
+        world.now += 50.0
+        again = await service.refresh(first.refresh_token, first.user_id, "ses_1")
+        assert again.refresh_token == second.refresh_token
+        third = await service.refresh(again.refresh_token, first.user_id, "ses_1")
+        assert third.refresh_token not in (first.refresh_token, second.refresh_token)
+        with pytest.raises(TokenReused):
+            await service.refresh(first.refresh_token, first.user_id, "ses_1")
+
+    async def test_much_later_it_is_a_second_use(self, service: AccountService, world: World) -> None:
+        first = await service.register("ada", PASSWORD)
+        await service.refresh(first.refresh_token, first.user_id, "ses_1")
+        world.now += 61.0
+        with pytest.raises(TokenReused):
+            await service.refresh(first.refresh_token, first.user_id, "ses_1")
+
+    async def test_from_another_socket_of_the_user_it_is_a_second_use(self, service: AccountService) -> None:
+        """A thief with an access token has a socket of that user, too."""
+        first = await service.register("ada", PASSWORD)
+        second = await service.refresh(first.refresh_token, first.user_id, "ses_1")
+        with pytest.raises(TokenReused):
+            await service.refresh(first.refresh_token, first.user_id, "ses_2")
+        with pytest.raises(Unauthorized, match="token invalid"):
+            await service.refresh(second.refresh_token, first.user_id, "ses_1")
+        await service.look()
+        with pytest.raises(Unauthorized, match="token revoked"):
+            await service.authenticate(second.access_token)
+
+    @pytest.mark.parametrize(("error", "outcome"), [(FULL, "full"), (AWAY, "unavailable")])
+    async def test_a_second_use_is_one_when_nothing_can_be_written_down(
+        self, service: AccountService, monkeypatch: pytest.MonkeyPatch, error: Exception, outcome: str
+    ) -> None:
         first = await service.register("ada", PASSWORD)
         second = await service.refresh(first.refresh_token)
-        await service.logout(second.refresh_token)
-        await service.logout(second.refresh_token)
+        refuse(monkeypatch, service, error)
+        counted: list[str] = []
+        with pytest.raises(TokenReused):
+            await replace(service, revoked=counted.append).refresh(first.refresh_token)
+        assert counted == [outcome]
         with pytest.raises(Unauthorized, match="token invalid"):
             await service.refresh(second.refresh_token)
+
+    async def test_anothers_token_ends_that_login(self, service: AccountService) -> None:
+        ada, eve = await service.register("ada", PASSWORD), await service.register("eve", PASSWORD)
+        with pytest.raises(Unauthorized, match="other user"):
+            await service.refresh(ada.refresh_token, eve.user_id)
+        await service.look()
+        with pytest.raises(Unauthorized):
+            await service.refresh(ada.refresh_token)
+        with pytest.raises(Unauthorized, match="token revoked"):
+            await service.authenticate(ada.access_token)
+        await service.authenticate(eve.access_token)
+
+    async def test_logging_out_ends_all_that_came_of_the_login(self, service: AccountService, world: World) -> None:
+        told: list[float] = []
+        service = replace(service, changed=lambda: told.append(world.now))
+        first, elsewhere = await service.register("ada", PASSWORD), await service.login("ada", PASSWORD)
+        second = await service.refresh(first.refresh_token)
+        await service.logout(second.refresh_token)
+        assert told == [NOW]
+        await service.logout(second.refresh_token)
+        await service.logout("rrt_unknown")
+        assert told == [NOW], "nobody can make processes look by logging out again and again"
+        await service.look()
+        with pytest.raises(Unauthorized, match="token invalid"):
+            await service.refresh(second.refresh_token)
+        for tokens in (first, second):
+            with pytest.raises(Unauthorized, match="token revoked"):
+                await service.authenticate(tokens.access_token)
+        await service.authenticate(elsewhere.access_token)
+        entries = await entries_of(service)
+        assert [(entry.kind, entry.until) for entry in entries] == [("family", NOW + access_s(service.settings))]
+
+    @pytest.mark.parametrize(("error", "outcome"), [(FULL, "full"), (AWAY, "unavailable")])
+    async def test_logging_out_ends_the_family_when_nothing_can_be_written_down(
+        self, service: AccountService, monkeypatch: pytest.MonkeyPatch, error: Exception, outcome: str
+    ) -> None:
+        tokens = await service.register("ada", PASSWORD)
+        refuse(monkeypatch, service, error)
+        counted: list[str] = []
+        await replace(service, revoked=counted.append).logout(tokens.refresh_token)
+        assert counted == [outcome]
+        with pytest.raises(Unauthorized, match="token invalid"):
+            await service.refresh(tokens.refresh_token)
 
     async def test_it_ends(self, service: AccountService, world: World) -> None:
         tokens = await service.register("ada", PASSWORD)

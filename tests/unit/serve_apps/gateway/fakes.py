@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,24 +10,32 @@ import orjson
 
 from actors.chat.filtering import load_filter
 from actors.session.attaching import Attached
+from cluster.adapters.memory.bans import MemoryBans
 from cluster.adapters.memory.bus import MemoryBus
 from cluster.adapters.memory.calls import MemoryCalls
 from cluster.adapters.memory.characters import MemoryCharacters
 from cluster.adapters.memory.chat import MemoryChatStore
+from cluster.adapters.memory.device_keys import MemoryDeviceKeys
 from cluster.adapters.memory.limits import MemoryLimiter
 from cluster.adapters.memory.parties import MemoryPartyStore
 from cluster.adapters.memory.social import MemorySocialStore
 from cluster.adapters.memory.topics import MemoryTopicLog
+from cluster.errors import Unavailable
 from cluster.realm import Realm
+from cluster.security.checking import TokenChecker
+from cluster.security.issuers import Issuers
 from cluster.security.keys import KeyRing
+from cluster.security.rotation import LiveKeys
 from cluster.settings import GatewaySettings, SessionSettings, Settings
 from cluster.subjects import Subjects
 from cluster.telemetry.gateway_metrics import GatewayMetrics
 from realm_proto import realtime_pb2 as pb
+from serve_apps.gateway.authority import Authority
 from serve_apps.gateway.client import Client
 from serve_apps.gateway.connection import Close, Connection
 from serve_apps.gateway.dispatch import Dispatcher
 from serve_apps.gateway.hub import Hub
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.outgoing import Outgoing
 from serve_apps.gateway.proto_framing import MOVE_METHOD
@@ -105,7 +114,9 @@ def a_client(
     limits = limits or GatewaySettings()
     connection, wire = Connection(framing, limits, 0.0), Wire()
     outgoing = Outgoing(connection.framing, limits.slow_consumer_bytes, limits.slow_consumer_s)
-    return Client(attached(session_id, world=world, **more), "sessions/0", connection, outgoing, wire, 0.0), wire
+    return Client(
+        attached(session_id, world=world, **more), "sessions/0", connection, outgoing, wire, 0.0, Identity("usr_a")
+    ), wire
 
 
 def an_upgrade(framing: Framing | None = Framing.JSON) -> Upgrade:
@@ -148,6 +159,18 @@ class Gateway:
         self.realm = Realm(self.settings, KeyRing.create(WALL), SECRET)
         self.hub = Hub("gtw_1", self.realm, self.bus, SUBJECTS, self.calls, self.clock, lambda: WALL, self.metrics)
         self.topics = MemoryTopicLog()
+        self.checker = checker_of(self.realm)
+        self.bans = MemoryBans(self.clock)
+        self.authority = Authority(
+            self.settings.identity,
+            self.checker,
+            self.bans,
+            self.hub.notify,
+            self.hub.close,
+            self.hub.spawn,
+            lambda: WALL,
+            self.metrics,
+        )
         self.services = Services(
             self.settings,
             self.hub,
@@ -162,6 +185,8 @@ class Gateway:
             MemoryChatStore(self.topics, lambda _session: "online", lambda: WALL + self.clock.now),
             MemoryLimiter(self.clock),
             load_filter("", self.settings.chat.words, self.settings.chat.max_text),
+            MemoryDeviceKeys(),
+            self.authority,
         )
         self.hub.use(
             Dispatcher(self.router, self.services, self.clock, self.settings.gateway.max_pending_requests, self.metrics)
@@ -170,7 +195,7 @@ class Gateway:
     def connect(self, framing: Framing | None = Framing.JSON, **what: Any) -> tuple[Client, Wire]:
         """A socket is open; session.ready is forgotten."""
         wire = Wire()
-        client = self.hub.connect(attached(**what), "sessions/0", an_upgrade(framing), wire)
+        client = self.hub.connect(attached(**what), "sessions/0", an_upgrade(framing), Identity("usr_a"), wire)
         client.sighted = True  # as if its first view had come
         wire.frames.clear()
         return client, wire
@@ -188,6 +213,17 @@ class Gateway:
             for sample in family.samples
             if sample.name == "rayrealm_gateway_closes_total" and sample.value
         }
+
+
+def checker_of(realm: Realm) -> TokenChecker:
+    """As a gateway has it, without outside providers."""
+
+    async def nobody(url: str) -> bytes:
+        raise Unavailable(url)
+
+    settings = realm.settings
+    issuers = Issuers(settings.identity, nobody, time.monotonic, settings.accounts.clock_skew_s)
+    return TokenChecker(settings, LiveKeys(realm.keys.public_only()), issuers)
 
 
 async def settled(client: Client) -> None:

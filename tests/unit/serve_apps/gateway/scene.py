@@ -26,12 +26,13 @@ from cluster.security.keys import KeyRing
 from cluster.security.recovery import RecoveryClaims, sign_recovery
 from cluster.security.tokens import sign_access
 from cluster.settings import GatewaySettings, SessionSettings, Settings
-from serve_apps.gateway.admission import Admission, Who
+from serve_apps.gateway.admission import Admission
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from tests.hearings import listening
 from tests.journeys import journey
-from tests.unit.serve_apps.gateway.fakes import KEY, SECRET, SUBJECTS, Clock
+from tests.unit.serve_apps.gateway.fakes import KEY, SECRET, SUBJECTS, Clock, checker_of
 
 NOW = 1_800_000_000.0
 
@@ -74,7 +75,9 @@ class Scene:
 
     def gateway(self, gateway_id: str) -> Admission:
         realm = Realm(self.settings, self.keys, SECRET)
-        return Admission(gateway_id, realm, self.store, MemoryCalls(self.actors), self.clock, lambda: NOW)
+        self.checker = checker_of(realm)
+        calls = MemoryCalls(self.actors)
+        return Admission(gateway_id, realm, self.store, calls, self.clock, lambda: NOW, self.checker)
 
     async def start(self, name: str) -> SessionHost:
         fence = Fence(name, await self.epochs.take("sessions", name))
@@ -115,18 +118,20 @@ class Scene:
     def token(self, user_id: str = "usr_a", ttl: float = 60.0, now: float = NOW) -> str:
         return sign_access(self.keys, user_id, now, ttl, self.settings.namespace)
 
-    def recovery(self, attached: Attached, user_id: str = "", ttl: float = 600.0, now: float = NOW) -> str:
-        """The token that the client of this attach was given."""
-        claims = RecoveryClaims(user_id or attached.user_id, attached.session_id, attached.attach_epoch)
+    def recovery(
+        self, attached: Attached, user_id: str = "", ttl: float = 600.0, now: float = NOW, role: str = ""
+    ) -> str:
+        """The token that the client of this attach was given. `role`: what its newest access token said."""
+        claims = RecoveryClaims(user_id or attached.user_id, attached.session_id, attached.attach_epoch, role=role)
         return sign_recovery(SECRET, claims, now, ttl, self.settings.namespace)
 
     async def attach(self, user_id: str = "usr_a", session_id: str = "") -> tuple[Attached, str]:
-        attached = await self.admission.attach(asking(session_id=session_id), Who(user_id))
+        attached = await self.admission.attach(asking(session_id=session_id), Identity(user_id))
         assert not isinstance(attached, Refusal), attached
         return attached
 
     async def refused(self, user_id: str = "usr_a", session_id: str = "") -> Refusal:
-        refusal = await self.admission.attach(asking(session_id=session_id), Who(user_id))
+        refusal = await self.admission.attach(asking(session_id=session_id), Identity(user_id))
         assert isinstance(refusal, Refusal)
         return refusal
 

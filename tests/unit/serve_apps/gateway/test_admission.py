@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 import pytest
@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from actors.session.attaching import Attach, Attached
 from actors.session.host import SessionHost
 from cluster.errors import Fenced, SessionGone, Unavailable
+from cluster.ports.protection import Protection, Revocation
 from cluster.security.tokens import sign_access
-from serve_apps.gateway.admission import Who
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.upgrade import Refusal
 from tests.unit.serve_apps.gateway.scene import NOW, Scene, asking
 
@@ -25,41 +26,72 @@ async def realm() -> Scene:
 
 
 class TestTokens:
-    def test_a_good_one_names_the_user(self) -> None:
+    async def test_a_good_one_names_the_user(self) -> None:
         realm = Scene()
-        assert realm.admission.authenticate(asking(realm.token("usr_x"))) == Who("usr_x", role="player")
+        who = await realm.admission.authenticate(asking(realm.token("usr_x")))
+        assert isinstance(who, Identity)
+        assert (who.user_id, who.role, who.premium) == ("usr_x", "player", False)
+        assert (who.issued_at, who.expires_at) == (NOW, NOW + 60)
+        assert who.token_id
+        assert who.key_id == realm.keys.signer()[0]
 
-    def reason(self, realm: Scene, token: str) -> str:
-        refusal = realm.admission.authenticate(asking(token))
+    async def test_a_premium_one(self) -> None:
+        realm = Scene()
+        token = sign_access(realm.keys, "usr_a", NOW, 60, realm.settings.namespace, premium=True)
+        who = await realm.admission.authenticate(asking(token))
+        assert isinstance(who, Identity)
+        assert who.premium
+
+    async def reason(self, realm: Scene, token: str) -> str:
+        refusal = await realm.admission.authenticate(asking(token))
         assert isinstance(refusal, Refusal)
         assert refusal.status == 401
         return refusal.reason
 
-    def test_an_expired_one(self) -> None:
+    async def test_an_expired_one(self) -> None:
         realm = Scene()
         skew = realm.settings.accounts.clock_skew_s
-        assert self.reason(realm, realm.token(ttl=60, now=NOW - 60 - skew)) == "token_expired"
-        assert realm.admission.authenticate(asking(realm.token(ttl=60, now=NOW - 60))) == Who("usr_a", role="player")
+        assert await self.reason(realm, realm.token(ttl=60, now=NOW - 60 - skew)) == "token_expired"
+        assert await self.reason(realm, realm.token(ttl=60, now=NOW - 60)) == "token_expiring"
 
-    def test_one_of_another_realm_or_key(self) -> None:
+    async def test_one_that_ends_soon_opens_nothing(self) -> None:
         realm = Scene()
-        assert self.reason(realm, Scene().token()) == "token_invalid"
+        grace = realm.settings.identity.grace_s
+        assert await self.reason(realm, realm.token(ttl=grace - 0.01)) == "token_expiring"
+        assert isinstance(await realm.admission.authenticate(asking(realm.token(ttl=grace))), Identity)
+
+    @pytest.mark.parametrize("kind", ["token", "family", "user", "all"])
+    async def test_a_revoked_one(self, kind: Literal["token", "family", "user", "all"]) -> None:
+        realm = Scene()
+        token = sign_access(realm.keys, "usr_a", NOW - 5, 60, realm.settings.namespace, family_id="fam_1")
+        who = await realm.admission.authenticate(asking(token))
+        assert isinstance(who, Identity)
+        subject = {"token": who.token_id, "family": "fam_1", "user": "usr_a", "all": ""}[kind]
+        revocation = Revocation(kind, subject, NOW - 4, NOW + 60)
+        realm.checker.learn(Protection(1, (), (revocation,)), NOW)
+        assert await self.reason(realm, token) == "token_revoked"
+        others = sign_access(realm.keys, "usr_b" if kind != "all" else "usr_a", NOW, 60, realm.settings.namespace)
+        assert isinstance(await realm.admission.authenticate(asking(others)), Identity)
+
+    async def test_one_of_another_realm_or_key(self) -> None:
+        realm = Scene()
+        assert await self.reason(realm, Scene().token()) == "token_invalid"
         elsewhere = sign_access(realm.keys, "usr_a", NOW, 60, "another-realm")
-        assert self.reason(realm, elsewhere) == "token_invalid"
+        assert await self.reason(realm, elsewhere) == "token_invalid"
 
     @pytest.mark.parametrize("algorithm", ["none", "HS256"])
-    def test_one_with_another_algorithm(self, algorithm: str) -> None:
+    async def test_one_with_another_algorithm(self, algorithm: str) -> None:
         realm = Scene()
         claims = jwt.decode(realm.token(), options={"verify_signature": False})
         kid, key = realm.keys.signer()
         public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         secret = "" if algorithm == "none" else public
         forged = jwt.encode(claims, secret, algorithm=algorithm, headers={"kid": kid, "typ": "at+jwt"})
-        assert self.reason(realm, forged) == "token_invalid"
+        assert await self.reason(realm, forged) == "token_invalid"
 
     @pytest.mark.parametrize("token", ["x", "a.b.c", "é", "x" * 5_000, "..", "\0"])
-    def test_nonsense(self, token: str) -> None:
-        assert self.reason(Scene(), token) == "token_invalid"
+    async def test_nonsense(self, token: str) -> None:
+        assert await self.reason(Scene(), token) == "token_invalid"
 
 
 class TestSessions:

@@ -7,7 +7,7 @@ import pytest
 from actors.session.attaching import Attached
 from cluster.security.recovery import RecoveryClaims
 from cluster.security.tokens import sign_access
-from serve_apps.gateway.admission import Who
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.upgrade import Refusal
 from tests.unit.serve_apps.gateway.scene import NOW, Scene, asking
 
@@ -24,7 +24,7 @@ async def recover(
 ) -> Attached | Refusal:
     """As a client that lost its socket does, at another gateway."""
     admission, upgrade = scene.gateway(gateway), asking(recovery=token, stream=stream, last=last)
-    who = admission.authenticate(upgrade)
+    who = await admission.authenticate(upgrade)
     if isinstance(who, Refusal):
         return who
     attached = await admission.attach(upgrade, who)
@@ -67,33 +67,49 @@ class TestRecovery:
     async def test_another_user_s_access_token_beside_it(self, realm: Scene) -> None:
         first, _ = await realm.attach()
         upgrade = asking(realm.token("usr_b"), recovery=realm.recovery(first))
-        refusal = realm.admission.authenticate(upgrade)
+        refusal = await realm.admission.authenticate(upgrade)
         assert isinstance(refusal, Refusal)
         assert (refusal.status, refusal.reason) == (403, "session_not_yours")
-        who = realm.admission.authenticate(asking(realm.token("usr_a"), recovery=realm.recovery(first)))
-        assert who == Who("usr_a", RecoveryClaims("usr_a", first.session_id, 1), "player")
+        who = await realm.admission.authenticate(asking(realm.token("usr_a"), recovery=realm.recovery(first)))
+        assert isinstance(who, Identity)
+        assert (who.user_id, who.role) == ("usr_a", "player")
+        assert who.recovery == RecoveryClaims("usr_a", first.session_id, 1)
 
     async def test_the_role_is_the_access_token_s_and_then_the_session_s(self, realm: Scene) -> None:
-        def role_of(token: str = "", recovery: str = "") -> Who:
-            who = realm.admission.authenticate(asking(token, recovery=recovery))
-            assert isinstance(who, Who)
+        async def role_of(token: str = "", recovery: str = "") -> Identity:
+            who = await realm.admission.authenticate(asking(token, recovery=recovery))
+            assert isinstance(who, Identity)
             return who
 
         operator = sign_access(realm.keys, "usr_a", NOW, 60, realm.settings.namespace, "operator")
-        first = await realm.admission.attach(asking(), role_of(operator))
+        first = await realm.admission.attach(asking(), await role_of(operator))
         assert isinstance(first, tuple)
         assert first[0].role == "operator"
         token = realm.recovery(first[0])
-        recovered = await realm.admission.attach(asking(recovery=token), role_of(recovery=token))
+        recovered = await realm.admission.attach(asking(recovery=token), await role_of(recovery=token))
         assert isinstance(recovered, tuple)
         assert (recovered[0].session_id, recovered[0].role) == (first[0].session_id, "operator")
         token = realm.token("usr_a")
-        demoted = await realm.admission.attach(asking(session_id=first[0].session_id), role_of(token))
+        demoted = await realm.admission.attach(asking(session_id=first[0].session_id), await role_of(token))
         assert isinstance(demoted, tuple)
         assert (demoted[0].session_id, demoted[0].role) == (first[0].session_id, "player")
         record = await realm.store.get(first[0].session_id)
         assert record is not None
         assert record.role == "player"
+
+    async def test_who_lost_a_role_on_the_open_socket_does_not_get_it_back(self, realm: Scene) -> None:
+        """The session's record says what the role was when it was attached; the socket was shown a newer token since."""
+        first = await realm.admission.attach(asking(), Identity("usr_a", role="moderator"))
+        assert isinstance(first, tuple)
+        again = await recover(realm, realm.recovery(first[0], role="player"))
+        assert isinstance(again, Attached)
+        assert (again.session_id, again.role) == (first[0].session_id, "player")
+        record = await realm.store.get(again.session_id)
+        assert record is not None
+        assert record.role == "player"
+        promoted = await recover(realm, realm.recovery(again, role="operator"))
+        assert isinstance(promoted, Attached)
+        assert promoted.role == "operator"
 
     async def test_a_token_for_somebody_else_s_session(self, realm: Scene) -> None:
         """Signed by us, so it cannot be; the session's actor refuses it all the same."""
@@ -110,12 +126,12 @@ class TestRecovery:
         )
         for token in ("x", realm.recovery(first) + "x", realm.token()):
             assert why(await recover(realm, token)) == (401, "recovery_invalid")
-        refusal = realm.admission.authenticate(asking(realm.recovery(first)))
+        refusal = await realm.admission.authenticate(asking(realm.recovery(first)))
         assert isinstance(refusal, Refusal)
         assert refusal.reason == "token_invalid"
 
     async def test_a_good_access_token_does_not_make_up_for_a_bad_one(self, realm: Scene) -> None:
-        refusal = realm.admission.authenticate(asking(realm.token(), recovery="x"))
+        refusal = await realm.admission.authenticate(asking(realm.token(), recovery="x"))
         assert isinstance(refusal, Refusal)
         assert refusal.reason == "recovery_invalid"
 

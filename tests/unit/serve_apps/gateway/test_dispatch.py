@@ -28,6 +28,10 @@ class Echo(Params):
     value: JsonValue = None
 
 
+class Count(Params):
+    times: int = 1
+
+
 class Methods:
     """Handlers that a test can hold and look into."""
 
@@ -39,6 +43,7 @@ class Methods:
         self.router.add("echo", Echo, self.echo)
         self.router.add("walk", Echo, self.echo, IN_WORLD)
         self.router.add("crash", NoParams, self.crash)
+        self.router.add("count", Count, self.echo)
         self.router.add("stale", NoParams, self.stale)
         self.router.add("away", NoParams, self.away)
         self.router.add("odd", Echo, self.odd)
@@ -187,9 +192,9 @@ class TestErrors:
 
     async def test_wrong_params_and_states(self, gateway: Gateway) -> None:
         client, wire = gateway.connect()
-        await gateway.say(client, [request(1, x=1), request(2, "walk")])
+        await gateway.say(client, [request(1, "count", times="x"), request(2, "walk")])
         ((params, state),) = wire.json()
-        assert (params["error"]["code"], params["error"]["data"]["errors"][0]["field"]) == (-32602, "x")
+        assert (params["error"]["code"], params["error"]["data"]["errors"][0]["field"]) == (-32602, "times")
         assert state["error"]["data"] == {"state": "authenticated", "reason": "wrong_state"}
 
     async def test_too_many_errors_close_the_socket(self, gateway: Gateway, methods: Methods) -> None:
@@ -226,7 +231,7 @@ class TestNotifications:
         ("document", "method", "code"),
         [
             (notification("nope"), "nope", -32601),
-            (notification(x=1), "echo", -32602),
+            (notification("count", times="x"), "count", -32602),
             (notification("walk"), "walk", -32003),
             (notification("crash"), "crash", -32603),
             (notification("stale"), "stale", -32005),

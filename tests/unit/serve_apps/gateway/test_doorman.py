@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.session.attaching import Attached
-from serve_apps.gateway.admission import Who
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.picows_app import MAX_EARLY_BYTES, Door, Doorman
 from serve_apps.gateway.upgrade import Refusal, Upgrade
 from tests.unit.serve_apps.gateway.fakes import KEY, Gateway, attached
@@ -55,12 +55,12 @@ class Admission:
         self.refusal: Refusal | None = None
         self.asked = 0
 
-    def authenticate(self, upgrade: Upgrade) -> Who:
+    async def authenticate(self, upgrade: Upgrade) -> Identity:
         assert upgrade.token == "good"
-        return Who("usr_1")
+        return Identity("usr_1")
 
-    async def attach(self, _upgrade: Upgrade, who: Who) -> tuple[Attached, str] | Refusal:
-        assert who == Who("usr_1")
+    async def attach(self, _upgrade: Upgrade, who: Identity) -> tuple[Attached, str] | Refusal:
+        assert who == Identity("usr_1")
         self.asked += 1
         await self.gate.wait()
         self.meanwhile()

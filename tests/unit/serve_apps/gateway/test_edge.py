@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from cluster.haproxy import EDGE, ELSEWHERE
-from serve_apps.gateway.edge import MARK, HealthGate, Message, Receive, Send, status
+from cluster.edge import front
+from cluster.haproxy import ELSEWHERE
+from cluster.security.vouched import MARK
+from serve_apps.gateway.edge import HealthGate, Message, Receive, Send, status
 from serve_apps.gateway.upgrade import Refusal
 
 FULL = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "full", "this gateway is full", 5)
@@ -20,7 +22,7 @@ def refusal(reason: str) -> Refusal:
 
 
 def test_both_sides_mean_the_same() -> None:
-    assert EDGE.lower() == MARK
+    assert front.MARK.lower() == MARK
     assert HTTPStatus.TOO_EARLY == ELSEWHERE
 
 

@@ -36,7 +36,7 @@ async def people() -> People:
 def limited(people: People, monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
     settings = people.services.settings.model_copy(update={"social": SocialSettings(**limits)})
     services = replace(people.services, settings=settings)
-    monkeypatch.setattr(people.gateway.hub._dispatcher, "_services", services)
+    monkeypatch.setattr(people.gateway.hub.intake.dispatcher, "_services", services)
 
 
 class TestRequests:
@@ -95,11 +95,11 @@ class TestRequests:
             {"user_id": B, "name": "Bob"},
             {"user_id": "bob"},
             {"user_id": [B] * 1_000},
-            {"name": ["a"] * 10_000},
+            {"name": ["a"] * 1_000},
             {"name": ""},
             {"name": "x" * 65},
             {"user_id": None},
-            {"user_id": B, "colour": "red"},
+            {"userid": B},
         ],
     )
     @pytest.mark.parametrize("method", ["friends.request", "friends.block"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster.security.recovery import RecoveryClaims, verify_recovery
+from serve_apps.gateway.identity import Identity
 from tests.unit.serve_apps.gateway.fakes import SECRET, WALL, Gateway, a_world
 
 
@@ -18,6 +19,17 @@ def test_session_ready_has_all_that_recovery_needs() -> None:
     assert ready["recovery"]["expires_in"] == ttl_s
     claims = verify_recovery(SECRET, ready["recovery"]["token"], WALL + ttl_s - 1, 0.0, gateway.settings.namespace)
     assert claims == RecoveryClaims("usr_1", "ses_1", 3)
+
+
+def test_the_recovery_token_says_the_newest_role() -> None:
+    gateway = Gateway()
+    client, _ = gateway.connect()
+    gateway.authority.renewed(client, Identity("usr_1", role="moderator"))
+    for role in ("moderator", "player"):
+        gateway.authority.renewed(client, Identity("usr_1", role=role))
+        token = gateway.hub.greeting.token(client)["token"]
+        claims = verify_recovery(SECRET, token, WALL, 0.0, gateway.settings.namespace)
+        assert Identity.of_recovery(claims).role == role
 
 
 def test_system_info_tells_the_newest_number_and_no_token() -> None:
@@ -45,3 +57,20 @@ async def test_a_token_is_renewed_before_it_expires() -> None:
     (notice,) = wire.json()
     assert notice["method"] == "session.token"
     assert notice["params"]["expires_in"] == ttl_s
+
+
+def test_what_a_client_may_send() -> None:
+    gateway = Gateway()
+    client, _ = gateway.connect()
+    limits = gateway.hub.greeting.info(client, ())["limits"]
+    assert limits == {
+        "max_frame_bytes": 65_536,
+        "max_pending_requests": 32,
+        "max_subscriptions": 64,
+        "messages_per_s": 60.0,
+        "messages_burst": 120,
+        "message_unit_bytes": 4_096,
+    }
+    client.identity = Identity("usr_1", premium=True)
+    more = gateway.hub.greeting.info(client, ())["limits"]
+    assert more == limits | {"messages_per_s": 120.0, "messages_burst": 240}

@@ -18,6 +18,7 @@ from realm_proto import internal_pb2
 from realm_proto import realtime_pb2 as pb
 from serve_apps.gateway import hub as hub_module
 from serve_apps.gateway.connection import Close
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.outgoing import Priority
 from serve_apps.gateway.upgrade import Refusal
@@ -40,12 +41,11 @@ def move(sequence: int = 1) -> bytes:
 class TestConnecting:
     async def test_the_first_message_says_who_one_is(self) -> None:
         gateway, wire = Gateway(), Wire()
-        gateway.hub.connect(attached(), "sessions/0", an_upgrade(), wire)
+        gateway.hub.connect(attached(), "sessions/0", an_upgrade(), Identity("usr_a"), wire)
         (ready,) = wire.json()
         assert ready["method"] == "session.ready"
         token = ready["params"]["recovery"].pop("token")
-        claims = verify_recovery(SECRET, token, WALL, 0.0, gateway.settings.namespace)
-        assert claims == RecoveryClaims("usr_1", "ses_1", 1)
+        assert verify_recovery(SECRET, token, WALL, 0.0, "rayrealm-test") == RecoveryClaims("usr_1", "ses_1", 1)
         assert ready["params"] == {
             "session_id": "ses_1",
             "user_id": "usr_1",
@@ -58,7 +58,7 @@ class TestConnecting:
             "realm": "test",
             "gateway": "gtw_1",
             "protocol": 1,
-            "limits": {"max_frame_bytes": 65_536, "max_pending_requests": 32, "max_subscriptions": 64},
+            "limits": gateway.hub.greeting.limits(premium=False),
             "topics": [],
             "degraded": [],
             "world": None,
@@ -66,15 +66,14 @@ class TestConnecting:
 
     async def test_in_the_framing_that_was_chosen(self) -> None:
         gateway, wire = Gateway(), Wire()
-        gateway.hub.connect(attached(), "sessions/0", an_upgrade(Framing.PROTO), wire)
-        (ready,) = wire.proto()
-        assert ready.notification.method == "session.ready"
+        gateway.hub.connect(attached(), "sessions/0", an_upgrade(Framing.PROTO), Identity("usr_a"), wire)
+        assert [message.notification.method for message in wire.proto()] == ["session.ready"]
 
     async def test_who_was_in_the_world_sees_it_again_and_listens_again(self) -> None:
         gateway, wire = Gateway(), Wire()
         gateway.hub.zones.receive(out(1, 7, reset=True, zone="zon_meadow", attach=2))
         back = attached(attach_epoch=2, world=a_world(7), subscriptions=("news",))
-        client = gateway.hub.connect(back, "sessions/0", an_upgrade(), wire)
+        client = gateway.hub.connect(back, "sessions/0", an_upgrade(), Identity("usr_a"), wire)
         await background(gateway)
         ready, view = wire.json()
         assert (ready["params"]["resumed"], ready["params"]["state"]) == (True, "in_world")
@@ -114,7 +113,9 @@ class TestReplacing:
         gateway.hub.zones.receive(out(5, 7, reset=True, zone="zon_meadow", attach=2))
         assert (older_wire.frames, older_wire.closed) == ([], []), "it may hold on until the newer one is there"
         wire = Wire()
-        gateway.hub.connect(attached(attach_epoch=2, world=a_world(7)), "sessions/0", an_upgrade(), wire)
+        gateway.hub.connect(
+            attached(attach_epoch=2, world=a_world(7)), "sessions/0", an_upgrade(), Identity("usr_a"), wire
+        )
         assert older_wire.closed == [(4500, "replaced")]
         _, view = wire.json()
         assert view["params"]["reset"] == {"zone": "zon_meadow", "epoch": 1, "number": 7}
@@ -194,7 +195,7 @@ class TestDisconnecting:
         client, _ = gateway.connect()
         gateway.hub.disconnected(client)
         await background(gateway)
-        assert gateway.closes() == {"other": 1}
+        assert gateway.closes() == {"1006": 1}
         assert gateway.sessions.detached == [("ses_1", 1)]
 
     async def test_a_clients_private_codes_are_not_counted_as_ours(self) -> None:

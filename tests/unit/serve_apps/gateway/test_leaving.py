@@ -124,3 +124,25 @@ def test_a_socket_that_is_being_closed_is_not_asked() -> None:
         gateway.clock.now += 0.1
         gateway.hub.pulse()
     assert asked(wire) == []
+
+
+def test_an_operator_s_drain_is_taken_back_and_an_end_is_not() -> None:
+    stay = internal_pb2.GatewayControl(stay=internal_pb2.GatewayStay()).SerializeToString()
+    gateway = Gateway(drain_s=5.0)
+    gateway.hub.control(stay)
+    drain(gateway, 2.0)
+    for _ in range(30):
+        gateway.clock.now += 0.1
+        gateway.hub.pulse()
+    assert (gateway.hub.leaving.draining, gateway.hub.leaving.done) == (True, True)
+    gateway.hub.control(stay)
+    assert gateway.hub.room() is None
+    assert (gateway.hub.leaving.draining, gateway.hub.leaving.done) == (False, False)
+    _, wire = gateway.connect(session_id="ses_later")
+    gateway.clock.now += 10.0
+    gateway.hub.pulse()
+    assert wire.closed == []
+    drain(gateway, 2.0)
+    gateway.hub.leaving.drain(gateway.clock.now, 5.0)
+    gateway.hub.control(stay)
+    assert gateway.hub.leaving.draining, "Serve ends the process"

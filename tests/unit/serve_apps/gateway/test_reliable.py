@@ -14,6 +14,7 @@ from rayrealm_client import codec
 from realm_proto import internal_pb2
 from serve_apps.gateway import json_framing, proto_framing
 from serve_apps.gateway.client import Client
+from serve_apps.gateway.identity import Identity
 from serve_apps.gateway.messages import Framing
 from serve_apps.gateway.reliable import ASK_AGAIN_S, Notice
 from tests.unit.serve_apps.gateway.fakes import SUBJECTS, Gateway, Wire, an_upgrade, attached
@@ -231,7 +232,9 @@ async def test_each_actor_hears_of_its_own_sessions_only(lane: Lane) -> None:
 async def test_what_was_missed_has_its_numbers_in_both_framings(framing: Framing) -> None:
     gateway, wire = Gateway(), Wire()
     missed = (("chat.message", b'{"text":"a"}'), ("chat.message", b'{"text":"b"}'))
-    gateway.hub.connect(attached(seq=299, recovered=True, missed=missed), ACTOR, an_upgrade(framing), wire)
+    gateway.hub.connect(
+        attached(seq=299, recovered=True, missed=missed), ACTOR, an_upgrade(framing), Identity("usr_a"), wire
+    )
     gateway.clock.now += 1.0
     gateway.hub.pulse()
     frames = [data if kind is Framing.PROTO else data.decode() for data, kind in wire.frames]

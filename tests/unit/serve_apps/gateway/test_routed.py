@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from cluster.errors import InvalidInput, NotFound, RealmError, Unavailable
 from cluster.refusals import from_refusal
 from realm_proto import internal_pb2
+from serve_apps.gateway import routed as routed_module
 from serve_apps.gateway.outgoing import Priority
 from serve_apps.gateway.routed import MAX_PARAMS_BYTES, Routed
+from tests.unit.serve_apps.gateway.fakes import a_client
 
 SAID = {"text": "hello"}
 
@@ -106,3 +109,50 @@ async def test_requests_of_other_types_are_answered(gateway: Gateway, wrong: dic
     with pytest.raises(RealmError):
         await gateway.ask(**wrong)
     assert gateway.told == []
+
+
+class TestAbout:
+    async def ask(self, routed: Routed, attach_epoch: int = 1) -> Any:
+        about = {"session_id": "ses_1", "attach_epoch": attach_epoch}
+        answer = orjson.loads(await routed.respond(orjson.dumps({"method": "about", "params": about})))
+        return answer.get("result") or answer["refused"]["kind"]
+
+    async def test_how_the_socket_is(self) -> None:
+        client, wire = a_client()
+        client.address = "203.0.113.7"
+        now = [10.0]
+        routed = Routed({"ses_1": client}, lambda *_: None, lambda: now[0])
+        asking = asyncio.create_task(self.ask(routed))
+        while not wire.pings:  # noqa: ASYNC110 - until it was asked
+            await asyncio.sleep(0)
+        now[0] += 0.025
+        client.ponged()
+        said = await asking
+        assert (said["address"], said["framing"], said["latency_ms"], said["open_s"]) == (
+            "203.0.113.7",
+            "json",
+            25.0,
+            10.0,
+        )
+
+    async def test_how_long_its_user_did_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(routed_module, "PONG_S", 0.01)
+        client, _ = a_client()
+        client.deed_at = 90.0  # a move, too (idling.py)
+        assert (await self.ask(Routed({"ses_1": client}, lambda *_: None, lambda: 97.5)))["quiet_s"] == 7.5
+
+    async def test_one_who_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(routed_module, "PONG_S", 0.01)
+        client, wire = a_client()
+        assert (await self.ask(Routed({"ses_1": client}, lambda *_: None)))["latency_ms"] is None
+        assert wire.pings == 1
+
+    async def test_one_who_does_not_read_is_not_asked(self) -> None:
+        client, wire = a_client()
+        client.outgoing.block(0.0)
+        assert (await self.ask(Routed({"ses_1": client}, lambda *_: None)))["latency_ms"] is None
+        assert wire.pings == 0
+
+    async def test_a_newer_socket_is_elsewhere(self) -> None:
+        client, _ = a_client()
+        assert await self.ask(Routed({"ses_1": client}, lambda *_: None), attach_epoch=2) == "NotFound"

@@ -10,8 +10,9 @@ from google.protobuf import any_pb2, struct_pb2
 from google.protobuf.message import Message
 
 from realm_proto import realtime_pb2 as pb
-from serve_apps.gateway.messages import BadParams
-from serve_apps.gateway.typed import DECODERS, PREFIX, STRUCT, to_any, to_params, whole
+from serve_apps.gateway.messages import MAX_VALUES, BadParams, Budget
+from serve_apps.gateway.typed import DECODERS, MAX_UPDATES, PREFIX, STRUCT, to_any, to_params
+from serve_apps.gateway.varint import varint
 
 
 def params_of(message: Message) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def test_every_message_that_a_client_may_send_as_params_is_known() -> None:
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_struct_with_a_number_that_json_has_not(number: float) -> None:
     data = struct_pb2.Struct(fields={"x": struct_pb2.Value(number_value=number)}).SerializeToString()
-    with pytest.raises(BadParams, match="not a"):
+    with pytest.raises(BadParams, match="must be finite"):
         to_params(STRUCT, data)
 
 
@@ -134,8 +135,9 @@ def test_an_unknown_type(url: str) -> None:
     [(1.0, 1), (-0.0, 0), (1.5, 1.5), (2.0**53 - 1, 2**53 - 1), (2.0**53, 2.0**53), (1e300, 1e300)],
 )
 def test_numbers_without_a_fraction_are_integers_while_doubles_are_exact(number: float, made: float) -> None:
-    assert whole({"a": [number]}) == {"a": [made]}
-    assert type(whole(number)) is type(made)
+    packed = to_any({"a": [number]})
+    (read,) = to_params(packed.type_url, packed.value)["a"]
+    assert (read, type(read)) == (made, type(made))
 
 
 def test_any_json_object_survives_the_way_out_and_back() -> None:
@@ -143,3 +145,57 @@ def test_any_json_object_survives_the_way_out_and_back() -> None:
     packed = to_any(said)
     assert packed.type_url == STRUCT
     assert to_params(packed.type_url, packed.value) == said
+
+
+def many(count: int) -> bytes:
+    """A Struct of a list of so many nulls: two values more."""
+    values = struct_pb2.ListValue(values=[struct_pb2.Value()] * count)
+    return struct_pb2.Struct(fields={"a": struct_pb2.Value(list_value=values)}).SerializeToString()
+
+
+def test_the_values_of_a_frame_are_counted() -> None:
+    assert len(to_params(STRUCT, many(MAX_VALUES - 1))["a"]) == MAX_VALUES - 1
+    with pytest.raises(BadParams, match="more than 4096 values in one frame"):
+        to_params(STRUCT, many(MAX_VALUES))
+    budget = Budget()
+    to_params(STRUCT, many(3_000), budget)
+    with pytest.raises(BadParams, match="values"):
+        to_params(STRUCT, many(3_000), budget)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("StateSync", pb.StateSync(properties={str(n): any_pb2.Any() for n in range(5_000)}).SerializeToString()),
+        ("PresenceUpdate", pb.PresenceUpdate(metadata={str(n): "" for n in range(5_000)}).SerializeToString()),
+    ],
+)
+def test_no_message_holds_more(name: str, data: bytes) -> None:
+    with pytest.raises(BadParams, match="values"):
+        to_params(PREFIX + "rayrealm.v1." + name, data)
+
+
+def test_of_a_batch_of_positions_no_more_is_made_than_shows_that_it_is_too_long() -> None:
+    assert len(to_params(PREFIX + "rayrealm.v1.PositionBatch", b"\x0a\x00" * 30_000)["updates"]) == MAX_UPDATES + 1
+
+
+def nested(depth: int) -> bytes:
+    """A Struct with lists in lists, written by hand: a Value is field 6 of it, a list's values are field 1."""
+
+    def field(tag: int, body: bytes) -> bytes:
+        return bytes([tag << 3 | 2]) + varint(len(body)) + body
+
+    value = b""
+    for _ in range(depth):
+        value = field(6, field(1, value))
+    return field(1, field(1, b"a") + field(2, value))
+
+
+def test_a_struct_as_deep_as_the_library_takes_and_deeper() -> None:
+    read, depth = to_params(STRUCT, nested(40))["a"], 0
+    while read:
+        (read,), depth = read, depth + 1
+    assert depth == 40
+    for deep in (60, 1_000, 8_000):
+        with pytest.raises(BadParams, match="not a"):
+            to_params(STRUCT, nested(deep))

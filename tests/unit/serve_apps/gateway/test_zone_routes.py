@@ -110,14 +110,14 @@ async def test_a_snapshot(stage: Stage) -> None:
         ("game.message", {"type": "x" * 65}),
         ("game.message", {"type": "x", "tick": -1}),
         ("game.message", {"type": "x", "tick": 2**33}),
-        ("game.message", {"type": "x", "more": 1}),
+        ("game.message", {"typ": "x"}),
         ("game.message", {"type": "x", "data": [[[[[[[[[1]]]]]]]]]}),
         ("state.sync.delta", {}),
         ("state.sync.delta", {"entity_id": "ent_1", "version": 1, "properties": {}}),
         ("state.sync.delta", {"entity_id": "ent_1", "version": 0, "properties": {"a": 1}}),
         ("state.sync.delta", {"entity_id": "ent_1", "version": 1, "properties": {"": 1}}),
         ("state.sync.delta", {"entity_id": "ent_1", "version": 1, "properties": {f"p{i}": i for i in range(65)}}),
-        ("state.sync.request", {"all": True}),
+        ("state.sync.delta", {"entity_id": "someone", "version": 1, "properties": {"a": 1}}),
     ],
 )
 async def test_what_no_zone_is_asked(stage: Stage, method: str, params: Any) -> None:
