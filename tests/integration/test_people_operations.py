@@ -183,6 +183,8 @@ class TestExport:
         await ann.ask("friends.request", user_id="usr_bob")
         await bob.ask("friends.block", user_id="usr_ann")
         await desk.act("session.message", user="ann", text="A word.")
+        # The last of what is told to her: from here on her session stands still.
+        await ann.until(lambda: any(notice.method == "system.message" for notice in ann.notices))
         export = await desk.look("sessions.export", user="ann")
         again = await desk.look("sessions.export", session=ann.session_id)
         for each in (export, again):
