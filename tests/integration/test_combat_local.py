@@ -152,11 +152,19 @@ async def target(realm: LocalRealm, shooter: Shooter, x: float = 85.0, z: float 
 
 
 @asynccontextmanager
-async def target_that_walks(realm: LocalRealm, shooter: Shooter) -> AsyncIterator[Walker]:
-    """For so long that all of what may be rewound is a walk."""
+async def target_that_walks(realm: LocalRealm, shooter: Shooter, known_ticks: int = 0) -> AsyncIterator[Walker]:
+    """For so long that all of what may be rewound is a walk, and that the shooter has seen it for `known_ticks`.
+
+    Steps do not tell ticks: a zone that stalls makes fewer of them in the time of a step.
+    """
     async with target(realm, shooter) as walker, walker.walking():
         start = walker.world["position"]["x"]
-        await shooter.until(lambda: shooter.saw(walker, shooter.tick).x > start + 2.0 * SPEED)
+        track = shooter.tracks[walker.world["entity_id"]]
+        await shooter.until(
+            lambda: (
+                shooter.saw(walker, shooter.tick).x > start + 2.0 * SPEED and shooter.tick - min(track) >= known_ticks
+            )
+        )
         yield walker
 
 
@@ -171,9 +179,8 @@ async def test_a_quarter_of_a_second_of_latency(realm: LocalRealm, far: Shooter)
             yaw = far.yaw_to(far.saw(walker, seen))
             met, judged = await far.shoot(yaw, seen, compensate)
             late = judged - seen
-            assert late >= REWIND_TICKS
-            # When this machine stalls, what was meant to be 250 ms was more, and that is another test.
-            if late <= REWIND_TICKS + 1 and len(shots[compensate]) < SHOTS:
+            # When this machine stalls, what was meant to be 250 ms was more, or the zone made fewer ticks of it: another test.
+            if REWIND_TICKS <= late <= REWIND_TICKS + 1 and len(shots[compensate]) < SHOTS:
                 shots[compensate].append((met, late))
             if all(len(made) == SHOTS for made in shots.values()):
                 break
@@ -190,7 +197,7 @@ async def test_no_shot_reaches_back_further_than_the_limit(realm: LocalRealm, ne
     """The shooter says that it saw what was two seconds ago, and aims at where the target was then, or later."""
     made: list[tuple[int, float, str | None, int]] = []
     claimed = round(2.0 / TICK_S)
-    async with target_that_walks(realm, near) as walker:
+    async with target_that_walks(realm, near, claimed) as walker:
         for back in (claimed, 20, 12, 9, 6, 5, 4, 3, 1):
             seen = await near.another_view()
             yaw = near.yaw_to(near.saw(walker, seen - back))
