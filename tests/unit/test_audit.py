@@ -109,6 +109,6 @@ def test_it_asks_about_every_line_of_the_lock_and_has_a_deadline(
 
 def test_ci_runs_it_within_its_hard_stop() -> None:
     last = (ROOT / ".ci" / "run").read_text().strip().splitlines()[-1]
-    assert last.startswith("exec timeout --kill-after=60 1200 ")
+    assert last.startswith("exec timeout --kill-after=60 1800 ")
     assert "scripts/test" in last
     assert "scripts/audit --where-it-can" in last
