@@ -104,9 +104,20 @@ class Player:
             self._answers[item.id] = item
 
     async def until(self, true: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
-        """Wait for it, looking after each frame. Raises TimeoutError."""
-        async with asyncio.timeout(deadline_s), self._changed:
-            await self._changed.wait_for(true)
+        """Wait for it, looking after each frame. Raises TimeoutError, which says what the player knew then."""
+        try:
+            async with asyncio.timeout(deadline_s), self._changed:
+                await self._changed.wait_for(true)
+        except TimeoutError as error:
+            raise TimeoutError(f"not within {deadline_s:g} s: {self._known()}") from error
+
+    def _known(self) -> str:
+        last = self.corrections[-1] if self.corrections else None
+        return (
+            f"zone {self.scene.zone}, tick {self.scene.tick}, {len(self.entities)} entities, sequence {self.sequence}, "
+            f"ack {self.ack}, {len(self.corrections)} corrections, the last {last}, close code {self.code}, "
+            f"the last notices {[notice.method for notice in self.notices][-5:]}"
+        )
 
     async def ask(self, method: str, **params: Any) -> Any:
         """The result, or the Failure."""

@@ -64,8 +64,10 @@ async def test_it_comes_back_with_what_it_missed(realm: LocalRealm) -> None:
             await until(lambda before=before: len(said) > before)  # type: ignore[misc]
         talking.cancel()
         await asyncio.wait({talking})
-        await until(lambda: set(heard.texts) == set(said))
-        assert heard.texts == said
+        # A last word may have been on its way when the talker was stopped: heard, and never acknowledged.
+        await until(lambda: len(heard.texts) >= len(said))
+        assert heard.texts[: len(said)] == said
+        assert len(heard.texts) <= len(said) + 1
         assert listener.codes == [1006, 1006]
         assert len(listener.sessions) == 1
         assert (listener.holes, listener.reliable.gaps, listener.reliable.duplicates) == (0, 0, 0)
