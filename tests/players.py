@@ -116,7 +116,7 @@ class Player:
         return (
             f"zone {self.scene.zone}, tick {self.scene.tick}, {len(self.entities)} entities, sequence {self.sequence}, "
             f"ack {self.ack}, {len(self.corrections)} corrections, the last {last}, close code {self.code}, "
-            f"the last notices {[notice.method for notice in self.notices][-5:]}"
+            f"errors {[notice.params for notice in self.notices if notice.method == 'system.error'][-3:]}"
         )
 
     async def ask(self, method: str, **params: Any) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from structlog.contextvars import bind_contextvars
@@ -25,6 +25,8 @@ from serve_apps.gateway.router import MethodNotFound, Router
 if TYPE_CHECKING:
     from serve_apps.gateway.services import Services
 
+T = TypeVar("T")
+
 ERROR_NOTICE_S = 1.0
 RETRY_S = 0.5
 LEAST_RETRY_S = 0.001
@@ -32,7 +34,11 @@ UNTRACED = frozenset({"world.position.update", "world.position.batch"})  # the h
 
 
 class Dispatcher:
-    """Runs a client's requests in order, one at a time; clients do not wait for each other."""
+    """Runs a client's requests in order, one at a time; clients do not wait for each other.
+
+    What never waits, and has nothing to wait behind, is done as it comes: the last one counts of the moves that a network held back
+    and brings all at once.
+    """
 
     def __init__(
         self,
@@ -70,11 +76,18 @@ class Dispatcher:
             data = {"retryAfter": RETRY_S, "reason": "too_many_pending"}
             self._answer(client, self._refuse(client, decoded, data), decoded.batch)
             return
+        if not client.pending_requests and size == 1 and self._at_once(decoded.items[0]):
+            client.pending_requests = 1
+            self._answer(client, Context().run(_finished, self._all(client, decoded.items)), decoded.batch)
+            return
         client.pending_requests += size
         client.work.append((decoded.items, decoded.batch))
         if client.worker is None:
             # In a context of its own: nothing of what was being done as the frame came, or as the socket was opened.
             client.worker = asyncio.create_task(self._work(client), context=Context())
+
+    def _at_once(self, item: Call | Fault) -> bool:
+        return isinstance(item, Call) and item.method in self._router.at_once
 
     def refuse(self, client: Client, decoded: Decoded, wait_s: float) -> None:
         """A frame over one of the gateway's limits: its requests are answered with that, and nothing is done."""
@@ -201,6 +214,17 @@ class Dispatcher:
         client.write(client.outgoing.frame(frame, self._clock()))
         if client.outgoing.overfull:
             self._services.close(client, Close.SLOW_CONSUMER, "not reading")
+
+
+def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """The result of what never waits. Raises RuntimeError if it does."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    work.close()
+    raise RuntimeError("a handler that was to answer at once has waited")
 
 
 def _limited(client: Client, wait_s: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +53,7 @@ IN_WORLD = frozenset({SessionState.IN_WORLD})
 @dataclass(frozen=True, slots=True)
 class Route:
     """`states`: the session states in which the method may be called. `max_bytes`: what its params may have in the framing they
-    come in, which looks at that before it makes anything of them.
+    come in, which looks at that before it makes anything of them. `at_once`: its handler never waits for anything.
     """
 
     method: str
@@ -61,6 +61,7 @@ class Route:
     handler: Handler
     states: frozenset[SessionState]
     max_bytes: int = MAX_BYTES
+    at_once: bool = False
 
 
 class MethodNotFound(Exception):
@@ -71,6 +72,7 @@ class Router:
     def __init__(self) -> None:
         self._routes: dict[str, Route] = {}
         self._sizes: dict[str, int] = {}
+        self._at_once: set[str] = set()
 
     def add(
         self,
@@ -79,16 +81,24 @@ class Router:
         handler: Handler,
         states: frozenset[SessionState] = CONNECTED,
         max_bytes: int = MAX_BYTES,
+        at_once: bool = False,
     ) -> None:
         """Raises ValueError when the method has a handler already."""
         if method in self._routes:
             raise ValueError(f"{method} has a handler already")
-        self._routes[method] = Route(method, params, handler, states, max_bytes)
+        self._routes[method] = Route(method, params, handler, states, max_bytes, at_once)
         self._sizes[method] = max_bytes
+        if at_once:
+            self._at_once.add(method)
 
     @property
     def methods(self) -> frozenset[str]:
         return frozenset(self._routes)
+
+    @property
+    def at_once(self) -> Set[str]:
+        """The methods whose handlers never wait. Grows with the routes."""
+        return self._at_once
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -119,6 +119,6 @@ def add_to(router: Router) -> None:
     router.add("world.enter", Enter, enter)
     router.add("world.leave", NoParams, leave)
     router.add("world.zones", NoParams, zones)
-    router.add("world.position.update", Position, move, IN_WORLD)
-    router.add("world.position.batch", Positions, moves, IN_WORLD, 16 * 1024)
+    router.add("world.position.update", Position, move, IN_WORLD, at_once=True)
+    router.add("world.position.batch", Positions, moves, IN_WORLD, 16 * 1024, at_once=True)
     router.add("character.list", NoParams, characters)
