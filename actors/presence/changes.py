@@ -18,8 +18,8 @@ class SessionPresence:
     """One session's part of its user's presence. `actor`: who hosts it. `present` false: the session is over.
 
     `status` is as the user chose, `idle`: nothing was done for a while. `revision` grows with each change that the session's actors
-    tell, 0 for what was read from a record: an index passes over what is older than what it has. `again`: a former
-    index had it, and any record that was read since then is as new or newer.
+    tell, 0 for what was read from a record: an index passes over what is older than what it has. `edition` is the record's, by
+    which a change and a record compare.
     """
 
     session_id: str
@@ -35,7 +35,7 @@ class SessionPresence:
     text: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     revision: int = 0
-    again: bool = False
+    edition: int = 0
 
     @property
     def effective(self) -> str:
@@ -57,4 +57,5 @@ def presence_of(record: SessionRecord) -> SessionPresence:
         name=r.character_name,
         text=r.status_text,
         metadata=r.status_metadata,
+        edition=r.edition,
     )

@@ -117,8 +117,8 @@ class PresenceIndex:
     def apply(self, changes: Iterable[SessionPresence], circles: Mapping[str, Circle]) -> None:
         """Take changes in; `circles` has those of all `unknown` users.
 
-        The first change of a user is always told: the records that this index was rebuilt from may have had it already. What is
-        told `again` may be older than its record, which was read after it: then the record is told.
+        The first change of a user is always told: the records that this index was rebuilt from may have had it already. One that is
+        older than its record, because it had to wait for this index, does not undo it: then the record is told.
         """
         for change in changes:
             old = self._sessions.get(change.session_id)
@@ -129,7 +129,7 @@ class PresenceIndex:
             self._mark(change, circles)
             if old is None and not change.present:  # a former index knew it, and may not have told that it is over
                 self._before[change.user_id].forced = True
-            if change.again and change.present and old is not None and old.revision == 0:
+            if old is not None and old.revision == 0 and change.present and change.edition < old.edition:
                 change = replace(old, revision=change.revision)
             self._put(change, circles, settled=True)
 
@@ -330,4 +330,5 @@ def _compact(change: SessionPresence) -> SessionPresence:
         change.text,
         change.metadata or _NO_METADATA,
         change.revision,
+        change.edition,
     )

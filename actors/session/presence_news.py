@@ -70,7 +70,7 @@ class PresenceNews:
         passed on.
         """
         if self._index_epoch not in (None, index_epoch):
-            self._again([replace(change, again=True) for _, change in self._told.values()])
+            self._again(change for _, change in self._told.values())
         self._index_epoch = index_epoch
         for change in batch:
             self._told.pop(change.session_id, None)

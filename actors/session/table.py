@@ -47,6 +47,7 @@ class SessionTable:
         legal = {new.state, *sources(to)}
         if session.heard == new.attach_epoch:
             new = replace(new, recovered_from=0)
+        new = replace(new, edition=session.record.edition + 1)
         try:
             await self._store.write(new, self.fence, sorted(legal), self._ttl_s)
         except SessionGone:

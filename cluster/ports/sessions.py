@@ -14,7 +14,7 @@ class SessionRecord:
     `stream` names the numbering of its reliable notifications; `seq` is the newest number, kept by the outbox's log and not by
     `write`. `recovered_from` is the attach whose recovery token opened the present one, and may be presented once more; 0: none.
     `status` is what the user chose; `idle`: the client has done nothing for a while.
-    `address`: the client's, of its newest socket.
+    `address`: the client's, of its newest socket. `edition`: how often its actors have written it.
     """
 
     session_id: str
@@ -40,6 +40,7 @@ class SessionRecord:
     status_text: str = ""
     status_metadata: dict[str, str] = field(default_factory=dict)
     address: str = ""
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True)

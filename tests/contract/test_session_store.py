@@ -195,8 +195,8 @@ class TestWrite:
             "moderator",
             True,
             "back at ö",
-            {"game": "", "": "1"},
         )
+        record = replace(record, status_metadata={"game": "", "": "1"}, address="2001:db8::1", edition=9)
         await stores.write(record, fence)
         assert await stores.sessions.get(session_id) == record
         plain = SessionRecord(session_id, "usr_a", A, "authenticated", connected_at=NOW, last_activity=NOW)

@@ -39,6 +39,7 @@ def to_fields(record: SessionRecord) -> list[str | bytes]:
         "stream", record.stream, "recovered_from", str(record.recovered_from),
         "role", record.role, "idle", str(int(record.idle)), "status_text", record.status_text,
         "status_metadata", orjson.dumps(record.status_metadata), "address", record.address,
+        "edition", str(record.edition),
     ]  # fmt: skip
 
 
@@ -78,6 +79,7 @@ def from_fields(fields: dict[bytes, bytes]) -> SessionRecord:
         status_text=text("status_text"),
         status_metadata=data("status_metadata", "{}"),
         address=text("address"),
+        edition=int(text("edition", "0")),
     )
 
 

@@ -24,6 +24,14 @@ async def test_a_status_is_stored_and_told(stage: Stage, session_id: str, status
     assert stage.told[-1].status == status
 
 
+async def test_each_change_is_a_later_edition(stage: Stage, session_id: str) -> None:
+    """By which an index that is rebuilt from records knows what had to wait for it."""
+    for status in ("away", "busy"):
+        before = (await stage.record(session_id)).edition
+        await stage.belongings.set_presence(session_id, 1, status, None, None)
+        assert (await stage.record(session_id)).edition == stage.told[-1].edition == before + 1
+
+
 @pytest.mark.parametrize("status", ["", "offline", "ONLINE"])
 async def test_no_other_status(stage: Stage, session_id: str, status: str) -> None:
     told = len(stage.told)

@@ -64,7 +64,6 @@ def test_another_index_is_told_again_what_the_last_one_may_not_have_told() -> No
     news.told(news.take(AGAIN_S + 1.0) or [], 8, AGAIN_S + 1.0)
     again = news.take(AGAIN_S + 1.0)
     assert said(again) == [("ses_2", "online")], "the first was long ago; the third it has"
-    assert all(change.again for change in again or ())
     assert news.take(AGAIN_S + 1.0) is None, "once"
 
 
